@@ -1,0 +1,23 @@
+export { type Closable, type Closer, createCloser } from "./closer.ts";
+export {
+  abortError,
+  type CodedErrorOptions,
+  codedErrors,
+  codeOf,
+  type ErrorCatalog,
+  type ErrorJson,
+  errorFromJson,
+  errorToJson,
+  hasCode,
+  ShipsideError,
+} from "./errors.ts";
+export { type Logger, silentLogger } from "./logger.ts";
+export { CORE_ERRORS, definePlugin, type Plugin } from "./plugin.ts";
+export type { Dialer, DialerComponents, DialerFactory, DialRequest, Endpoint, PodRef, Target } from "./seams/dialer.ts";
+export type { EnvEntry, EnvFormat, EnvOrigin, EnvRequest, EnvSource } from "./seams/env.ts";
+export type { Hooks, SessionFacts, TunnelFacts } from "./seams/hooks.ts";
+export type { HostsConflict, HostsEntry, HostsOwner, HostsPlan } from "./seams/hosts-owner.ts";
+export type { Listener, ListenerFactory, ListenRequest } from "./seams/listener-factory.ts";
+export type { ServiceFacts, ServiceSelector } from "./seams/service-selector.ts";
+export type { MountedVolume, VolumeDriver, VolumeMountRequest } from "./seams/volumes.ts";
+export { type SpliceOptions, type SpliceResult, splice } from "./splice.ts";

@@ -1,0 +1,28 @@
+import type { Closable } from "../closer.ts";
+import type { Logger } from "../logger.ts";
+import type { PodRef } from "./dialer.ts";
+
+export interface VolumeMountRequest {
+  /** The volume's name in the pod spec. */
+  volume: string;
+  /** Absolute path in `pod` where the files are. */
+  remotePath: string;
+  /** Absolute local directory; it exists and is empty. */
+  localPath: string;
+  readOnly: boolean;
+  pod: PodRef;
+  signal: AbortSignal;
+}
+
+/** A volume on the local machine. `close` writes back what is pending before it unmounts. */
+export interface MountedVolume extends Closable {
+  readonly localPath: string;
+}
+
+/** Brings one volume of a pod to a local directory. */
+export interface VolumeDriver {
+  readonly name: string;
+  /** Why this driver can't work on this machine, or undefined where it can. */
+  unavailable(): Promise<string | undefined>;
+  mount(request: VolumeMountRequest, components: { logger: Logger }): Promise<MountedVolume>;
+}

@@ -1,0 +1,88 @@
+import type { Duplex } from "node:stream";
+import type { Closable, Logger, PodRef } from "@shipside/core";
+import type { KubeObject, ResourceType } from "./objects.ts";
+import type { Watch } from "./watch.ts";
+
+/** What is about to be talked to; said to the user before anything is done. */
+export interface ClusterInfo {
+  context: string;
+  cluster: string;
+  user: string;
+  /** URL of the API server. */
+  server: string;
+  /** The namespace used where none is named: the option, else the context's, else "default". */
+  namespace: string;
+}
+
+export interface ConnectOptions {
+  /** Path of a kubeconfig file, or several joined as in `KUBECONFIG`. Default: `KUBECONFIG`, `~/.kube/config`, in-cluster. */
+  kubeconfig?: string;
+  context?: string;
+  namespace?: string;
+  logger?: Logger;
+  signal?: AbortSignal;
+  /** For one request that isn't a watch, in ms. Default 15,000. */
+  requestTimeoutMs?: number;
+}
+
+export interface ObjectRef {
+  /** Ignored for cluster-scoped kinds; default the cluster's own `info.namespace`. */
+  namespace?: string;
+  name: string;
+}
+
+export interface ListOptions {
+  /** One namespace; all of them where it is undefined. */
+  namespace?: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+  signal?: AbortSignal;
+}
+
+export type PatchKind = "json" | "merge" | "strategic" | "apply";
+
+export interface ExecResult {
+  stdout: Buffer;
+  stderr: Buffer;
+  exitCode: number;
+}
+
+/**
+ * The narrow interface through which everything of ours talks to a cluster. Errors carry the codes of `KUBE_ERRORS`; `KUBE_FORBIDDEN`
+ * names the verb, the resource and the RBAC rule that is missing.
+ */
+export interface Cluster extends Closable {
+  readonly info: ClusterInfo;
+  get<T extends KubeObject>(type: ResourceType<T>, ref: ObjectRef, options?: { signal?: AbortSignal }): Promise<T>;
+  /** All pages. */
+  list<T extends KubeObject>(type: ResourceType<T>, options?: ListOptions): Promise<T[]>;
+  /** List, then watch, for as long as it is open. See {@link Watch}. */
+  watch<T extends KubeObject>(type: ResourceType<T>, options?: ListOptions): Watch<T>;
+  create<T extends KubeObject>(type: ResourceType<T>, object: T, options?: { dryRun?: boolean; signal?: AbortSignal }): Promise<T>;
+  /** `fieldManager` is "shipside". `force` is for server-side apply. */
+  patch<T extends KubeObject>(
+    type: ResourceType<T>,
+    ref: ObjectRef,
+    patch: unknown,
+    options: { kind: PatchKind; force?: boolean; dryRun?: boolean; signal?: AbortSignal },
+  ): Promise<T>;
+  /** Resolves where the object is gone already. */
+  delete(
+    type: ResourceType,
+    ref: ObjectRef,
+    options?: {
+      propagation?: "Foreground" | "Background" | "Orphan";
+      gracePeriodSeconds?: number;
+      uid?: string;
+      signal?: AbortSignal;
+    },
+  ): Promise<void>;
+  /** A stream to a port of a pod, with the properties and error codes that the `Dialer` of @shipside/core describes. */
+  portForward(pod: PodRef, port: number, options?: { signal?: AbortSignal }): Promise<Duplex>;
+  /** Runs a command to its end. Rejects only when it could not be run; a non-zero exit is a result. */
+  exec(
+    pod: PodRef,
+    command: readonly string[],
+    options?: { container?: string; stdin?: Uint8Array; signal?: AbortSignal },
+  ): Promise<ExecResult>;
+}

@@ -1,0 +1,44 @@
+// Builds every package's JavaScript in one process. `--if-stale` does nothing where every output is newer than every source, so that
+// `pnpm demo` pays for a build once.
+import { existsSync, globSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { build } from "tsup";
+
+const args = new Set(process.argv.slice(2));
+
+const packages = readdirSync("packages").map((dir) => {
+  const manifest = JSON.parse(readFileSync(`packages/${dir}/package.json`, "utf8")) as { tsup?: { entry?: string[] } };
+  return { dir: `packages/${dir}`, entry: manifest.tsup?.entry ?? ["src/index.ts"] };
+});
+
+const newest = (files: string[]): number => Math.max(0, ...files.map((file) => statSync(file).mtimeMs));
+const outputOf = (dir: string, entry: string): string => `${dir}/dist/${entry.replace(/^src\//, "").replace(/\.ts$/, ".js")}`;
+
+const isStale = ({ dir, entry }: (typeof packages)[number]): boolean => {
+  const outputs = entry.map((file) => outputOf(dir, file));
+  if (!outputs.every((file) => existsSync(file))) return true;
+  return newest(globSync([`${dir}/src/**`, `${dir}/package.json`])) > Math.min(...outputs.map((file) => statSync(file).mtimeMs));
+};
+
+const stale = args.has("--if-stale") ? packages.filter(isStale) : packages;
+await Promise.all(
+  stale.map(({ dir, entry }) =>
+    build({
+      config: false,
+      entry: entry.map((file) => `${dir}/${file}`),
+      outDir: `${dir}/dist`,
+      tsconfig: `${dir}/tsconfig.json`,
+      format: "esm",
+      platform: "node",
+      target: "node22",
+      splitting: true,
+      sourcemap: true,
+      // Declarations are tsc's (`pnpm build`), and live in the same folder.
+      clean: false,
+      dts: false,
+      silent: args.has("--quiet"),
+      // Everything a package.json names stays an import; tsup reads the root's, so it is said here.
+      skipNodeModulesBundle: true,
+      external: [/^@shipside\//],
+    }),
+  ),
+);
