@@ -8,7 +8,7 @@ export interface Closer extends Closable {
   readonly closing: boolean;
   /**
    * Registers an undo step, run in the reverse order of registration. Returns a function that runs this one step now and takes it
-   * off the list. Registering on a closer that is closing runs the step at once: what was opened late is still undone.
+   * off the list. What is registered while closing is undone before `close()` resolves, and at once when that is over.
    */
   defer(undo: () => unknown): () => Promise<void>;
   /** Registers `resource.close()` and returns the resource. */
@@ -22,9 +22,12 @@ export interface Closer extends Closable {
 export function createCloser(): Closer {
   type Step = () => Promise<void>;
   const steps: Step[] = [];
+  let closing = false;
+  let done = false;
   let closed: Promise<void> | undefined;
 
   const run = async (): Promise<void> => {
+    closing = true;
     const errors: unknown[] = [];
     for (let step = steps.pop(); step; step = steps.pop()) {
       try {
@@ -33,13 +36,14 @@ export function createCloser(): Closer {
         errors.push(error);
       }
     }
+    done = true;
     if (errors.length === 1) throw errors[0];
     if (errors.length > 1) throw new AggregateError(errors, `${errors.length} steps of closing failed`);
   };
 
   const closer: Closer = {
     get closing() {
-      return closed !== undefined;
+      return closing;
     },
     defer(undo) {
       let ran: Promise<void> | undefined;
@@ -50,7 +54,8 @@ export function createCloser(): Closer {
         return step();
       };
       steps.push(step);
-      if (closed) void now().catch(() => {});
+      // Too late for the loop of `close()`; whoever wants to know awaits the returned function.
+      if (done) void now().catch(() => {});
       return now;
     },
     use(resource) {

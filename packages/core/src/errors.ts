@@ -63,14 +63,22 @@ export interface ErrorJson {
 
 /** Plain data for `--json`, logs and the control socket. Keeps every cause, as far as ten deep. */
 export function errorToJson(error: unknown, depth = 0): ErrorJson {
-  const e = error as Partial<ShipsideError> & { errors?: unknown[] };
-  const out: ErrorJson = { code: codeOf(error) ?? "UNEXPECTED", message: error instanceof Error ? error.message : String(error) };
-  if (typeof e?.hint === "string") out.hint = e.hint;
-  if (e?.details) out.details = e.details;
-  const causes =
-    error instanceof AggregateError ? error.errors : error instanceof Error && error.cause !== undefined ? [error.cause] : [];
-  if (causes.length > 0 && depth < 10) out.causes = causes.map((cause) => errorToJson(cause, depth + 1));
-  return out;
+  const { hint, details } = (error ?? {}) as Partial<ShipsideError>;
+  const causes = depth < 10 ? causesOf(error) : [];
+  return {
+    code: codeOf(error) ?? "UNEXPECTED",
+    message: error instanceof Error ? error.message : String(error),
+    ...(typeof hint === "string" && { hint }),
+    ...(details && { details }),
+    ...(causes.length > 0 && { causes: causes.map((cause) => errorToJson(cause, depth + 1)) }),
+  };
+}
+
+/** An AggregateError is a container, not a cause: what it holds are the causes. */
+function causesOf(error: unknown): unknown[] {
+  if (error instanceof AggregateError) return error.errors;
+  if (!(error instanceof Error) || error.cause === undefined) return [];
+  return error.cause instanceof AggregateError ? error.cause.errors : [error.cause];
 }
 
 /** The inverse of {@link errorToJson}: what a client throws for an error that the daemon sent. */

@@ -1,108 +1,87 @@
 import type { Duplex } from "node:stream";
+import { abortError } from "./errors.ts";
 
 export interface SpliceResult {
-  /** Bytes that went from `a` to `b`, and from `b` to `a`. */
   bytesAtoB: number;
   bytesBtoA: number;
-  /** What ended it, if it wasn't both sides ending in good order. */
+  /** What ended it, where it wasn't both sides ending in good order. */
   error?: Error;
 }
 
 export interface SpliceOptions {
-  /** Ends both sides at once. */
+  /** Resets both sides when it fires. */
   signal?: AbortSignal;
   /**
-   * Called when `a` has ended its writing half. Return false to withhold the end from `b` (a path that can't express half-close
-   * would cut the reply); `b` is then ended when it ends itself.
+   * `false` withholds the end of `a` from `b` until `b` has ended itself: for paths that can't express a half-close and would cut the
+   * reply. Default `true`.
    */
-  onEndOfA?: () => boolean;
+  passEndOfA?: boolean;
 }
 
 /**
- * Joins two duplex streams until both have ended: bytes both ways with backpressure, a half-close carried as a half-close, an
- * error or reset on one side carried to the other as a reset where it is a socket. Never rejects and never throws.
- * Both streams must have been made with `allowHalfOpen: true`.
+ * Joins two duplex streams until both are closed: bytes both ways with backpressure, a half-close carried as a half-close, an error or
+ * reset on one side carried to the other as a reset where it is a socket. Never rejects. Both streams need `allowHalfOpen: true`.
  */
 export function splice(a: Duplex, b: Duplex, options: SpliceOptions = {}): Promise<SpliceResult> {
-  return new Promise((resolve) => {
-    const result: SpliceResult = { bytesAtoB: 0, bytesBtoA: 0 };
-    let open = 2;
-    const undo: Array<() => void> = [];
-    const on = (stream: Duplex, event: string, listener: (...args: never[]) => void): void => {
-      stream.on(event, listener as (...args: unknown[]) => void);
-      undo.push(() => stream.off(event, listener as (...args: unknown[]) => void));
-    };
+  const { signal, passEndOfA = true } = options;
+  const result: SpliceResult = { bytesAtoB: 0, bytesBtoA: 0 };
+  const open = new Set([a, b].filter((stream) => !stream.closed));
 
-    const fail = (error: Error | undefined): void => {
-      if (open < 0) return;
+  return new Promise((resolve) => {
+    const fail = (error?: Error): void => {
       if (error) result.error ??= error;
       reset(a);
       reset(b);
     };
-
-    const closed = (): void => {
-      if (--open > 0) return;
-      open = -1;
-      for (const off of undo) off();
-      // Destroyed streams may still report an error late; without a listener that would end the process.
-      a.on("error", ignore);
-      b.on("error", ignore);
+    const onAbort = (): void => fail(abortError(signal!));
+    const done = (): void => {
+      signal?.removeEventListener("abort", onAbort);
       resolve(result);
     };
 
-    const oneWay = (from: Duplex, to: Duplex, count: (n: number) => void, passEnd: () => boolean): void => {
-      on(from, "error", fail as (...args: never[]) => void);
-      on(from, "data", ((chunk: Uint8Array) => {
+    const pump = (from: Duplex, to: Duplex, count: (bytes: number) => void, onEnd: () => void): void => {
+      // Stays for good: a destroyed stream may report late, and an error nobody listens to ends the process.
+      from.on("error", fail);
+      from.on("data", (chunk: Uint8Array) => {
         count(chunk.length);
-        if (!to.destroyed && !to.writableEnded && !to.write(chunk)) from.pause();
-      }) as (...args: never[]) => void);
-      on(to, "drain", () => from.resume());
-      on(from, "end", () => {
-        if (passEnd()) to.end();
+        if (to.writable && !to.write(chunk)) from.pause();
       });
-      on(from, "close", () => {
-        // Closed without an 'end': the other side must not wait for bytes that will never come.
-        if (!from.readableEnded && !to.destroyed) fail(undefined);
-        else if (!to.writableEnded && !to.destroyed) to.end();
-        closed();
+      to.on("drain", () => from.resume());
+      from.once("end", onEnd);
+      if (from.readableEnded) onEnd();
+      from.once("close", () => {
+        open.delete(from);
+        // Gone without having ended both ways: the other side must not wait for bytes that will never come.
+        if (!from.readableEnded || !from.writableFinished) fail();
+        if (open.size === 0) done();
       });
     };
 
-    if (a.destroyed || b.destroyed) {
-      open = [a, b].filter((stream) => !stream.closed).length;
-    }
-    oneWay(a, b, (n) => (result.bytesAtoB += n), options.onEndOfA ?? (() => true));
-    oneWay(
-      b,
+    pump(
       a,
-      (n) => (result.bytesBtoA += n),
+      b,
+      (bytes) => (result.bytesAtoB += bytes),
       () => {
-        if (!b.writableEnded && a.readableEnded) b.end();
-        return true;
+        if (passEndOfA || b.readableEnded) b.end();
       },
     );
-    if (options.signal) {
-      const { signal } = options;
-      const onAbort = (): void => fail(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
-      if (signal.aborted) onAbort();
-      else {
-        signal.addEventListener("abort", onAbort, { once: true });
-        undo.push(() => signal.removeEventListener("abort", onAbort));
-      }
-    }
-    if (a.destroyed || b.destroyed) {
-      fail(undefined);
-      if (open === 0) {
-        open = 1;
-        closed();
-      }
-    }
+    pump(
+      b,
+      a,
+      (bytes) => (result.bytesBtoA += bytes),
+      () => {
+        a.end();
+        if (a.readableEnded) b.end();
+      },
+    );
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    if (a.destroyed || b.destroyed) fail();
+    if (open.size === 0) done();
   });
 }
 
-function ignore(): void {}
-
-/** RST where the stream is a TCP socket (or something that knows how), else destroy. */
+/** RST where the stream is a TCP socket (or knows how), else destroy. */
 function reset(stream: Duplex): void {
   if (stream.destroyed) return;
   const socket = stream as Duplex & { resetAndDestroy?: () => void };
