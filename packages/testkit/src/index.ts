@@ -1,1 +1,4 @@
-export {};
+export { type Status, type StatusCause, StatusError } from "./api/status.ts";
+export { TESTKIT_ERRORS, testkitError } from "./errors.ts";
+export { createStore, type StoreOptions } from "./memory-store.ts";
+export type { KubeJson, ObjectMeta, Store, StoreEvent } from "./store.ts";

@@ -61,4 +61,8 @@ export interface Store {
   subscribe(listener: (event: StoreEvent) => void): () => void;
   /** The changes of a resource after `revision`, or undefined where they are no longer kept (410 Expired). */
   since(resource: string, revision: number): StoreEvent[] | undefined;
+  /** As `list`, at an earlier revision; undefined where the changes since then are no longer kept (410 Expired). */
+  listAt(resource: string, namespace: string | undefined, revision: number): KubeJson[] | undefined;
+  /** Forgets all changes up to now, as etcd's compaction does: who asks for an older version gets 410 Expired. */
+  compact(): void;
 }
