@@ -1,0 +1,58 @@
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { daemonError } from "../errors.ts";
+
+export interface RunCommandOptions {
+  command: readonly string[];
+  env: NodeJS.ProcessEnv;
+  cwd?: string;
+  /** "stderr": the child's output goes to our standard error, because ours carries something else. */
+  stdout?: "inherit" | "stderr";
+  /** Ends the child: SIGTERM, and SIGKILL after `graceMs` (default 5,000). */
+  signal?: AbortSignal;
+  graceMs?: number;
+}
+
+export interface RunningCommand {
+  readonly pid: number;
+  /** The child's exit code; 128 + n where signal n ended it, as shells say it. */
+  readonly exited: Promise<number>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/**
+ * Runs a command with our standard input, output and error. Throws `COMMAND_NOT_FOUND` or `COMMAND_FAILED`, as shells do with 127
+ * and 126.
+ */
+export async function runCommand(options: RunCommandOptions): Promise<RunningCommand> {
+  const { command, env, cwd, signal, stdout = "inherit", graceMs = 5_000 } = options;
+  const [file = "", ...args] = command;
+  const child = spawn(file, args, { env, cwd, stdio: ["inherit", stdout === "inherit" ? "inherit" : 2, "inherit"] });
+  const exited = new Promise<number>((resolve) => {
+    child.once("exit", (code, by) => resolve(code ?? 128 + (by ? constants.signals[by] : 0)));
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", (cause: NodeJS.ErrnoException) => {
+      const missing = cause.code === "ENOENT";
+      reject(
+        daemonError(missing ? "COMMAND_NOT_FOUND" : "COMMAND_FAILED", `could not run ${file}: ${cause.code ?? cause.message}`, {
+          ...(missing && { hint: "what stands after `--` is run as it is, without a shell: `-- sh -c '…'` gives one" }),
+          cause,
+        }),
+      );
+    });
+  });
+  child.on("error", () => {});
+
+  const kill = (by: NodeJS.Signals): void => void child.kill(by);
+  const onAbort = async (): Promise<void> => {
+    kill("SIGTERM");
+    await Promise.race([exited, delay(graceMs, undefined, { ref: false })]);
+    kill("SIGKILL");
+  };
+  signal?.addEventListener("abort", () => void onAbort(), { once: true });
+  if (signal?.aborted) void onAbort();
+  return { pid: child.pid!, exited, kill };
+}

@@ -1,0 +1,167 @@
+import { chmod, mkdir, rmdir, stat, unlink } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Closable, errorToJson, hasCode, type Logger, silentLogger } from "@shipside/core";
+import { daemonError } from "../errors.ts";
+import { ignoreMissing } from "../journal.ts";
+import { ensurePrivateDir } from "../paths.ts";
+import { tryConnectControl } from "./client.ts";
+import { encode, type Hello, lineReader, PROTOCOL, parseRequest, type Response } from "./protocol.ts";
+
+export interface MethodContext {
+  /** The caller took the call back, or went. */
+  signal: AbortSignal;
+  /** The caller's connection ended: what was done for it alone must end too. */
+  gone: AbortSignal;
+  emit(event: unknown): void;
+}
+
+/** What clients can call. A rejection is sent as the error it is. */
+export type Methods = Readonly<Record<string, (params: unknown, context: MethodContext) => Promise<unknown>>>;
+
+export interface ServeControlOptions {
+  path: string;
+  hello: Omit<Hello["shipside"], "protocol" | "pid">;
+  methods: Methods;
+  logger?: Logger;
+}
+
+export interface ControlServer extends Closable {
+  readonly path: string;
+  /** Stops accepting, lets calls that are under way answer for at most a second, then ends every connection. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves this user's control socket: mode 0600 in a folder of mode 0700. Throws `DAEMON_RUNNING` where somebody serves it already,
+ * `RUNTIME_DIR_UNSAFE` where the folder can't be trusted, `DAEMON_START_FAILED` for the rest. A socket whose process is gone is replaced.
+ */
+export async function serveControl(options: ServeControlOptions): Promise<ControlServer> {
+  const { path, methods, logger = silentLogger } = options;
+  const hello: Hello = { shipside: { protocol: PROTOCOL, pid: process.pid, ...options.hello } };
+  const connections = new Map<Socket, { calls: Set<Promise<void>>; gone: AbortController }>();
+
+  const onConnection = (socket: Socket): void => {
+    const gone = new AbortController();
+    const calls = new Set<Promise<void>>();
+    const cancels = new Map<number, AbortController>();
+    connections.set(socket, { calls, gone });
+    const send = (message: Hello | Response): void => {
+      if (socket.writable) socket.write(encode(message));
+    };
+    const call = async (id: number, method: string, params: unknown): Promise<void> => {
+      const cancel = new AbortController();
+      cancels.set(id, cancel);
+      try {
+        const known = Object.hasOwn(methods, method) ? methods[method] : undefined;
+        if (!known) throw daemonError("DAEMON_PROTOCOL", `the daemon knows no method ${JSON.stringify(method)}`);
+        const signal = AbortSignal.any([cancel.signal, gone.signal]);
+        const result = await known(params, { signal, gone: gone.signal, emit: (event) => send({ id, event }) });
+        send({ id, result: result ?? null });
+      } catch (error) {
+        send({ id, error: errorToJson(error) });
+      } finally {
+        cancels.delete(id);
+      }
+    };
+    const read = lineReader((message) => {
+      const request = parseRequest(message);
+      if (!request) throw new Error("not a request");
+      if ("cancel" in request) return cancels.get(request.cancel)?.abort();
+      const done = call(request.id, request.method, request.params);
+      calls.add(done);
+      void done.finally(() => calls.delete(done));
+    });
+    socket.on("error", () => {});
+    socket.on("data", (chunk: Buffer) => {
+      try {
+        read(chunk);
+      } catch (error) {
+        logger.warn("a client of the control socket sent what is no message", { error: (error as Error).message });
+        socket.destroy();
+      }
+    });
+    socket.on("close", () => {
+      connections.delete(socket);
+      gone.abort();
+    });
+    send(hello);
+  };
+
+  const server = createServer(onConnection);
+  await claim(server, path);
+  server.on("error", (error) => logger.error("the control socket failed", { error: error.message }));
+
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closed ??= (async () => {
+      const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
+      const answered = Promise.all([...connections.values()].flatMap(({ calls }) => [...calls]));
+      await Promise.race([answered, delay(1_000, undefined, { ref: false })]);
+      for (const socket of connections.keys()) socket.destroySoon();
+      await stopped;
+    })();
+    return closed;
+  };
+  return { path, close, [Symbol.asyncDispose]: close };
+}
+
+/** Binds the socket, under a lock: two that find a dead one at once must not remove each other's fresh one. */
+async function claim(server: Server, path: string): Promise<void> {
+  if (process.platform === "win32") return listen(server, path);
+  await ensurePrivateDir(dirname(path));
+  const unlock = await lock(`${path}.lock`);
+  try {
+    await refuseIfServed(path);
+    await unlink(path).catch(ignoreMissing);
+    await listen(server, path);
+    await chmod(path, 0o600);
+  } catch (cause) {
+    if (hasCode(cause, "DAEMON_RUNNING", "DAEMON_PROTOCOL")) throw cause;
+    throw daemonError("DAEMON_START_FAILED", `could not serve the control socket ${path}: ${(cause as Error).message}`, {
+      hint: "set XDG_RUNTIME_DIR to a folder with a short path that you may write",
+      cause,
+    });
+  } finally {
+    await unlock();
+  }
+}
+
+/** Held for milliseconds; one that is older than the bound was left by a crash. */
+async function lock(path: string, staleMs = 5_000): Promise<() => Promise<void>> {
+  for (;;) {
+    try {
+      await mkdir(path, { mode: 0o700 });
+      return () => rmdir(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+    const age = await stat(path).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    );
+    if (age > staleMs) await rmdir(path).catch(ignoreMissing);
+    await delay(10);
+  }
+}
+
+async function refuseIfServed(path: string): Promise<void> {
+  const other = await tryConnectControl({ path, anyVersion: true });
+  if (!other) return;
+  await other.close();
+  throw daemonError("DAEMON_RUNNING", `a ${other.hello.kind} shipside (pid ${other.hello.pid}) already serves ${path}`, {
+    hint: "`shipside status` says what it does, `shipside stop` ends it",
+    details: { hello: other.hello },
+  });
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}

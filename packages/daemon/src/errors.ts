@@ -1,0 +1,24 @@
+import { codedErrors } from "@shipside/core";
+
+/** The codes of this package, each with what it means. */
+export const DAEMON_ERRORS = {
+  DAEMON_UNREACHABLE: "no daemon answers on the control socket",
+  DAEMON_RUNNING: "another process already serves this user's control socket",
+  DAEMON_VERSION: "the daemon speaks another version of the control protocol",
+  DAEMON_PROTOCOL: "what came over the control socket isn't a message of the protocol",
+  DAEMON_GONE: "the daemon ended before it answered",
+  DAEMON_START_FAILED: "the background process did not come up",
+  RUNTIME_DIR_UNSAFE: "the folder for the control socket belongs to somebody else or is open to others",
+  JOURNAL_FAILED: "the journal could not be written, so nothing was begun",
+  SESSION_OPTIONS: "the options of a session contradict each other or are malformed",
+  SESSION_UNKNOWN: "no open session has this id",
+  SESSION_CLOSED: "the session was closed while it was being opened",
+  NAMESPACE_NOT_FOUND: "the cluster has no such namespace",
+  NAMESPACE_GONE: "the namespace vanished while a session used it",
+  HOOK_FAILED: "a plugin's lifecycle hook threw",
+  COMMAND_NOT_FOUND: "the command to run does not exist",
+  COMMAND_FAILED: "the command could not be started",
+  UNDO_FAILED: "something could not be undone and is still there",
+} as const;
+
+export const daemonError = codedErrors(DAEMON_ERRORS);

@@ -1,0 +1,69 @@
+import { unlink } from "node:fs/promises";
+import { type Logger, silentLogger } from "@shipside/core";
+import { daemonError } from "./errors.ts";
+import { ignoreMissing, type JournalEntry, readJournals, type StoredJournal } from "./journal.ts";
+import { isAlive } from "./process-identity.ts";
+import { residueKinds } from "./residue/index.ts";
+
+export interface RecoverReport {
+  /** What processes that are gone had left, undone now. */
+  undone: JournalEntry[];
+  /** What could not be undone; its journal stays. */
+  failed: Array<{ entry: JournalEntry; error: Error }>;
+}
+
+/**
+ * Undoes what processes that are gone left behind, newest first. Safe to run at any time and from several processes at once: undoing
+ * is idempotent, and the journals of running processes are not touched.
+ */
+export async function recover(options: { stateDir: string; logger?: Logger }): Promise<RecoverReport> {
+  const { stateDir, logger = silentLogger } = options;
+  const report: RecoverReport = { undone: [], failed: [] };
+  for (const journal of (await readJournals(stateDir)).filter(isAbandoned)) {
+    let failed = false;
+    for (const entry of journal.outstanding.toReversed()) {
+      try {
+        await undoEntry(entry);
+        report.undone.push(entry);
+        logger.info("undid what a process that is gone had left", { kind: entry.kind, run: journal.run });
+      } catch (error) {
+        failed = true;
+        report.failed.push({ entry, error: error as Error });
+      }
+    }
+    if (!failed) await unlink(journal.path).catch(ignoreMissing);
+  }
+  return report;
+}
+
+/** What is still there of everything in the journals: of running processes (`alive`), and of those that are gone. */
+export async function residueLeft(stateDir: string): Promise<Array<{ kind: string; what: string; alive: boolean }>> {
+  const left: Array<{ kind: string; what: string; alive: boolean }> = [];
+  for (const journal of await readJournals(stateDir)) {
+    const alive = !isAbandoned(journal);
+    for (const { kind, data } of journal.outstanding) {
+      const what = await residueKinds
+        .get(kind)
+        ?.left(data)
+        .catch((error: Error) => `${kind}: ${error.message}`);
+      if (what !== undefined) left.push({ kind, what, alive });
+    }
+  }
+  return left;
+}
+
+export const isAbandoned = (journal: StoredJournal): boolean => journal.process === undefined || !isAlive(journal.process);
+
+async function undoEntry(entry: JournalEntry): Promise<void> {
+  const kind = residueKinds.get(entry.kind);
+  if (!kind) {
+    throw daemonError(
+      "UNDO_FAILED",
+      `the journal names a residue of kind ${JSON.stringify(entry.kind)}, which this version doesn't know`,
+      {
+        hint: "a newer shipside made it: run that one's `shipside session clean`",
+      },
+    );
+  }
+  await kind.undo(entry.data);
+}
