@@ -21,8 +21,12 @@ export interface ConnectOptions {
   namespace?: string;
   logger?: Logger;
   signal?: AbortSignal;
-  /** For one request that isn't a watch, in ms. Default 15,000. */
+  /** For one request that isn't a watch, with its retries, in ms. Default 15,000. */
   requestTimeoutMs?: number;
+  /** For one run of the kubeconfig's credential plugin, in ms. Default 30,000. */
+  authPluginTimeoutMs?: number;
+  /** How long a watch may be silent until its connection is taken for dead, in ms. Default 90,000: API servers send a bookmark a minute. */
+  watchInactivityMs?: number;
 }
 
 export interface ObjectRef {
@@ -47,12 +51,21 @@ export interface ExecResult {
   exitCode: number;
 }
 
+/** `GET /version`. */
+export interface ServerVersion {
+  major: string;
+  minor: string;
+  gitVersion: string;
+}
+
 /**
  * The narrow interface through which everything of ours talks to a cluster. Errors carry the codes of `KUBE_ERRORS`; `KUBE_FORBIDDEN`
  * names the verb, the resource and the RBAC rule that is missing.
  */
 export interface Cluster extends Closable {
   readonly info: ClusterInfo;
+  /** Asks the server for its version: the cheapest proof that address, TLS and credentials are good. */
+  version(options?: { signal?: AbortSignal }): Promise<ServerVersion>;
   get<T extends KubeObject>(type: ResourceType<T>, ref: ObjectRef, options?: { signal?: AbortSignal }): Promise<T>;
   /** All pages. */
   list<T extends KubeObject>(type: ResourceType<T>, options?: ListOptions): Promise<T[]>;
@@ -79,6 +92,11 @@ export interface Cluster extends Closable {
   ): Promise<void>;
   /** A stream to a port of a pod, with the properties and error codes that the `Dialer` of @shipside/core describes. */
   portForward(pod: PodRef, port: number, options?: { signal?: AbortSignal }): Promise<Duplex>;
+  /**
+   * Distrusts every connection: idle ones are dropped, watches connect anew now instead of when their silence is noticed. To be called
+   * after the machine slept or its network changed.
+   */
+  revalidate(): void;
   /** Runs a command to its end. Rejects only when it could not be run; a non-zero exit is a result. */
   exec(
     pod: PodRef,

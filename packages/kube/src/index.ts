@@ -1,1 +1,15 @@
-export {};
+export { connectCluster } from "./client.ts";
+export type {
+  Cluster,
+  ClusterInfo,
+  ConnectOptions,
+  ExecResult,
+  ListOptions,
+  ObjectRef,
+  PatchKind,
+  ServerVersion,
+} from "./cluster.ts";
+export { KUBE_ERRORS, type KubeErrorCode, kubeError } from "./errors.ts";
+export { type ContextSummary, listContexts } from "./kubeconfig.ts";
+export * from "./objects.ts";
+export type { Watch, WatchChange, WatchEvents, WatchState } from "./watch.ts";

@@ -1,0 +1,32 @@
+import type { ResourceType } from "./objects.ts";
+
+/** What a request does, in RBAC's words (https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb). */
+export interface Action {
+  verb: string;
+  type: ResourceType;
+  namespace?: string | undefined;
+  name?: string | undefined;
+  subresource?: string | undefined;
+}
+
+export interface MissingRule {
+  /** `resource` or `resource/subresource`. */
+  resource: string;
+  group: string;
+  verb: string;
+  /** Undefined: at the cluster scope, so a ClusterRole is wanted. */
+  namespace?: string;
+  /** One entry of `rules:` as YAML. */
+  rule: string;
+}
+
+export function missingRule({ verb, type, namespace, subresource }: Action): MissingRule {
+  const resource = subresource ? `${type.plural}/${subresource}` : type.plural;
+  const rule = `- apiGroups: [${JSON.stringify(type.group)}]\n  resources: [${JSON.stringify(resource)}]\n  verbs: [${JSON.stringify(verb)}]`;
+  return { resource, group: type.group, verb, rule, ...(type.namespaced && namespace !== undefined && { namespace }) };
+}
+
+/** The user whom RBAC's refusal names; undefined where it was not RBAC that refused (an admission policy, a quota). */
+export function refusedUser(message: string): string | undefined {
+  return /User "((?:[^"\\]|\\.)*)" cannot \S+ resource/.exec(message)?.[1];
+}
