@@ -1,1 +1,19 @@
-export {};
+export { TUNNEL_ERRORS, tunnelError } from "./errors.ts";
+export type {
+  ConnectionFacts,
+  ConnectionOutcome,
+  Staleness,
+  TunnelEventSource,
+  TunnelEvents,
+  Unsupported,
+} from "./events.ts";
+export type { PortHolder } from "./holder.ts";
+export { DEFAULT_CIDR, type IpPool, type IpPoolOptions, openIpPool } from "./ip-pool.ts";
+export { listenError, localListeners } from "./listener.ts";
+export type { TunnelOptions } from "./options.ts";
+export { podDialer } from "./pod-dialer.ts";
+export { defaultStateFile } from "./pool-state.ts";
+export type { EndpointFacts, PortState, TunneledPort } from "./port.ts";
+export type { PortStatus, ServiceStatus, TunnelStatus } from "./status.ts";
+export { openTunnel, type Tunnel } from "./tunnel.ts";
+export type { TunneledPod, TunneledService } from "./tunneled-service.ts";

@@ -1,0 +1,58 @@
+import type { HostsEntry } from "@shipside/core";
+
+/** A service (or, with `hostname`, a pod of a headless one) that has an address of its own. */
+export interface NamedAddress {
+  namespace: string;
+  service: string;
+  hostname?: string;
+  address: string;
+}
+
+/** The names by which the cluster's DNS knows a service from a pod in `home`, the shortest first. */
+export function serviceNames(namespace: string, service: string, home: string): string[] {
+  const full = [`${service}.${namespace}`, `${service}.${namespace}.svc`, `${service}.${namespace}.svc.cluster.local`];
+  return namespace === home ? [service, ...full] : full;
+}
+
+/** Likewise for a pod's hostname in a headless service's subdomain: there is no name without the service's. */
+export function podNames(namespace: string, service: string, hostname: string, home: string): string[] {
+  return serviceNames(namespace, `${hostname}.${service}`, home);
+}
+
+/**
+ * Hosts lines for what has an address. Sorted, home namespace first, so that equal input gives equal lines. A name comes once: where
+ * the pod `web.db` of the home namespace and the service `web` of namespace `db` want the same one, the first in the order of a
+ * pod's DNS search list (`home.svc.cluster.local`, then `svc.cluster.local`) has it, as in the cluster.
+ */
+export function hostsEntriesOf(addresses: readonly NamedAddress[], home: string): HostsEntry[] {
+  const taken = new Set<string>();
+  const sorted = [...addresses].sort(
+    (a, b) =>
+      Number(b.namespace === home) - Number(a.namespace === home) ||
+      compare(a.namespace, b.namespace) ||
+      compare(a.service, b.service) ||
+      compare(a.hostname ?? "", b.hostname ?? ""),
+  );
+  const entries: HostsEntry[] = [];
+  for (const { namespace, service, hostname, address } of sorted) {
+    const all = hostname === undefined ? serviceNames(namespace, service, home) : podNames(namespace, service, hostname, home);
+    const names = all.filter((name) => !taken.has(name));
+    for (const name of names) taken.add(name);
+    if (names.length > 0) entries.push({ address, names });
+  }
+  return entries;
+}
+
+/** `name` (home), `name.namespace[.svc[.cluster.local]]` or `namespace/name` → `namespace/name`. */
+export function serviceKey(reference: string, home: string): string {
+  if (reference.includes("/")) return reference;
+  const [name, namespace = home] = reference.replace(/\.svc(\.cluster\.local)?\.?$/, "").split(".");
+  return `${namespace}/${name}`;
+}
+
+/** RFC 3986's form for IPv6. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,0 +1,75 @@
+import { type ListenerFactory, type Logger, type Plugin, silentLogger } from "@shipside/core";
+import type { Cluster } from "@shipside/kube";
+import { tunnelError } from "./errors.ts";
+import { parseRange } from "./ip-pool.ts";
+
+export interface TunnelOptions {
+  /** Used and left open. Without it, one is connected by the next three, and closed with the tunnel. */
+  cluster?: Cluster;
+  /** Path of a kubeconfig file. */
+  kubeconfig?: string;
+  context?: string;
+  /** The home namespace: its services also have their short names. Default: the context's. */
+  namespace?: string;
+  /** Whose services. Default: the home namespace, or those that `services` names. `["*"]` for all. */
+  namespaces?: string[];
+  /** `name` (home), `name.namespace` or `namespace/name`. Default: every service that the plugins' selectors admit. */
+  services?: string[];
+  /**
+   * `pool` (default): an IP of its own for each service, the ports as in the cluster. `local`: 127.0.0.1 and a free port for each
+   * service port; ask `address()`.
+   */
+  bind?: "pool" | "local";
+  pool?: {
+    /** An IPv4 range, prefix 8–32. Default 127.72.0.0/14. */
+    cidr?: string;
+    /** Keeps addresses the same from run to run. Default `$XDG_STATE_HOME/shipside/addresses.json`; `false` keeps nothing. */
+    stateFile?: string | false;
+  };
+  /** Who makes listening sockets; left open. Default: this process. */
+  listeners?: ListenerFactory;
+  /** How long a connection waits for a pod that takes it, in ms, 0–600,000. Default 10,000. */
+  holdMs?: number;
+  plugins?: readonly Plugin[];
+  logger?: Logger;
+  /** Ends the opening. What is open by then is closed. */
+  signal?: AbortSignal;
+}
+
+export interface CheckedOptions {
+  namespaces: readonly string[] | undefined;
+  services: readonly string[] | undefined;
+  bind: "pool" | "local";
+  pool: { cidr?: string; stateFile?: string | false };
+  holdMs: number;
+  plugins: readonly Plugin[];
+  logger: Logger;
+}
+
+const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const SERVICE = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?([./][a-z0-9]([-a-z0-9]*[a-z0-9])?)?(\.svc(\.cluster\.local)?\.?)?$/;
+
+/** Throws `TUNNEL_OPTIONS`, `POOL_INVALID`. */
+export function checkOptions(options: TunnelOptions): CheckedOptions {
+  const invalid = (option: string, why: string, hint: string): Error =>
+    tunnelError("TUNNEL_OPTIONS", `openTunnel: ${option} ${why}`, { hint });
+  const { namespaces, services, bind = "pool", pool = {}, holdMs = 10_000, plugins = [], logger = silentLogger } = options;
+
+  const strings = (option: string, value: unknown, fits: (item: string) => boolean, form: string): void => {
+    if (value === undefined) return;
+    if (!Array.isArray(value) || value.length === 0)
+      throw invalid(option, "must be a list that isn't empty", `leave it out, or give ${form}`);
+    const bad = value.find((item) => typeof item !== "string" || !fits(item));
+    if (bad !== undefined) throw invalid(option, `holds ${JSON.stringify(bad)}`, `each must be ${form}`);
+  };
+  strings("namespaces", namespaces, (item) => item === "*" || LABEL.test(item), 'a namespace\'s name, or "*"');
+  strings("services", services, (item) => SERVICE.test(item), '"name", "name.namespace" or "namespace/name"');
+  if (options.namespace !== undefined) strings("namespace", [options.namespace], (item) => LABEL.test(item), "a namespace's name");
+  if (bind !== "pool" && bind !== "local") throw invalid("bind", `is ${JSON.stringify(bind)}`, 'it must be "pool" or "local"');
+  if (typeof holdMs !== "number" || !(holdMs >= 0 && holdMs <= 600_000)) {
+    throw invalid("holdMs", `is ${JSON.stringify(holdMs)}`, "it must be a number of ms from 0 to 600000");
+  }
+  if (!Array.isArray(plugins)) throw invalid("plugins", "must be a list", "each made by definePlugin of @shipside/core");
+  if (pool.cidr !== undefined) parseRange(pool.cidr);
+  return { namespaces, services, bind, pool, holdMs, plugins, logger };
+}

@@ -1,0 +1,318 @@
+import {
+  abortError,
+  type Closable,
+  createCloser,
+  type HostsEntry,
+  hasCode,
+  type Logger,
+  type ServiceSelector,
+} from "@shipside/core";
+import { type Cluster, connectCluster, NAMESPACES } from "@shipside/kube";
+import { EventEmitter } from "eventemitter3";
+import { lookUp } from "./address.ts";
+import { addressBook } from "./address-book.ts";
+import { createConnections } from "./connections.ts";
+import { dialersFor } from "./dialers.ts";
+import { tunnelError } from "./errors.ts";
+import type { TunnelEventSource, TunnelEvents } from "./events.ts";
+import { openIpPool } from "./ip-pool.ts";
+import { localListeners } from "./listener.ts";
+import { hostsEntriesOf, type NamedAddress, serviceKey } from "./names.ts";
+import { type CheckedOptions, checkOptions, type TunnelOptions } from "./options.ts";
+import { createPort } from "./port.ts";
+import { factsOf, type ServiceSource, type ServiceView, watchServices } from "./services.ts";
+import { statusOf, type TunnelStatus } from "./status.ts";
+import { createServiceTunnel, type ServiceTunnel, type TunneledService } from "./tunneled-service.ts";
+
+export interface Tunnel extends Closable {
+  readonly cluster: Cluster;
+  /** The home namespace. */
+  readonly home: string;
+  /** By `namespace/name`. */
+  readonly services: ReadonlyMap<string, TunneledService>;
+  readonly events: TunnelEventSource;
+  /** The names of everything that has an address of its own: none with `bind: "local"`. Equal states give equal entries. */
+  hostsEntries(): HostsEntry[];
+  /**
+   * `host:port` of a service's port on this machine, by number or name; the port may be left out where there is one. `service` is any of
+   * its names in the cluster, or `pod.service` for a pod of a headless one.
+   * Throws `TUNNEL_SERVICE_UNKNOWN`, `TUNNEL_PORT_UNKNOWN`, `TUNNEL_PORT_FAILED`, `TUNNEL_UNSUPPORTED`.
+   */
+  address(service: string, port?: number | string): string;
+  /** Plain data, for `--json` and for people who ask. */
+  status(): TunnelStatus;
+}
+
+/** Ports that failed are tried again this often, in ms: who held one may have let go. */
+const RETRY_MS = 5_000;
+/** On close, connections may end by themselves for this long, in ms. */
+const CLOSE_GRACE_MS = 500;
+
+/**
+ * Brings a cluster's services to this machine. Resolves when everything is known and every port either listens or says why it doesn't;
+ * nothing is dialled before somebody connects. Rejects with the codes of `TUNNEL_ERRORS` and of kube's `KUBE_ERRORS`, and then leaves
+ * nothing behind. `close()` stops accepting, lets connections end (for half a second), then ends them, the watches and the cluster
+ * that it connected.
+ */
+export async function openTunnel(options: TunnelOptions = {}): Promise<Tunnel> {
+  const checked = checkOptions(options);
+  const { signal } = options;
+  if (signal?.aborted) throw abortError(signal);
+  const closer = createCloser();
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = (): void => reject(abortError(signal!));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    closer.defer(() => signal?.removeEventListener("abort", onAbort));
+  });
+  try {
+    const cluster = options.cluster ?? closer.use(await connectCluster(connectOptions(options)));
+    const tunnel = assemble(cluster, options, checked, closer);
+    await Promise.race([tunnel.opened, aborted]);
+    return tunnel.tunnel;
+  } catch (error) {
+    await closer.close().catch(() => {});
+    throw error;
+  }
+}
+
+function connectOptions({ kubeconfig, context, namespace, logger, signal }: TunnelOptions): Parameters<typeof connectCluster>[0] {
+  return {
+    ...(kubeconfig !== undefined && { kubeconfig }),
+    ...(context !== undefined && { context }),
+    ...(namespace !== undefined && { namespace }),
+    ...(logger && { logger }),
+    ...(signal && { signal }),
+  };
+}
+
+function assemble(
+  cluster: Cluster,
+  options: TunnelOptions,
+  checked: CheckedOptions,
+  closer: ReturnType<typeof createCloser>,
+): { tunnel: Tunnel; opened: Promise<void> } {
+  const { bind, logger, plugins, holdMs } = checked;
+  const home = options.namespace ?? cluster.info.namespace;
+  const emitter = new EventEmitter<TunnelEvents>();
+  const emit = safeEmit(emitter, logger);
+  const services = new Map<string, TunneledService>();
+  const tunnels = new Map<string, ServiceTunnel>();
+  const closing = new Map<string, Promise<void>>();
+  let open = false;
+  let names = "";
+
+  // In the order of opening, so that closing is: retry timer, listeners, connections, dialers, watches, pool, cluster.
+  const pool = bind === "pool" ? closer.use(openIpPool({ ...checked.pool, logger })) : undefined;
+  const book = pool && addressBook(pool, cluster.info.context);
+  const source: ServiceSource = closer.use(
+    watchServices({
+      cluster,
+      namespaces: namespacesOf(checked, home),
+      onChange: (key) => void (open && track(key)),
+      onStale: (staleness) => emit("stale", staleness),
+      onLive: (recovered) => emit("live", recovered),
+    }),
+  );
+  const dialers = closer.use(dialersFor(plugins, cluster, logger));
+  const connections = closer.use(
+    createConnections({
+      holdMs,
+      graceMs: CLOSE_GRACE_MS,
+      onOpen: (facts) => emit("connection", facts),
+      onClose: (outcome) => {
+        if (outcome.error) logger.debug("connection ended with an error", { ...outcome, error: outcome.error.message });
+        emit("connection-closed", outcome);
+      },
+    }),
+  );
+  const listeners = options.listeners ?? closer.use(localListeners());
+  closer.defer(async () => {
+    await Promise.all([...tunnels.values()].map((tunnel) => tunnel.close()));
+    await Promise.all(closing.values());
+  });
+
+  const admits = admission(checked, home, logger);
+
+  const tellNames = (): void => {
+    if (!open || closer.closing) return;
+    const next = JSON.stringify(tunnel.hostsEntries());
+    if (next === names) return;
+    names = next;
+    emit("names-changed");
+  };
+
+  const create = (view: ServiceView, key: string): ServiceTunnel =>
+    createServiceTunnel(
+      view,
+      {
+        bind,
+        listeners,
+        handles: dialers.handles,
+        addressOf: async (namespace, name, hostname) => book?.addressOf(namespace, name, hostname) ?? "127.0.0.1",
+        createPort: (target) => createPort({ target, connections, dial: dialers.dial }),
+        onPort(event, service, port) {
+          if (event === "port-failed") {
+            logger.warn(`${key}:${port.port} is not served`, { error: port.error?.message });
+            emit(event, service, port, port.error!);
+          } else emit(event, service, port);
+        },
+        onUnsupported(what) {
+          logger.info(`${key}${what.port ? `:${what.port}/${what.protocol}` : ""} is not served: ${what.reason}`);
+          emit("unsupported", what);
+        },
+        onNames: tellNames,
+      },
+      closing.get(key) ?? Promise.resolve(),
+    );
+
+  /** Makes what is served of a service what is known of it. */
+  const track = async (key: string): Promise<void> => {
+    if (closer.closing) return;
+    const view = source.view(key);
+    const current = tunnels.get(key);
+    if (!view || !admits(view)) {
+      if (!current) return;
+      tunnels.delete(key);
+      services.delete(key);
+      const closed = current.close().finally(() => closing.get(key) === closed && closing.delete(key));
+      closing.set(key, closed);
+      emit("service-removed", current.service);
+      tellNames();
+      return closed;
+    }
+    if (current) return current.update(view);
+    const tunnel = create(view, key);
+    tunnels.set(key, tunnel);
+    services.set(key, tunnel.service);
+    await tunnel.update(view);
+    if (open && tunnels.get(key) === tunnel) {
+      emit("service-added", tunnel.service);
+      tellNames();
+    }
+  };
+
+  const tunnel: Tunnel = {
+    cluster,
+    home,
+    services,
+    events: emitter,
+    hostsEntries: () => (bind === "local" ? [] : hostsEntriesOf([...services.values()].flatMap(addressesOf), home)),
+    address: (service, port) => lookUp(services, home, service, port),
+    status: () => statusOf({ cluster, home, services, stale: source.stale(), connections }),
+    close: () => closer.close(),
+    [Symbol.asyncDispose]: () => closer.close(),
+  };
+
+  const opened = (async () => {
+    // A watch goes on trying where nobody answers; whoever opens a tunnel wants to be told.
+    await Promise.all([source.synced, assertReachable(cluster, options.signal)]);
+    await assertKnown(cluster, checked, home, source);
+    await Promise.all(source.keys().map(track));
+    for (const { ports } of services.values()) {
+      const exhausted = ports.find(({ error }) => (error as { code?: string } | undefined)?.code?.startsWith("POOL_"))?.error;
+      if (exhausted) throw exhausted;
+    }
+    names = JSON.stringify(tunnel.hostsEntries());
+    open = true;
+    // What changed while ports were being opened.
+    await Promise.all([...new Set([...source.keys(), ...tunnels.keys()])].map(track));
+    const retry = setInterval(() => {
+      for (const each of tunnels.values()) if (each.hasFailures) void each.retry();
+    }, RETRY_MS);
+    retry.unref();
+    closer.defer(() => clearInterval(retry));
+  })();
+  opened.catch(() => {});
+  return { tunnel, opened };
+}
+
+async function assertReachable(cluster: Cluster, signal: AbortSignal | undefined): Promise<void> {
+  await cluster.version(signal && { signal }).catch((error: unknown) => {
+    if (!hasCode(error, "KUBE_FORBIDDEN")) throw error;
+  });
+}
+
+/** A listener of an event that throws is the listener's fault, and costs no connection and no other listener's tunnel. */
+function safeEmit(emitter: EventEmitter<TunnelEvents>, logger: Logger) {
+  return <E extends keyof TunnelEvents>(event: E, ...args: Parameters<TunnelEvents[E]>): void => {
+    try {
+      emitter.emit(event, ...(args as never));
+    } catch (error) {
+      logger.error(`a listener of "${event}" threw`, { error: String(error) });
+    }
+  };
+}
+
+function namespacesOf({ namespaces, services }: CheckedOptions, home: string): string[] {
+  const named = (services ?? []).map((reference) => serviceKey(reference, home).split("/")[0]!);
+  if (!services) return namespaces ? [...new Set(namespaces)] : [home];
+  return namespaces?.includes("*") ? ["*"] : [...new Set([...(namespaces ?? []), ...named])];
+}
+
+/** The services that were named, and all selectors' yes. */
+function admission({ services, plugins }: CheckedOptions, home: string, logger: Logger): (view: ServiceView) => boolean {
+  const named = services && new Set(services.map((reference) => serviceKey(reference, home)));
+  const selectors = plugins.flatMap(({ name, serviceSelectors = [] }) =>
+    serviceSelectors.map((select) => guarded(name, select, logger)),
+  );
+  return ({ service }) => {
+    const facts = factsOf(service);
+    return (!named || named.has(`${facts.namespace}/${facts.name}`)) && selectors.every((select) => select(facts));
+  };
+}
+
+function guarded(plugin: string, select: ServiceSelector, logger: Logger): ServiceSelector {
+  return (facts) => {
+    try {
+      return select(facts) === true;
+    } catch (error) {
+      logger.error(`a service selector of plugin ${plugin} threw: ${facts.namespace}/${facts.name} is left out`, {
+        error: String(error),
+      });
+      return false;
+    }
+  };
+}
+
+/** What was named must be there. Asked only about namespaces that look empty: not everybody may read namespaces. */
+async function assertKnown(
+  cluster: Cluster,
+  { namespaces, services }: CheckedOptions,
+  home: string,
+  source: ServiceSource,
+): Promise<void> {
+  const keys = source.keys();
+  for (const namespace of namespacesOf({ namespaces, services } as CheckedOptions, home)) {
+    if (namespace === "*" || keys.some((key) => key.startsWith(`${namespace}/`))) continue;
+    await cluster.get(NAMESPACES, { name: namespace }).catch((cause: { code?: string }) => {
+      if (cause.code !== "KUBE_NOT_FOUND") return;
+      throw tunnelError(
+        "TUNNEL_NAMESPACE_UNKNOWN",
+        `there is no namespace ${namespace} in ${cluster.info.context} (${cluster.info.server})`,
+        {
+          hint: "kubectl get namespaces lists those there are",
+          cause,
+        },
+      );
+    });
+  }
+  for (const reference of services ?? []) {
+    const key = serviceKey(reference, home);
+    if (source.view(key)) continue;
+    const [namespace, name] = key.split("/");
+    const there = keys.flatMap((other) => (other.startsWith(`${namespace}/`) ? other.slice(namespace!.length + 1) : [])).sort();
+    throw tunnelError("TUNNEL_SERVICE_UNKNOWN", `there is no service ${name} in namespace ${namespace}`, {
+      hint: there.length > 0 ? `it has ${there.slice(0, 20).join(", ")}` : "the namespace has no services",
+      details: { namespace, service: name, services: there },
+    });
+  }
+}
+
+function addressesOf({ namespace, name, address, unsupported, pods }: TunneledService): NamedAddress[] {
+  if (unsupported !== undefined) return [];
+  const own = address === undefined ? [] : [{ namespace, service: name, address }];
+  return [
+    ...own,
+    ...pods.flatMap((pod) => (pod.address ? { namespace, service: name, hostname: pod.hostname, address: pod.address } : [])),
+  ];
+}
