@@ -1,1 +1,4 @@
-export {};
+export { HOSTS_ERRORS } from "./errors.ts";
+export { type HostsOptions, openHosts } from "./hosts-file.ts";
+export { isAddress, isHostName } from "./names.ts";
+export { defaultHostsPath } from "./platform.ts";

@@ -1,0 +1,73 @@
+import { execFile } from "node:child_process";
+import { readFile, readlink } from "node:fs/promises";
+import { codeOf } from "@shipside/core";
+
+/**
+ * A process named so that a later one can tell whether it still runs: `boot.namespace.pid.start`. A process id alone is given to
+ * somebody else sooner or later; with the start time it isn't. "0" stands for what the platform doesn't tell.
+ */
+export type ProcessIdentity = string;
+
+let self: Promise<ProcessIdentity> | undefined;
+
+export function identifySelf(): Promise<ProcessIdentity> {
+  return (self ??= identify());
+}
+
+async function identify(): Promise<ProcessIdentity> {
+  const start = (await inspect(process.pid)).start ?? "0";
+  return `${await bootId()}.${await pidNamespace()}.${process.pid}.${start}`;
+}
+
+/** Undefined where it can't be told: it is of another process-id namespace, or isn't an identity at all. */
+export async function isRunning(identity: ProcessIdentity): Promise<boolean | undefined> {
+  const [boot, namespace, pid, start] = identity.split(".");
+  if (!boot || !namespace || !/^[1-9]\d*$/.test(pid ?? "") || !start) return undefined;
+  const currentBoot = await bootId();
+  if (boot !== "0" && currentBoot !== "0" && boot !== currentBoot) return false;
+  if (namespace !== (await pidNamespace())) return undefined;
+  try {
+    process.kill(Number(pid), 0);
+  } catch (error) {
+    if (codeOf(error) === "ESRCH") return false;
+    if (codeOf(error) !== "EPERM") throw error;
+  }
+  const now = await inspect(Number(pid));
+  if (now.ended) return false;
+  return start === "0" || now.start === undefined || now.start === start;
+}
+
+export const pidOf = (identity: ProcessIdentity): number => Number(identity.split(".")[2]);
+
+/** A killed process whose parent has not yet taken note of it still has its id, but has `ended`. */
+async function inspect(pid: number): Promise<{ start?: string; ended?: boolean }> {
+  if (process.platform === "win32") return {};
+  if (process.platform !== "linux") return inspectWithPs(pid);
+  const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => undefined);
+  if (stat === undefined) return {};
+  // proc(5): the second field is the name in parentheses and may hold anything; the state is the third, the start time the 22nd.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { ended: fields[0] === "Z" || fields[0] === "X", ...(fields[19] !== undefined && { start: fields[19] }) };
+}
+
+/** For Unix systems without Linux's /proc: to the second, in UTC. */
+export function inspectWithPs(pid: number): Promise<{ start?: string; ended?: boolean }> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, LC_ALL: "C", TZ: "UTC" };
+    execFile("ps", ["-o", "state=,lstart=", "-p", String(pid)], { env }, (_error, stdout) => {
+      const [, state, started] = /^\s*(\S+)\s+(.+?)\s*$/.exec(stdout) ?? [];
+      const start = Date.parse(`${started} UTC`);
+      resolve(state && Number.isFinite(start) ? { ended: state.startsWith("Z"), start: String(start / 1000) } : {});
+    });
+  });
+}
+
+async function bootId(): Promise<string> {
+  const id = await readFile("/proc/sys/kernel/random/boot_id", "latin1").catch(() => "");
+  return id.slice(0, 8) || "0";
+}
+
+async function pidNamespace(): Promise<string> {
+  const link = await readlink("/proc/self/ns/pid").catch(() => "");
+  return /\d+/.exec(link)?.[0] ?? "0";
+}

@@ -1,0 +1,43 @@
+import { constants } from "node:fs";
+import { access, mkdir, readdir, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { hostsError } from "./errors.ts";
+import { isTokenDead } from "./lock.ts";
+
+/**
+ * The path whose name, extended, our own files for `target` have (lock, temporary files): beside it, where its real place is, so that
+ * every owner of the file meets there. Where that folder can't be written (a file bind-mounted into a read-only tree),
+ * `fallback`. Rejects with `HOSTS_UNWRITABLE`.
+ */
+export async function sidePrefix(target: string, fallback: string | undefined): Promise<string> {
+  const refused = (await refusal(target)) ?? (await refusal(dirname(target)));
+  if (refused === undefined) return target;
+  if (fallback !== undefined && (await refusal(target)) === undefined) {
+    await mkdir(fallback, { recursive: true });
+    return join(fallback, basename(target));
+  }
+  throw hostsError("HOSTS_UNWRITABLE", `${target} can't be changed by this user`, {
+    cause: refused,
+    hint: "run as root (Administrator on Windows); where only its folder can't be written, give a `backupDir` that can",
+  });
+}
+
+const refusal = (path: string): Promise<unknown> =>
+  access(path, constants.W_OK).then(
+    () => undefined,
+    (error) => error,
+  );
+
+const TOKEN = String.raw`\w+\.\d+\.\d+\.\d+-[0-9a-f]{12}`;
+
+/** Removes what processes that died in the middle left. Called under the lock. */
+export async function sweep(side: string): Promise<void> {
+  const folder = dirname(side);
+  const prefix = `${basename(side)}.shipside-`;
+  const pattern = new RegExp(`^(?:tmp|lock)-(?:(after)-)?(${TOKEN})$`);
+  for (const name of await readdir(folder)) {
+    const [, after, token] = (name.startsWith(prefix) && pattern.exec(name.slice(prefix.length))) || [];
+    // While we hold the lock nobody is rightly in the succession of a dead holder.
+    if (token !== undefined && (after || (await isTokenDead(token)))) await unlink(join(folder, name)).catch(() => {});
+  }
+}
