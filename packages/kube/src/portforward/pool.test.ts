@@ -1,0 +1,395 @@
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { type FakeKubeletOptions, frame, startFakeKubelet } from "./kubelet.fixture.ts";
+import { createPortForwardPool, type PortForwardPool, type PortForwardPoolOptions } from "./pool.ts";
+import { upgradeTo } from "./upgrade.fixture.ts";
+
+const POD = { namespace: "ns", name: "pod" };
+
+interface App extends AsyncDisposable {
+  port: number;
+  sockets: Set<Socket>;
+}
+
+/** A program that listens in the pod. */
+async function app(serve: (socket: Socket) => void): Promise<App> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => sockets.delete(socket));
+    serve(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    sockets,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+const echo = (socket: Socket): void => void socket.pipe(socket);
+
+async function setUp(options: FakeKubeletOptions & { pool?: Partial<PortForwardPoolOptions> } = {}) {
+  const kubelet = await startFakeKubelet(options);
+  const pool = createPortForwardPool({ upgrade: upgradeTo(() => kubelet.port), ...options.pool });
+  return {
+    kubelet,
+    pool,
+    async [Symbol.asyncDispose]() {
+      await pool.close();
+      await kubelet[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function readAll(stream: Duplex): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+async function exchange(pool: PortForwardPool, port: number, text: string): Promise<string> {
+  const stream = await pool.open(POD, port);
+  stream.write(text);
+  const [answer] = (await once(stream, "data")) as [Buffer];
+  stream.destroy();
+  return answer.toString();
+}
+
+describe("a stream", () => {
+  test("carries bytes both ways, unchanged", async () => {
+    await using server = await app(echo);
+    await using it = await setUp();
+    const stream = await it.pool.open(POD, server.port);
+    const sent = randomBytes(5 * 1024 * 1024);
+    const hash = createHash("sha256");
+    let got = 0;
+    stream.on("data", (chunk: Buffer) => {
+      got += chunk.length;
+      hash.update(chunk);
+      if (got === sent.length) stream.end();
+    });
+    stream.write(sent);
+    await once(stream, "end");
+    expect(got).toBe(sent.length);
+    expect(hash.digest("hex")).toBe(createHash("sha256").update(sent).digest("hex"));
+  });
+
+  test("of a port where nothing listens is refused before the first byte", async () => {
+    await using it = await setUp();
+    const closed = await app(echo);
+    await closed[Symbol.asyncDispose]();
+    await expect(it.pool.open(POD, closed.port)).rejects.toMatchObject({ code: "DIAL_REFUSED" });
+  });
+
+  test("of a pod that is gone says so, and a later one asks again", async () => {
+    await using server = await app(echo);
+    let status = 404;
+    await using it = await setUp({ answer: () => status });
+    await expect(it.pool.open(POD, server.port)).rejects.toMatchObject({ code: "DIAL_GONE" });
+    status = 500;
+    await expect(it.pool.open(POD, server.port)).rejects.toMatchObject({
+      code: "DIAL_FAILED",
+      cause: { details: { status: 500 } },
+    });
+    status = 101;
+    expect(await exchange(it.pool, server.port, "hello")).toBe("hello");
+  });
+
+  test("ends when the pod ends, and our end reaches the pod then", async () => {
+    await using server = await app((socket) => {
+      socket.end("all there is");
+    });
+    await using it = await setUp();
+    const stream = await it.pool.open(POD, server.port);
+    expect((await readAll(stream)).toString()).toBe("all there is");
+    stream.end();
+    await expect.poll(() => it.pool.stats().streams).toBe(0);
+  });
+
+  test("whose user has ended still gets an answer that takes longer than the path's grace", async () => {
+    await using server = await app((socket) => {
+      socket.once("data", () => setTimeout(() => socket.end("late answer"), 400));
+    });
+    await using it = await setUp({ graceMs: 50 });
+    const stream = await it.pool.open(POD, server.port);
+    stream.end("question");
+    expect((await readAll(stream)).toString()).toBe("late answer");
+  });
+
+  test("whose user has ended is ended at the pod after the bound, with what the pod then says", async () => {
+    await using server = await app((socket) => {
+      socket.on("end", () => socket.end("seen your end"));
+      socket.resume();
+    });
+    await using it = await setUp({ graceMs: 200, pool: { finReplyMs: 100 } });
+    const stream = await it.pool.open(POD, server.port);
+    stream.end("question");
+    expect((await readAll(stream)).toString()).toBe("seen your end");
+  });
+
+  test("which the pod resets gives what was sent before, then ECONNRESET", async () => {
+    await using server = await app((socket) => {
+      socket.write("before");
+      setTimeout(() => socket.resetAndDestroy(), 50);
+    });
+    await using it = await setUp();
+    const stream = await it.pool.open(POD, server.port);
+    const chunks: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    const [error] = await once(stream, "error");
+    expect(error).toMatchObject({ code: "ECONNRESET" });
+    expect(Buffer.concat(chunks).toString()).toBe("before");
+  });
+
+  test("that is destroyed is reset at the server, and others go on", async () => {
+    await using server = await app((socket) => {
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(Buffer.alloc(65536)));
+      };
+      socket.on("drain", more);
+      more();
+    });
+    await using echoes = await app(echo);
+    await using it = await setUp({ pool: { spread: 1, maxConnections: 1 } });
+    for (let i = 0; i < 30; i++) {
+      const download = await it.pool.open(POD, server.port);
+      await once(download, "data");
+      download.destroy();
+    }
+    expect(await exchange(it.pool, echoes.port, "still here")).toBe("still here");
+    await expect.poll(() => server.sockets.size).toBe(0);
+    expect(it.kubelet.upgrades).toBe(1);
+  });
+
+  test("is ended by its signal only until it stands", async () => {
+    await using server = await app(echo);
+    await using it = await setUp({ answer: () => sleep(300).then(() => 101) });
+    const early = new AbortController();
+    const opening = it.pool.open(POD, server.port, { signal: early.signal });
+    early.abort(new Error("changed my mind"));
+    await expect(opening).rejects.toThrow("changed my mind");
+    const late = new AbortController();
+    const stream = await it.pool.open(POD, server.port, { signal: late.signal });
+    late.abort();
+    stream.write("x");
+    expect(String((await once(stream, "data"))[0])).toBe("x");
+    stream.destroy();
+  });
+
+  test("after the pod has closed takes writes for a moment, then says EPIPE", async () => {
+    await using server = await app((socket) => socket.end());
+    await using it = await setUp({ graceMs: 10 });
+    const stream = await it.pool.open(POD, server.port);
+    stream.resume();
+    await once(stream, "end");
+    stream.write("nobody reads this");
+    await sleep(1_100);
+    stream.write("nor this");
+    const [error] = await once(stream, "error");
+    expect(error).toMatchObject({ code: "EPIPE" });
+  });
+});
+
+describe("backpressure", () => {
+  test("reaches the pod when the reader stops, and what waits stays bounded", async () => {
+    let written = 0;
+    await using server = await app((socket) => {
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(Buffer.alloc(65536))) written += 65536;
+      };
+      socket.on("drain", more);
+      more();
+    });
+    await using it = await setUp();
+    const stream = await it.pool.open(POD, server.port);
+    await sleep(300);
+    const settled = written;
+    await sleep(200);
+    expect(written).toBe(settled);
+    expect(stream.readableLength).toBeLessThan(1.2 * 1024 * 1024);
+    stream.resume();
+    await expect.poll(() => written).toBeGreaterThan(settled + 8 * 1024 * 1024);
+    stream.destroy();
+  });
+
+  test("reaches the writer when the pod stops reading", async () => {
+    await using server = await app((socket) => void socket.pause());
+    await using it = await setUp();
+    const stream = await it.pool.open(POD, server.port);
+    let sent = 0;
+    const chunk = Buffer.alloc(65536);
+    const deadline = Date.now() + 500;
+    while (Date.now() < deadline) {
+      if (stream.write(chunk)) sent += chunk.length;
+      else await Promise.race([once(stream, "drain"), sleep(200)]);
+      if (stream.writableNeedDrain) await sleep(20);
+    }
+    expect(stream.writableNeedDrain).toBe(true);
+    expect(sent).toBeLessThan(64 * 1024 * 1024);
+    stream.destroy();
+  });
+
+  test("of one stream disturbs no stream opened after it", async () => {
+    await using firehose = await app((socket) => {
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(Buffer.alloc(65536)));
+      };
+      socket.on("drain", more);
+      more();
+    });
+    await using echoes = await app(echo);
+    await using it = await setUp();
+    const stalled = await it.pool.open(POD, firehose.port);
+    await expect.poll(() => it.pool.stats().pods[0]?.stuck).toBe(1);
+    for (let i = 0; i < 20; i++) expect(await exchange(it.pool, echoes.port, `n${i}`)).toBe(`n${i}`);
+    stalled.destroy();
+  });
+
+  test("in a stream that shares a connection begins only at the bound", async () => {
+    await using it = await setUp({
+      pool: { spread: 1, maxConnections: 1, maxBufferedPerStream: 1024 * 1024 },
+      script(connection) {
+        connection.socket.on("data", () => {});
+        let id = 3;
+        const timer = setInterval(() => {
+          if (id === 3) for (const one of [1, 3, 5, 7]) connection.write(frame.reply(one));
+          id = 7;
+          connection.write(frame.data(3, Buffer.alloc(32 * 1024)));
+          connection.write(frame.data(7, "tick"));
+        }, 1);
+        connection.socket.on("close", () => clearInterval(timer));
+      },
+    });
+    const slow = it.pool.open(POD, 1);
+    const quick = await it.pool.open(POD, 2);
+    const stalled = await slow;
+    let ticks = 0;
+    quick.on("data", () => ticks++);
+    await expect.poll(() => stalled.readableLength, { timeout: 5_000 }).toBeGreaterThan(1024 * 1024);
+    expect(ticks).toBeGreaterThan(20);
+    expect(it.pool.stats().pods[0]?.stuck).toBe(1);
+    await sleep(100);
+    expect(stalled.readableLength).toBeLessThan(1.3 * 1024 * 1024);
+    const before = ticks;
+    stalled.resume();
+    await expect.poll(() => ticks).toBeGreaterThan(before);
+    stalled.destroy();
+    quick.destroy();
+  });
+});
+
+describe("the pool", () => {
+  test("opens one connection for many that ask at once, and spreads those that follow", async () => {
+    await using server = await app(echo);
+    await using it = await setUp();
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => exchange(it.pool, server.port, `n${i}`)));
+    expect(answers).toEqual(Array.from({ length: 50 }, (_, i) => `n${i}`));
+    expect(it.kubelet.upgrades).toBeLessThanOrEqual(4);
+    expect(it.pool.stats().carrier).toBe("spdy");
+  });
+
+  test("closes what is idle", async () => {
+    await using server = await app(echo);
+    await using it = await setUp({ pool: { idleMs: 500 } });
+    expect(await exchange(it.pool, server.port, "x")).toBe("x");
+    await expect.poll(() => it.kubelet.connections.length, { timeout: 5_000 }).toBe(0);
+    expect(it.pool.stats().connections).toBe(0);
+    expect(await exchange(it.pool, server.port, "again")).toBe("again");
+  });
+
+  test("uses a fresh connection after a GOAWAY, while what is open goes on", async () => {
+    await using server = await app(echo);
+    await using it = await setUp({ pool: { spread: 1 } });
+    const old = await it.pool.open(POD, server.port);
+    it.kubelet.connections[0]?.write(frame.goAway());
+    await sleep(50);
+    expect(await exchange(it.pool, server.port, "new")).toBe("new");
+    expect(it.kubelet.upgrades).toBe(2);
+    old.write("old");
+    expect(String((await once(old, "data"))[0])).toBe("old");
+    old.destroy();
+  });
+
+  test("notices a connection that died in silence, and replaces it", async () => {
+    await using server = await app(echo);
+    let alive = true;
+    await using it = await setUp({ pong: () => alive, pool: { pingMs: 500, deadMs: 1_000, spread: 1 } });
+    const stream = await it.pool.open(POD, server.port);
+    alive = false;
+    const [error] = await once(stream, "error");
+    expect(error).toMatchObject({ code: "ECONNRESET", cause: { code: "PORTFORWARD_LOST" } });
+    alive = true;
+    expect(await exchange(it.pool, server.port, "fresh")).toBe("fresh");
+  });
+
+  test("revalidates: keeps what lives, drops what doesn't", async () => {
+    await using server = await app(echo);
+    let alive = true;
+    await using it = await setUp({ pong: () => alive });
+    const stream = await it.pool.open(POD, server.port);
+    await it.pool.revalidate();
+    stream.write("x");
+    expect(String((await once(stream, "data"))[0])).toBe("x");
+    alive = false;
+    const failed = once(stream, "error");
+    await it.pool.revalidate();
+    expect((await failed)[0]).toMatchObject({ code: "ECONNRESET" });
+  });
+
+  test("tries again by itself where an old connection leads to a pod that was replaced", async () => {
+    await using server = await app(echo);
+    let gone = 0;
+    await using it = await setUp({
+      pool: { spread: 1 },
+      podPort: (_pod, port, upgrade) => (upgrade <= gone ? "gone" : port),
+    });
+    expect(await exchange(it.pool, server.port, "x")).toBe("x");
+    gone = 1;
+    await using other = await app(echo);
+    expect(await exchange(it.pool, other.port, "new pod")).toBe("new pod");
+    expect(it.kubelet.upgrades).toBe(2);
+  });
+
+  test("tells a stream that was not waited for when its pod is gone, so that it can go elsewhere with the same bytes", async () => {
+    await using server = await app(echo);
+    let gone = 0;
+    await using it = await setUp({ podPort: (_pod, port, upgrade) => (upgrade <= gone ? "gone" : port) });
+    expect(await exchange(it.pool, server.port, "x")).toBe("x");
+    gone = Number.POSITIVE_INFINITY;
+    const stream = await it.pool.open(POD, server.port);
+    stream.write("to whom it may concern");
+    expect((await once(stream, "error"))[0]).toMatchObject({ code: "DIAL_GONE" });
+    await expect(it.pool.open(POD, server.port)).rejects.toMatchObject({ code: "DIAL_GONE" });
+  });
+
+  test("closes everything, once, and opens nothing after", async () => {
+    await using server = await app(echo);
+    await using it = await setUp();
+    const stream = await it.pool.open(POD, server.port);
+    const failed = once(stream, "error");
+    await Promise.all([it.pool.close(), it.pool.close()]);
+    expect((await failed)[0]).toMatchObject({ code: "ECONNRESET", cause: { code: "PORTFORWARD_CLOSED" } });
+    await expect(it.pool.open(POD, server.port)).rejects.toMatchObject({ code: "PORTFORWARD_CLOSED" });
+    await expect.poll(() => it.kubelet.connections.length).toBe(0);
+  });
+
+  test.each([{ spread: 0 }, { idleMs: Number.NaN }, { carriers: [] }, { maxBufferedPerStream: 5 }])("refuses %o", (options) => {
+    expect(() => createPortForwardPool({ upgrade: upgradeTo(() => 1), ...options })).toThrowError(
+      expect.objectContaining({ code: "PORTFORWARD_OPTIONS" }),
+    );
+  });
+
+  test.each([0, 65_536, 1.5])("refuses port %d", async (port) => {
+    await using pool = createPortForwardPool({ upgrade: upgradeTo(() => 1) });
+    await expect(pool.open(POD, port)).rejects.toMatchObject({ code: "DIAL_FAILED" });
+  });
+});
