@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import {
   type Closable,
   createCloser,
@@ -9,14 +10,13 @@ import {
   type Target,
 } from "@shipside/core";
 import type { Cluster } from "@shipside/kube";
-import type { Dialled } from "./forward.ts";
 import { podDialer } from "./pod-dialer.ts";
 
 /** The plugins' dialers, asked in order, and the built-in one for what none of them handles. */
 export interface Dialers extends Closable {
   /** A plugin's dialer takes care of the target. */
   handles(target: Target): boolean;
-  dial(target: Target, endpoint: Endpoint, signal: AbortSignal): Promise<Dialled>;
+  dial(target: Target, endpoint: Endpoint, signal: AbortSignal): Promise<Duplex>;
 }
 
 export function dialersFor(plugins: readonly Plugin[], cluster: Cluster, logger: Logger): Dialers {
@@ -49,8 +49,7 @@ export function dialersFor(plugins: readonly Plugin[], cluster: Cluster, logger:
     async dial(target, endpoint, signal) {
       const factory = factoryFor(target);
       const dialer = factory ? make(factory) : builtIn;
-      // A plugin's stream carries a FIN, as the Dialer seam says; the port-forward path cuts the answer that comes after one.
-      return { stream: await dialer.dial({ target, endpoint, signal }), halfClose: factory !== undefined };
+      return dialer.dial({ target, endpoint, signal });
     },
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),

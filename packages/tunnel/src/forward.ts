@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { abortError, codeOf, splice } from "@shipside/core";
+import { abortError, codeOf, hasCode, splice } from "@shipside/core";
 import type { Candidate } from "./endpoints.ts";
 import { tunnelError } from "./errors.ts";
 import { createIntake, type Intake, mayTryAnother, standsTrial } from "./intake.ts";
@@ -13,15 +13,9 @@ export interface Route {
   pick(client: string, tried: ReadonlySet<string>): Candidate | undefined;
   /** Resolves when the endpoints have changed, or `signal` fires. */
   changed(signal: AbortSignal): Promise<void>;
-  dial(candidate: Candidate, signal: AbortSignal): Promise<Dialled>;
-  /** Called when a pod was chosen and when the connection to it is over. */
+  dial(candidate: Candidate, signal: AbortSignal): Promise<Duplex>;
+  /** Called when a pod is dialled; what it returns, when that or the connection is over. */
   chosen(client: string, candidate: Candidate): () => void;
-}
-
-export interface Dialled {
-  stream: Duplex;
-  /** The path carries a FIN as such. Where it doesn't (port-forward), the client's is withheld: see {@link FIN_IDLE_MS}. */
-  halfClose: boolean;
 }
 
 export interface ForwardOptions {
@@ -46,12 +40,8 @@ export interface ForwardResult {
  */
 const REFUSED_HOLD_MS = 3_000;
 
-/**
- * The kubelet's side of a port-forward ends a connection a second after either side's FIN, and what the pod answers later is lost. So a
- * client's FIN is withheld until the pod has been silent for this long: time for a slow answer to begin, while the pod of a client
- * that has gone learns of it soon.
- */
-const FIN_IDLE_MS = 5_000;
+/** One attempt to dial, in ms. */
+const DIAL_MS = 5_000;
 
 /** Carries one accepted connection. Never rejects; the client is closed when it resolves. */
 export async function forward(client: Socket, route: Route, options: ForwardOptions): Promise<ForwardResult> {
@@ -66,11 +56,16 @@ export async function forward(client: Socket, route: Route, options: ForwardOpti
 
   let release: (() => void) | undefined;
   try {
-    const { candidate, dialled } = await connect(from, route, intake, result, options.holdMs, signal);
-    result.endpoint = candidate;
+    const taken = await connect(from, route, intake, result, options.holdMs, signal);
+    const { upstream } = taken;
+    release = taken.release;
+    result.endpoint = taken.candidate;
     result.heldMs = Math.round(performance.now() - began);
-    release = route.chosen(from, candidate);
-    const error = await join(client, dialled, intake, options.signal);
+    intake.release();
+    const done = splice(client, upstream, { signal: options.signal });
+    // The intake may have paused it.
+    client.resume();
+    const { error } = await done;
     if (error) result.error = error;
   } catch (error) {
     result.heldMs = Math.round(performance.now() - began);
@@ -82,6 +77,12 @@ export async function forward(client: Socket, route: Route, options: ForwardOpti
   return result;
 }
 
+interface Taken {
+  candidate: Candidate;
+  upstream: Duplex;
+  release: () => void;
+}
+
 /** Tries pods until one stands. Rejects when the time is over, the client has gone, or nothing will help. */
 async function connect(
   from: string,
@@ -90,75 +91,65 @@ async function connect(
   result: ForwardResult,
   holdMs: number,
   signal: AbortSignal,
-): Promise<{ candidate: Candidate; dialled: Dialled }> {
+): Promise<Taken> {
   const began = performance.now();
   const tried = new Set<string>();
   let last: Error | undefined;
+  /** Since when every pod there is refuses. */
+  let refusing: number | undefined;
   for (let round = 0; ; ) {
     if (signal.aborted) throw abortError(signal);
     const candidate = route.pick(from, tried);
     if (!candidate) {
-      const bound = hasRefused(last) ? Math.min(holdMs, REFUSED_HOLD_MS) : holdMs;
-      const left = bound - (performance.now() - began);
-      if (left <= 0) throw unanswered(route.label, result.attempts, bound, last);
-      // With nobody to try, only a change helps; those that failed are tried again after a while.
+      const now = performance.now();
+      refusing = tried.size > 0 && hasCode(last, "DIAL_REFUSED") ? (refusing ?? now) : undefined;
+      const left = Math.min(began + holdMs, (refusing ?? Number.POSITIVE_INFINITY) + REFUSED_HOLD_MS) - now;
+      if (left <= 0) throw unanswered(route.label, result.attempts, now - began, last);
+      // Where there is nobody to try, only a change helps; those that failed are tried again after a while.
       await changedWithin(route, tried.size > 0 ? Math.min(left, 100 * 2 ** Math.min(round++, 4)) : left, signal);
       tried.clear();
       continue;
     }
     tried.add(candidate.key);
     result.attempts++;
-    let dialled: Dialled;
-    try {
-      dialled = await route.dial(candidate, signal);
-    } catch (error) {
-      last = error as Error;
-      if (isFinal(last)) throw last;
-      continue;
-    }
-    const { stream } = dialled;
-    const failed = await standsTrial(stream, intake, signal);
-    if (!failed && !signal.aborted) return { candidate, dialled };
-    const { fed } = intake;
-    intake.withdraw();
-    stream.destroy();
+    const release = route.chosen(from, candidate);
+    const attempt = await tryOne(route, candidate, intake, signal);
+    if (attempt.upstream && !signal.aborted) return { candidate, upstream: attempt.upstream, release };
+    release();
+    attempt.upstream?.destroy();
     if (signal.aborted) throw abortError(signal);
-    last = failed!;
-    if (isFinal(last) || !mayTryAnother(last, fed)) throw last;
+    last = attempt.error!;
+    if (attempt.final) throw last;
   }
 }
 
-/** Splices the two, from what the intake has fed on. */
-async function join(
-  client: Socket,
-  { stream, halfClose }: Dialled,
-  intake: Intake,
-  signal: AbortSignal,
-): Promise<Error | undefined> {
-  intake.release();
-  const done = splice(client, stream, { signal, passEndOfA: halfClose });
-  const undo = halfClose ? undefined : endWhenQuiet(client, stream, intake.ended);
-  client.resume();
-  const { error } = await done;
-  undo?.();
-  return error;
+/** `final`: no other pod may be asked, or none would help. */
+type Attempt = { upstream: Duplex; error?: undefined; final?: undefined } | { upstream?: undefined; error: Error; final: boolean };
+
+async function tryOne(route: Route, candidate: Candidate, intake: Intake, signal: AbortSignal): Promise<Attempt> {
+  let upstream: Duplex;
+  try {
+    upstream = await dialWithin(route, candidate, signal);
+  } catch (error) {
+    return { error: error as Error, final: mendsNothing(error) };
+  }
+  const error = await standsTrial(upstream, intake, signal);
+  if (!error) return { upstream };
+  const { fed } = intake;
+  intake.withdraw();
+  upstream.destroy();
+  return { error, final: mendsNothing(error) || !mayTryAnother(error, fed) };
 }
 
-/** Ends `stream` when it has been silent for {@link FIN_IDLE_MS} after the client's FIN. */
-function endWhenQuiet(client: Socket, stream: Duplex, ended: boolean): () => void {
-  let quiet: NodeJS.Timeout | undefined;
-  const end = (): void => {
-    if (!stream.destroyed && !stream.writableEnded) stream.end();
-  };
-  const onEnd = (): void => {
-    // Who sent nothing waits for no answer that could be cut: a probe, or a pool that gives a connection back unused.
-    if (client.bytesRead === 0) end();
-    quiet = setTimeout(end, FIN_IDLE_MS);
-    stream.on("data", () => quiet?.refresh());
-  };
-  if (ended) onEnd();
-  else client.once("end", onEnd);
-  return () => clearTimeout(quiet);
+/** A pod on a node that has gone answers nothing, while another would. */
+async function dialWithin(route: Route, candidate: Candidate, signal: AbortSignal): Promise<Duplex> {
+  const late = AbortSignal.timeout(DIAL_MS);
+  try {
+    return await route.dial(candidate, AbortSignal.any([signal, late]));
+  } catch (cause) {
+    if (signal.aborted || !late.aborted) throw cause;
+    throw tunnelError("DIAL_FAILED", `${route.label}: ${candidate.address} did not connect within ${DIAL_MS / 1000} s`, { cause });
+  }
 }
 
 async function changedWithin(route: Route, ms: number, signal: AbortSignal): Promise<void> {
@@ -172,13 +163,11 @@ async function changedWithin(route: Route, ms: number, signal: AbortSignal): Pro
 }
 
 /** Waiting and other pods mend nothing where the user may not do it. */
-function isFinal(error: unknown, depth = 0): boolean {
+function mendsNothing(error: unknown, depth = 0): boolean {
   if (depth > 5 || !(error instanceof Error)) return false;
   const code = codeOf(error) ?? "";
-  return ["KUBE_FORBIDDEN", "KUBE_UNAUTHORIZED", "KUBE_CLOSED"].includes(code) || isFinal(error.cause, depth + 1);
+  return ["KUBE_FORBIDDEN", "KUBE_UNAUTHORIZED", "KUBE_CLOSED"].includes(code) || mendsNothing(error.cause, depth + 1);
 }
-
-const hasRefused = (error: Error | undefined): boolean => codeOf(error) === "DIAL_REFUSED";
 
 function unanswered(label: string, attempts: number, ms: number, cause: Error | undefined): Error {
   const seconds = (ms / 1000).toFixed(1).replace(/\.0$/, "");

@@ -10,8 +10,6 @@ export const REPLAY_LIMIT = 64 * 1024;
  * goes away), given to each pod that is tried, and kept for the next one.
  */
 export interface Intake {
-  /** The client has ended its writing half. */
-  readonly ended: boolean;
   /** Some of the client's bytes were given to the pod that is being tried. */
   readonly fed: boolean;
   /** Gives `upstream` everything so far and what follows. */
@@ -28,10 +26,10 @@ export function createIntake(client: Socket): Intake {
   const chunks: Buffer[] = [];
   let size = 0;
   let upstream: Duplex | undefined;
+  let ended = false;
   const resume = (): void => void client.resume();
 
   const intake = {
-    ended: false,
     fed: false,
     onOverflow: undefined as (() => void) | undefined,
     feed(to: Duplex) {
@@ -42,6 +40,7 @@ export function createIntake(client: Socket): Intake {
       for (const chunk of chunks) room = to.write(chunk);
       if (room) resume();
       else client.pause();
+      if (ended) to.end();
       if (size > REPLAY_LIMIT) intake.onOverflow?.();
     },
     withdraw() {
@@ -68,7 +67,8 @@ export function createIntake(client: Socket): Intake {
     if (size > REPLAY_LIMIT) intake.onOverflow?.();
   };
   const onEnd = (): void => {
-    intake.ended = true;
+    ended = true;
+    upstream?.end();
   };
   client.on("data", onData);
   client.on("end", onEnd);
@@ -110,11 +110,12 @@ export function standsTrial(upstream: Duplex, intake: Intake, signal: AbortSigna
 }
 
 /**
- * Whether another pod may be given the same bytes. Nothing listened, or there was no pod: then nobody has seen them. Any other failure
- * may come from a pod that has acted on them, so it is replayed only where there were none.
+ * Whether another pod may be given the same bytes, after a stream failed that had been open. Nothing listened, or there was no pod: then
+ * nobody has seen them. A dial that failed otherwise may have reached a pod that acted on them, so it is tried again only where there
+ * were none. Everything else, a reset above all, is an answer, and the client's.
  */
 export function mayTryAnother(error: Error, fed: boolean): boolean {
-  return hasCode(error, "DIAL_REFUSED", "DIAL_GONE") || !fed;
+  return hasCode(error, "DIAL_REFUSED", "DIAL_GONE") || (!fed && hasCode(error, "DIAL_FAILED"));
 }
 
 function ignore(): void {}

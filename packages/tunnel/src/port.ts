@@ -1,9 +1,10 @@
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Endpoint, Listener, ListenerFactory, Target } from "@shipside/core";
 import { type Affinity, createAffinity, pickEndpoint } from "./balance.ts";
 import type { Connections } from "./connections.ts";
 import type { Candidate } from "./endpoints.ts";
-import type { Dialled, Route } from "./forward.ts";
+import type { Route } from "./forward.ts";
 import { hostPort } from "./names.ts";
 
 export type PortState = "opening" | "listening" | "failed" | "unsupported" | "closed";
@@ -46,7 +47,7 @@ export interface Port extends TunneledPort {
 export interface PortComponents {
   target: Target;
   connections: Connections;
-  dial(target: Target, endpoint: Endpoint, signal: AbortSignal): Promise<Dialled>;
+  dial(target: Target, endpoint: Endpoint, signal: AbortSignal): Promise<Duplex>;
 }
 
 export function createPort({ target, connections, dial }: PortComponents): Port {

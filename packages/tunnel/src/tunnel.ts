@@ -64,6 +64,7 @@ export async function openTunnel(options: TunnelOptions = {}): Promise<Tunnel> {
     signal?.addEventListener("abort", onAbort, { once: true });
     closer.defer(() => signal?.removeEventListener("abort", onAbort));
   });
+  aborted.catch(() => {});
   try {
     const cluster = options.cluster ?? closer.use(await connectCluster(connectOptions(options)));
     const tunnel = assemble(cluster, options, checked, closer);

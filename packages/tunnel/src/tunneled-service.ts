@@ -120,7 +120,7 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
 
   const closePort = async (front: Front, key: string, port: Port): Promise<void> => {
     front.ports.delete(key);
-    const listened = port.state === "listening";
+    const listened = port.address !== undefined;
     await port.close();
     if (listened) components.onPort("port-closed", service, port);
   };
@@ -131,7 +131,7 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
     for (const [hostname, front] of [...fronts]) {
       const keys = new Map(wanted.get(hostname)?.ports.map((port) => [portKey(port.target), port]));
       for (const [key, port] of [...front.ports]) {
-        if (!keys.has(key) || (keys.get(key)?.unsupported && port.state === "listening")) await closePort(front, key, port);
+        if (!keys.has(key) || (keys.get(key)?.unsupported && port.address !== undefined)) await closePort(front, key, port);
       }
       if (wanted.has(hostname) || hostname === "") continue;
       fronts.delete(hostname);
@@ -231,4 +231,4 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
   };
 }
 
-const portKey = ({ port, protocol }: Target): string => `${protocol}/${port}`;
+const portKey = ({ port, portName = "", protocol }: Target): string => `${protocol}/${port}/${portName}`;
