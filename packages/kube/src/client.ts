@@ -2,10 +2,13 @@ import { createCloser, hasCode, silentLogger } from "@shipside/core";
 import type { Cluster, ConnectOptions, ListOptions, ObjectRef, PatchKind, ServerVersion } from "./cluster.ts";
 import { createCredentialSource } from "./credentials.ts";
 import { kubeError } from "./errors.ts";
+import { runExec } from "./exec.ts";
 import { type ResolvedContext, resolveContext } from "./kubeconfig.ts";
 import type { KubeObject, ResourceType } from "./objects.ts";
 import { queryString, resourcePath } from "./paths.ts";
+import { createPortForwardPool } from "./portforward/pool.ts";
 import { createRequester } from "./request.ts";
+import { createUpgrade } from "./upgrade.ts";
 import { createWatch, type ManagedWatch } from "./watch.ts";
 import { watchSource } from "./watch-source.ts";
 import { createWire } from "./wire.ts";
@@ -83,7 +86,10 @@ function createCluster(context: ResolvedContext, options: Checked): Cluster {
     logger,
     signal: lifetime.signal,
   });
+  const upgrade = createUpgrade(requester);
+  const pool = createPortForwardPool({ upgrade, logger });
   closer.defer(() => lifetime.abort(kubeError("KUBE_CLOSED", `the connection to ${info.server} was closed`)));
+  closer.use(pool);
   closer.defer(() => Promise.all([...watches].map((watch) => watch.close())));
 
   const at = (type: ResourceType, ref: ObjectRef): { namespace?: string; name: string } => {
@@ -218,14 +224,11 @@ function createCluster(context: ResolvedContext, options: Checked): Cluster {
         if (!hasCode(error, "KUBE_NOT_FOUND")) throw error;
       }
     },
-    portForward: async () => {
-      throw kubeError("KUBE_CLOSED", "port-forward");
-    },
-    exec: async () => {
-      throw kubeError("KUBE_CLOSED", "exec");
-    },
+    portForward: (pod, port, { signal } = {}) => pool.open(pod, port, signal ? { signal } : {}),
+    exec: (pod, command, execOptions = {}) => runExec(upgrade, pod, command, execOptions),
     revalidate() {
       wire.dropIdle();
+      void pool.revalidate().catch(() => {});
       for (const watch of watches) watch.revalidate();
     },
     close: () => closer.close(),

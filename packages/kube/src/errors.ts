@@ -20,6 +20,7 @@ export const KUBE_ERRORS = {
   KUBE_SERVER_ERROR: "the API server failed (5xx), or something on the way answered in its place",
   KUBE_PROTOCOL: "what was received does not follow the Kubernetes protocol",
   KUBE_KIND_UNKNOWN: "the API server doesn't serve this kind, or it isn't a kind of workload",
+  KUBE_NAMESPACE_UNKNOWN: "no namespace of this name",
   KUBE_WORKLOAD_UNKNOWN: "no workload of this name",
   KUBE_WORKLOAD_AMBIGUOUS: "the reference fits several workloads",
   KUBE_NO_LIVE_POD: "the workload has no running pod",

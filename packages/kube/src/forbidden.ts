@@ -26,7 +26,8 @@ export function missingRule({ verb, type, namespace, subresource }: Action): Mis
   return { resource, group: type.group, verb, rule, ...(type.namespaced && namespace !== undefined && { namespace }) };
 }
 
-/** The user whom RBAC's refusal names; undefined where it was not RBAC that refused (an admission policy, a quota). */
-export function refusedUser(message: string): string | undefined {
-  return /User "((?:[^"\\]|\\.)*)" cannot \S+ resource/.exec(message)?.[1];
+/** Whom RBAC refuses and what; undefined where it was not RBAC that refused (an admission policy, a quota). */
+export function parseRefusal(message: string): { user: string; verb: string } | undefined {
+  const [, user, verb] = /User "((?:[^"\\]|\\.)*)" cannot (\S+) resource/.exec(message) ?? [];
+  return user === undefined || verb === undefined ? undefined : { user, verb };
 }

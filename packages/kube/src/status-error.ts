@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type KubeErrorCode, kubeError } from "./errors.ts";
-import { type Action, missingRule, refusedUser } from "./forbidden.ts";
+import { type Action, missingRule, parseRefusal } from "./forbidden.ts";
 
 /** `Status` of meta/v1, as far as we read it. */
 export interface Status {
@@ -51,15 +51,16 @@ export function statusError({ status, headers, body, action, server }: Refusal):
         `could not ${what}: ${server} does not accept the credentials`,
       );
     case 403: {
-      const user = refusedUser(said);
-      if (user === undefined) {
+      const refusal = parseRefusal(said);
+      if (refusal === undefined) {
         const anonymous = /system:anonymous/.test(said);
         return make(
           "KUBE_FORBIDDEN",
           anonymous ? "no credentials were sent: log in" : "a policy of the cluster refuses it; its administrators can tell more",
         );
       }
-      const missing = missingRule(action);
+      const { user, verb } = refusal;
+      const missing = missingRule({ ...action, verb });
       const place = missing.namespace === undefined ? "a ClusterRole" : `a Role in namespace ${missing.namespace}`;
       return make(
         "KUBE_FORBIDDEN",

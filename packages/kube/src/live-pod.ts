@@ -1,0 +1,78 @@
+import { hasCode } from "@shipside/core";
+import type { Cluster } from "./cluster.ts";
+import { kubeError } from "./errors.ts";
+import { selectorString } from "./label-selector.ts";
+import { JOBS, type KubeObject, PODS, type Pod, REPLICA_SETS } from "./objects.ts";
+import type { Workload } from "./workload.ts";
+
+export const isReady = ({ status }: Pod): boolean =>
+  status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
+
+/** Runs, and is not being deleted. */
+export const isLive = ({ metadata, status }: Pod): boolean =>
+  status?.phase === "Running" && metadata.deletionTimestamp === undefined;
+
+/** The better pod first: ready ones, then the newest (during a rollout that is the new version), then by name. */
+export function byPreference(a: Pod, b: Pod): number {
+  return (
+    Number(isReady(b)) - Number(isReady(a)) ||
+    (Date.parse(b.metadata.creationTimestamp ?? "") || 0) - (Date.parse(a.metadata.creationTimestamp ?? "") || 0) ||
+    (a.metadata.name < b.metadata.name ? -1 : 1)
+  );
+}
+
+/** The pods of a workload, whatever their state: those that it owns, by selector and owner reference. */
+export async function podsOf(cluster: Cluster, workload: Workload, { signal }: { signal?: AbortSignal } = {}): Promise<Pod[]> {
+  const { namespace, name, selector, object, kind } = workload;
+  const options = { namespace, ...(signal && { signal }) };
+  const uid = object.metadata.uid;
+  switch (kind) {
+    case "pod":
+      return [await cluster.get(PODS, { namespace, name }, options)];
+    case "cronjob": {
+      const jobs = (await cluster.list(JOBS, options)).filter((job) => ownedBy(job, uid));
+      if (jobs.length === 0) return [];
+      const labelSelector = `job-name in (${jobs.map(({ metadata }) => metadata.name).join(",")})`;
+      return cluster.list(PODS, { ...options, labelSelector });
+    }
+    case "deployment": {
+      const labelSelector = selectorString(selector ?? {});
+      const [sets, pods] = await Promise.all([
+        // Who may not read replica sets gets what the selector gives, as with kubectl.
+        cluster.list(REPLICA_SETS, { ...options, labelSelector }).catch((error: unknown) => {
+          if (hasCode(error, "KUBE_FORBIDDEN")) return undefined;
+          throw error;
+        }),
+        cluster.list(PODS, { ...options, labelSelector }),
+      ]);
+      if (!sets) return pods;
+      const owners = sets.filter((set) => ownedBy(set, uid)).map(({ metadata }) => metadata.uid);
+      return pods.filter((pod) => owners.some((owner) => ownedBy(pod, owner)));
+    }
+    default:
+      return (await cluster.list(PODS, { ...options, labelSelector: selectorString(selector ?? {}) })).filter((pod) =>
+        ownedBy(pod, uid),
+      );
+  }
+}
+
+/**
+ * One running pod of a workload, the best by {@link byPreference}. Error: `KUBE_NO_LIVE_POD`, with the phases of what there is in
+ * `details`.
+ */
+export async function livePod(cluster: Cluster, workload: Workload, options: { signal?: AbortSignal } = {}): Promise<Pod> {
+  const pods = await podsOf(cluster, workload, options);
+  const live = pods.filter(isLive).sort(byPreference)[0];
+  if (live) return live;
+  const states = pods.map(
+    ({ metadata, status }) => `${metadata.name} (${metadata.deletionTimestamp ? "terminating" : (status?.phase ?? "unknown")})`,
+  );
+  const { kind, name, namespace } = workload;
+  throw kubeError("KUBE_NO_LIVE_POD", `${kind}/${name} in namespace ${namespace} has no running pod`, {
+    hint: states.length > 0 ? `there is ${states.slice(0, 5).join(", ")}` : "is it scaled to 0, or has it not run yet?",
+    details: { pods: states },
+  });
+}
+
+const ownedBy = ({ metadata }: KubeObject, uid: string | undefined): boolean =>
+  metadata.ownerReferences?.some((owner) => owner.controller === true && owner.uid === uid) === true;
