@@ -1,0 +1,147 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { constants } from "node:os";
+import { openLogFile } from "./log-file.ts";
+import type { AgentMessage, AgentRequest, Launch } from "./protocol.ts";
+import { enterArgv, viewArgv } from "./root-view.ts";
+import { socketPair } from "./socket-pair.ts";
+
+export interface Containers {
+  /** Resolves with the first process's id once it runs. */
+  start(launch: Launch): Promise<number>;
+  signal(id: string, signal: NodeJS.Signals, group: boolean): void;
+  exec(request: Extract<AgentRequest, { op: "exec" }>): Promise<void>;
+  endExec(exec: string): void;
+  killAll(): void;
+}
+
+/** How long a stream is read on after its process is gone: something else may still hold it. */
+const DRAIN_MS = 100;
+/** At most one message a container and this time about its log. */
+const LOG_NOTICE_MS = 20;
+
+export function createContainers(say: (message: AgentMessage, handle?: Socket) => void): Containers {
+  const running = new Map<string, { child: ChildProcess; launch: Launch }>();
+  const execs = new Map<string, ChildProcess>();
+
+  const killGroup = (child: ChildProcess, signal: NodeJS.Signals): void => {
+    try {
+      process.kill(-child.pid!, signal);
+    } catch {
+      // Gone already.
+    }
+  };
+
+  return {
+    async start(launch) {
+      const [program, ...args] = launch.view ? viewArgv(launch, launch.view) : launch.argv;
+      const child = spawn(program!, args, {
+        cwd: launch.view ? "/" : launch.cwd,
+        env: launch.env,
+        stdio: ["ignore", "pipe", "pipe"],
+        detached: true,
+      });
+      await spawned(child);
+      const log = openLogFile(
+        launch.logFile,
+        launch.maxLogBytes,
+        throttle(LOG_NOTICE_MS, () => say({ type: "log", id: launch.id })),
+      );
+      child.stdout!.on("data", (chunk: Buffer) => log.write("stdout", chunk));
+      child.stderr!.on("data", (chunk: Buffer) => log.write("stderr", chunk));
+      running.set(launch.id, { child, launch });
+      void ended(child).then(({ exitCode, signal }) => {
+        running.delete(launch.id);
+        log.close();
+        say({ type: "exit", id: launch.id, exitCode, signal });
+      });
+      return child.pid!;
+    },
+
+    signal(id, signal, group) {
+      const child = running.get(id)?.child;
+      if (!child) return;
+      if (group) killGroup(child, signal);
+      else child.kill(signal);
+    },
+
+    async exec({ exec, id, argv, stdin, tty }) {
+      const container = running.get(id);
+      if (!container) throw Object.assign(new Error("container not running"), { code: "NotRunning" });
+      const { launch, child: main } = container;
+      const words = tty ? ["script", "-qefc", argv.map(quote).join(" "), "/dev/null"] : argv;
+      const [program, ...args] = launch.view ? enterArgv(main.pid!, launch.cwd, words) : words;
+      const pairs = await Promise.all([socketPair("."), socketPair("."), socketPair(".")]);
+      const child = spawn(program!, args, {
+        cwd: launch.view ? "/" : launch.cwd,
+        env: launch.env,
+        stdio: [stdin ? "pipe" : "ignore", "pipe", "pipe"],
+        detached: true,
+      });
+      try {
+        await spawned(child);
+      } catch (error) {
+        for (const end of pairs.flat()) end.destroy();
+        throw error;
+      }
+      execs.set(exec, child);
+      const [input, output, errors] = pairs.map(([mine]) => mine) as [Socket, Socket, Socket];
+      if (child.stdin) {
+        child.stdin.on("error", () => input.destroy());
+        input.pipe(child.stdin);
+      } else input.end();
+      child.stdout!.pipe(output);
+      child.stderr!.pipe(errors);
+      for (const [fd, [, theirs]] of pairs.entries()) say({ type: "stream", exec, fd: fd as 0 | 1 | 2 }, theirs);
+      void ended(child).then(({ exitCode }) => {
+        execs.delete(exec);
+        for (const [mine] of pairs) mine.end();
+        input.destroy();
+        say({ type: "execExit", exec, exitCode });
+      });
+    },
+
+    endExec(exec) {
+      const child = execs.get(exec);
+      if (child) killGroup(child, "SIGKILL");
+    },
+
+    killAll() {
+      for (const { child } of running.values()) killGroup(child, "SIGKILL");
+      for (const child of execs.values()) killGroup(child, "SIGKILL");
+    },
+  };
+
+  async function ended(child: ChildProcess): Promise<{ exitCode: number; signal: number }> {
+    const closed = once(child, "close");
+    const [code, name] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+    // A container is gone with its first process: what it left running goes too.
+    killGroup(child, "SIGKILL");
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
+    const signal = name ? constants.signals[name] : 0;
+    return { exitCode: code ?? 128 + signal, signal };
+  }
+}
+
+function spawned(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once("spawn", () => {
+      child.on("error", () => {});
+      resolve();
+    });
+    child.once("error", reject);
+  });
+}
+
+function throttle(ms: number, run: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      run();
+    }, ms);
+  };
+}
+
+const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

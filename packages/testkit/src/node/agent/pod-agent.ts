@@ -1,0 +1,77 @@
+// Runs inside a pod's namespaces (or beside the node, where there are none), started by agent/client.ts. Imports nothing but Node's own
+// modules and its neighbours here, so that it starts in the time that Node itself takes.
+import { rmSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { createContainers } from "./containers.ts";
+import type { AgentMessage, AgentRequest } from "./protocol.ts";
+
+const say = (message: AgentMessage, handle?: Socket): void => {
+  if (process.connected) process.send!(message, handle, {}, () => {});
+};
+
+const containers = createContainers(say);
+const adopted: string[] = [];
+
+async function serve(request: AgentRequest): Promise<{ pid?: number; handle?: Socket }> {
+  switch (request.op) {
+    case "start":
+      return { pid: await containers.start(request.launch) };
+    case "signal":
+      containers.signal(request.id, request.signal, request.group);
+      return {};
+    case "exec":
+      await containers.exec(request);
+      return {};
+    case "endExec":
+      containers.endExec(request.exec);
+      return {};
+    case "dial":
+      return { handle: await dial(request.host, request.port) };
+    case "adopt":
+      adopted.push(request.directory);
+      return {};
+  }
+}
+
+function dial(host: string, port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
+    // Nothing may be read here: the bytes belong to whoever gets the socket.
+    socket.pause();
+    socket.once("error", reject);
+    socket.once("connect", () => {
+      socket.off("error", reject);
+      socket.on("error", () => {});
+      resolve(socket);
+    });
+  });
+}
+
+process.on("message", async ({ seq, ...request }: AgentRequest & { seq: number }) => {
+  try {
+    const { handle, ...answer } = await serve(request as AgentRequest);
+    say({ type: "answer", seq, ...answer }, handle);
+  } catch (error) {
+    const { code = "UNKNOWN", message } = error as NodeJS.ErrnoException;
+    say({ type: "answer", seq, error: { code, message } });
+  }
+});
+
+process.on("disconnect", async () => {
+  containers.killAll();
+  // What dying containers still write may make a removal fail once.
+  for (let tries = 0; tries < 50 && adopted.length > 0; tries++) {
+    try {
+      for (const directory of adopted) rmSync(directory, { recursive: true, force: true });
+      break;
+    } catch {
+      await delay(20);
+    }
+  }
+  process.exit(0);
+});
+// A terminal's Ctrl-C is the node's to handle; the agent ends when its channel does.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+
+say({ type: "ready" });

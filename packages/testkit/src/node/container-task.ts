@@ -1,0 +1,368 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { hasCode } from "@shipside/core";
+import type { KubeJson } from "../store.ts";
+import type { StartedContainer } from "./agent/client.ts";
+import { createBackoff } from "./backoff.ts";
+import { containerEnv, type EnvInputs } from "./env/container-env.ts";
+import { expand } from "./env/expand.ts";
+import { time } from "./events.ts";
+import { containerArgv, type ImageRuntime, resolveImage } from "./images.ts";
+import type { ContainerMount, ContainerView, Sandbox } from "./network/network.ts";
+import { currentPod, type NodeContext } from "./node-context.ts";
+import { pause } from "./pause.ts";
+import { type ProbeReach, probeOnce, runProbe } from "./probes.ts";
+import { findProgram } from "./programs.ts";
+import type { ContainerRecord } from "./status.ts";
+import type { PodVolumes } from "./volumes/pod-volumes.ts";
+
+export interface ContainerTask {
+  readonly record: ContainerRecord;
+  /** The run that goes on now, for exec and signals. */
+  readonly running: StartedContainer | undefined;
+  /** Resolves with the last exit code when it won't be started again. */
+  readonly done: Promise<number>;
+  /** Resolves when it first counts as started. */
+  readonly started: Promise<void>;
+  logFile(previous: boolean): string | undefined;
+  /** Asks it to end: preStop, SIGTERM, SIGKILL after the grace period. A later, shorter grace period counts. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export interface TaskInputs {
+  context: NodeContext;
+  pod: KubeJson;
+  // biome-ignore lint/suspicious/noExplicitAny: a container of a pod's spec
+  spec: any;
+  kind: ContainerRecord["kind"];
+  sandbox: Sandbox;
+  volumes: PodVolumes;
+  env(container: string): EnvInputs;
+  /** The record has changed. */
+  changed(): void;
+  /** Resolves at the next change of a ConfigMap or Secret of the pod's namespace. */
+  news(): Promise<void>;
+}
+
+/** Restarts a container, looks at its image, its env and its probes, and keeps its record, until it is stopped or has ended for good. */
+export function startContainer(record: ContainerRecord, inputs: TaskInputs): ContainerTask {
+  const { context, pod, kind, sandbox, volumes, changed } = inputs;
+  const { name } = record;
+  const namespace = pod.metadata.namespace!;
+  const stopping = new AbortController();
+  const started = Promise.withResolvers<void>();
+  const restartPolicy = kind === "sidecar" ? "Always" : (pod["spec"].restartPolicy ?? "Always");
+  const restarts = createBackoff(context.restartBackoff);
+  const logDirectory = join(context.directory, "pods", pod.metadata.uid, "logs", name);
+  let running: StartedContainer | undefined;
+  let killTimer: NodeJS.Timeout | undefined;
+  const logs: string[] = [];
+  let wait: "none" | "stopping" = "none";
+
+  const event = (type: "Normal" | "Warning", reason: string, message: string): void =>
+    context.record(pod, type, reason, message, name);
+  const set = (change: Partial<ContainerRecord>): void => {
+    Object.assign(record, change);
+    changed();
+  };
+  const waiting = (reason: string, message?: string): void => {
+    if (!("waiting" in record.state)) record.lastState = record.state;
+    set({ state: { waiting: { reason, ...(message && { message }) } }, ready: false, started: false });
+  };
+  /** The spec may change while the pod lives: its image can be set. */
+  // biome-ignore lint/suspicious/noExplicitAny: a container of a pod's spec
+  const spec = (): any => {
+    const now = currentPod(context, pod)?.["spec"];
+    const all = [...(now?.containers ?? []), ...(now?.initContainers ?? [])];
+    return all.find((c) => c.name === name) ?? inputs.spec;
+  };
+
+  const pull = async (): Promise<ImageRuntime | undefined> => {
+    const backoff = createBackoff(context.pullBackoff);
+    while (!stopping.signal.aborted) {
+      const { image } = spec();
+      const result = resolveImage(image, context.images);
+      if (result.ok) {
+        Object.assign(record, { image: result.reference, imageID: `${result.reference.split(":")[0]}@shipside` });
+        event("Normal", "Pulled", `Container image "${image}" already present on machine`);
+        return result.runtime;
+      }
+      record.image = image ?? "";
+      if (result.reason === "InvalidImageName") {
+        event("Warning", "InspectFailed", result.message);
+        event("Warning", "Failed", "Error: InvalidImageName");
+        waiting("InvalidImageName", result.message);
+        await pause(context.pullBackoff.maxMs, stopping.signal, inputs.news());
+        continue;
+      }
+      event("Normal", "Pulling", `Pulling image "${image}"`);
+      event("Warning", "Failed", `Failed to pull image "${image}": ${result.message}`);
+      event("Warning", "Failed", "Error: ErrImagePull");
+      waiting("ErrImagePull", result.message);
+      const ms = backoff.next(0) || backoff.next(0);
+      // The first sight is the error itself, then that the next try is being put off.
+      if (!(await pause(Math.min(ms, context.pullBackoff.baseMs) / 2, stopping.signal))) return undefined;
+      event("Normal", "BackOff", `Back-off pulling image "${image}"`);
+      event("Warning", "Failed", "Error: ImagePullBackOff");
+      waiting("ImagePullBackOff", `Back-off pulling image "${image}": ErrImagePull: ${result.message}`);
+      await pause(ms, stopping.signal);
+    }
+    return undefined;
+  };
+
+  const mounts = (env: Readonly<Record<string, string>>): ContainerMount[] =>
+    (spec().volumeMounts ?? []).map(
+      (mount: { name: string; mountPath: string; subPath?: string; subPathExpr?: string; readOnly?: boolean }) => {
+        const subPath = mount.subPathExpr ? expand(mount.subPathExpr, (key) => env[key]) : mount.subPath;
+        const source = volumes.source({ name: mount.name, ...(subPath && { subPath }) });
+        return {
+          at: mount.mountPath,
+          source: source.path,
+          file: source.file,
+          readOnly: source.readOnly || mount.readOnly === true,
+        };
+      },
+    );
+
+  interface Prepared {
+    argv: string[];
+    env: Record<string, string>;
+    place: ContainerView;
+  }
+  /** Env, command and mounts; undefined where it was stopped while waiting for what is missing. */
+  const prepare = async (runtime: ImageRuntime): Promise<Prepared | undefined> => {
+    while (!stopping.signal.aborted) {
+      try {
+        const current = spec();
+        const { env, skipped } = containerEnv(current, inputs.env(name));
+        if (skipped.length > 0) {
+          event(
+            "Warning",
+            "InvalidEnvironmentVariableNames",
+            `Keys [${skipped.join(", ")}] were skipped since they are considered invalid environment variable names.`,
+          );
+        }
+        const place = sandbox.container({ name, mounts: mounts(env), workingDir: current.workingDir });
+        const words = (list: string[] | undefined): string[] | undefined => list?.map((word) => expand(word, (key) => env[key]));
+        const isProgram = (word: string): boolean => findProgram(word, env["PATH"] ?? "") !== undefined;
+        const argv = containerArgv(runtime, words(current.command), words(current.args), isProgram);
+        return { argv, env, place };
+      } catch (error) {
+        const message = (error as Error).message;
+        waiting("CreateContainerConfigError", message);
+        event("Warning", "Failed", `Error: ${message}`);
+        await pause(context.retryMs, stopping.signal, inputs.news());
+      }
+    }
+    return undefined;
+  };
+
+  const launch = async ({ argv, env, place }: Prepared): Promise<StartedContainer> => {
+    const attempt = record.restartCount;
+    const logFile = join(logDirectory, `${attempt}.log`);
+    mkdirSync(dirname(logFile), { recursive: true });
+    // One earlier run's log is kept, for `kubectl logs --previous`.
+    for (const old of logs.splice(0, Math.max(0, logs.length - 1))) {
+      for (const file of [old, `${old}.1`]) rmSync(file, { force: true });
+    }
+    logs.push(logFile);
+    const program = findProgram(argv[0]!, env["PATH"] ?? "");
+    const below = (mount: ContainerMount): boolean => argv[0]!.startsWith(`${mount.at}/`);
+    if (program === undefined && !(argv[0]!.includes("/") && mounts(env).some(below))) {
+      const message = argv[0]!.includes("/") ? `stat ${argv[0]}: no such file or directory` : `executable file not found in $PATH`;
+      throw new Error(
+        `failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: "${argv[0]}": ${message}`,
+      );
+    }
+    return sandbox.agent.start({
+      id: `${pod.metadata.uid}/${name}/${attempt}`,
+      argv: [program ?? argv[0]!, ...argv.slice(1)],
+      env,
+      cwd: place.cwd,
+      logFile,
+      maxLogBytes: context.maxLogBytes,
+      ...(place.view && { view: place.view }),
+    });
+  };
+
+  const reach = (): ProbeReach => ({
+    podIP: sandbox.ip,
+    dial: (host, port) => sandbox.agent.dial(host, port),
+    async exec(command) {
+      if (!running) throw new Error("container not running");
+      return sandbox.agent.exec(running.id, command, { stdin: false, tty: false });
+    },
+    port: (value) =>
+      typeof value === "number" || /^\d+$/.test(value)
+        ? Number(value)
+        : (spec().ports ?? []).find((p: { name?: string }) => p.name === value)?.containerPort,
+  });
+
+  /** Startup first; then readiness and liveness until the run ends. */
+  const probe = async (signal: AbortSignal): Promise<void> => {
+    const { startupProbe, readinessProbe, livenessProbe } = spec();
+    const failed = (which: string) => (message: string) => event("Warning", "Unhealthy", `${which} probe failed: ${message}`);
+    const kill = (which: string): void => {
+      event("Normal", "Killing", `Container ${name} failed ${which} probe, will be restarted`);
+      const grace = (which === "liveness" ? livenessProbe : startupProbe)?.terminationGracePeriodSeconds;
+      void end((grace ?? pod["spec"].terminationGracePeriodSeconds ?? 30) * 1000);
+    };
+    if (startupProbe) {
+      const through = Promise.withResolvers<void>();
+      const loop = new AbortController();
+      void runProbe({
+        probe: startupProbe,
+        reach: reach(),
+        initially: false,
+        signal: AbortSignal.any([signal, loop.signal]),
+        onFailure: failed("Startup"),
+        onChange(ok) {
+          loop.abort();
+          if (ok) through.resolve();
+          else kill("startup");
+        },
+      });
+      signal.addEventListener("abort", () => through.resolve(), { once: true });
+      await through.promise;
+      if (signal.aborted) return;
+    }
+    set({ started: true, ready: !readinessProbe });
+    started.resolve();
+    if (readinessProbe) {
+      const options = { probe: readinessProbe, reach: reach(), initially: false, signal, onFailure: failed("Readiness") };
+      void runProbe({ ...options, onChange: (ok) => record.ready !== ok && set({ ready: ok }) });
+    }
+    if (livenessProbe) {
+      const loop = new AbortController();
+      void runProbe({
+        probe: livenessProbe,
+        reach: reach(),
+        initially: true,
+        signal: AbortSignal.any([signal, loop.signal]),
+        onFailure: failed("Liveness"),
+        onChange(ok) {
+          if (ok) return;
+          loop.abort();
+          kill("liveness");
+        },
+      });
+    }
+  };
+
+  const hook = async (which: "preStop" | "postStart", limitMs: number): Promise<void> => {
+    const action = spec().lifecycle?.[which];
+    if (!action || !running) return;
+    if (action.sleep) await pause(Math.min(action.sleep.seconds * 1000, limitMs), new AbortController().signal);
+    else {
+      const result = await probeOnce({ ...action, timeoutSeconds: limitMs / 1000 }, reach());
+      if (!result.ok)
+        event(
+          "Warning",
+          which === "preStop" ? "FailedPreStopHook" : "FailedPostStartHook",
+          `${which}Hook failed: ${result.message}`,
+        );
+    }
+  };
+
+  /** Ends the run that goes on now. */
+  const end = async (graceMs: number): Promise<void> => {
+    const run = running;
+    if (!run) return;
+    const deadline = Date.now() + graceMs;
+    const kill = (): void => void sandbox.agent.signal(run.id, "SIGKILL", true).catch(() => {});
+    clearTimeout(killTimer);
+    killTimer = setTimeout(kill, graceMs);
+    void run.exited.then(() => clearTimeout(killTimer));
+    if (graceMs > 0 && wait === "none") {
+      wait = "stopping";
+      await Promise.race([hook("preStop", graceMs), run.exited]);
+      const left = Math.max(0, deadline - Date.now());
+      if (left > 0) await sandbox.agent.signal(run.id, "SIGTERM").catch(() => {});
+    }
+    await run.exited;
+  };
+
+  const life = async (): Promise<number> => {
+    let exitCode = 0;
+    for (;;) {
+      const runtime = await pull();
+      const prepared = runtime && (await prepare(runtime));
+      if (!prepared || stopping.signal.aborted) return exitCode;
+      const startedAt = Date.now();
+      const run = new AbortController();
+      let message: string | undefined;
+      try {
+        running = await launch(prepared);
+        wait = "none";
+        record.containerID = `shipside://${Buffer.from(running.id).toString("hex").slice(-64).padStart(64, "0")}`;
+        event("Normal", "Created", `Container created`);
+        event("Normal", "Started", `Container started`);
+        set({ state: { running: { startedAt: time(startedAt) } }, started: false, ready: false });
+        void hook("postStart", 30_000).then(() => probe(run.signal));
+        ({ exitCode } = await running.exited);
+      } catch (error) {
+        if (stopping.signal.aborted || hasCode(error, "NODE_AGENT_GONE")) return 137;
+        exitCode = 128;
+        message = (error as Error).message;
+        event("Warning", "Failed", `Error: ${message}`);
+      }
+      running = undefined;
+      run.abort();
+      set({
+        state: {
+          terminated: {
+            exitCode,
+            reason: message ? "StartError" : exitCode === 0 ? "Completed" : "Error",
+            ...(message && { message }),
+            startedAt: message ? "1970-01-01T00:00:00Z" : time(startedAt),
+            finishedAt: time(),
+            ...(record.containerID && { containerID: record.containerID }),
+          },
+        },
+        ready: false,
+        started: false,
+      });
+      const again = restartPolicy === "Always" || (restartPolicy === "OnFailure" && exitCode !== 0);
+      if (!again || stopping.signal.aborted) return exitCode;
+      const ms = restarts.next(Date.now() - startedAt);
+      if (ms > 0) {
+        waiting(
+          "CrashLoopBackOff",
+          `back-off ${duration(ms)} restarting failed container=${name} pod=${pod.metadata.name}_${namespace}(${pod.metadata.uid})`,
+        );
+        event(
+          "Warning",
+          "BackOff",
+          `Back-off restarting failed container ${name} in pod ${pod.metadata.name}_${namespace}(${pod.metadata.uid})`,
+        );
+        if (!(await pause(ms, stopping.signal))) return exitCode;
+      }
+      if ("terminated" in record.state) record.lastState = record.state;
+      record.restartCount++;
+    }
+  };
+
+  const done = life().finally(() => started.resolve());
+  return {
+    record,
+    get running() {
+      return running;
+    },
+    done,
+    started: started.promise,
+    logFile: (previous) => logs.at(previous ? -2 : -1),
+    async stop(graceMs) {
+      if (!stopping.signal.aborted && running) event("Normal", "Killing", `Stopping container ${name}`);
+      stopping.abort();
+      await end(graceMs);
+      await done;
+    },
+  };
+}
+
+/** As Go writes whole seconds: 10s, 1m20s, 5m0s. */
+function duration(ms: number): string {
+  if (ms < 1000) return `${ms}ms`;
+  const seconds = Math.round(ms / 1000);
+  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+}

@@ -1,0 +1,74 @@
+import type { KubeJson } from "../store.ts";
+import type { NodeContext } from "./node-context.ts";
+import { type PodWorker, startPod } from "./pod-worker.ts";
+
+export interface Pods {
+  /** Throws the kubelet's "pod not found", code `NotFound`. */
+  find(namespace: string, pod: string): PodWorker;
+  close(): Promise<void>;
+}
+
+/** A worker for each pod that is bound to this node. */
+export function startPods(context: NodeContext): Pods {
+  const { store, name } = context;
+  const workers = new Map<string, PodWorker>();
+  const dying = new Set<Promise<void>>();
+  const key = ({ metadata }: KubeJson): string => `${metadata.namespace}/${metadata.name}`;
+
+  const drop = (worker: PodWorker): void => {
+    const gone = worker
+      .kill()
+      .catch((error: Error) => context.logger.error("a pod could not be removed", { error: error.message }));
+    dying.add(gone);
+    void gone.then(() => dying.delete(gone));
+  };
+  const see = (pod: KubeJson): void => {
+    if (pod["spec"].nodeName !== name) return;
+    const known = workers.get(key(pod));
+    if (known && known.pod.metadata.uid === pod.metadata.uid) {
+      known.update(pod);
+      return;
+    }
+    if (known) drop(known);
+    const { phase } = pod["status"] ?? {};
+    if (phase === "Succeeded" || phase === "Failed") return;
+    const worker = startPod(pod, context);
+    workers.set(key(pod), worker);
+    if (pod.metadata.deletionTimestamp) worker.update(pod);
+  };
+  const stop = store.subscribe(({ type, resource, object }) => {
+    if (resource === "pods") {
+      if (type !== "DELETED") return setImmediate(() => !closed && latest(object));
+      const worker = workers.get(key(object));
+      if (worker?.pod.metadata.uid !== object.metadata.uid) return;
+      workers.delete(key(object));
+      drop(worker);
+    } else if (resource === "configmaps" || resource === "secrets") {
+      for (const worker of workers.values()) {
+        if (worker.pod.metadata.namespace === object.metadata.namespace) worker.dependencyChanged(resource, object.metadata.name);
+      }
+    }
+  });
+  let closed = false;
+  /** Events are looked at after the change that made them is through; by then there may be a newer version. */
+  const latest = (pod: KubeJson): void => {
+    const now = store.get("pods", pod.metadata.namespace, pod.metadata.name);
+    if (now) see(now);
+  };
+  for (const pod of store.list("pods")) see(pod);
+
+  return {
+    find(namespace, pod) {
+      const worker = workers.get(`${namespace}/${pod}`);
+      if (!worker) throw Object.assign(new Error(`pod "${pod}_${namespace}" not found`), { code: "NotFound" });
+      return worker;
+    },
+    async close() {
+      closed = true;
+      stop();
+      for (const worker of workers.values()) drop(worker);
+      workers.clear();
+      await Promise.all(dying);
+    },
+  };
+}
