@@ -1,24 +1,9 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, test, vi } from "vitest";
-import { connectCluster } from "./client.ts";
-import type { Cluster, ConnectOptions } from "./cluster.ts";
-import { type Answer, type FakeApi, fakeApi, kubeconfigText, sendJson, sendStatus, tempDir } from "./fixtures/fake-api.ts";
+import { sendJson, sendStatus } from "./fixtures/fake-api.ts";
+import { world } from "./fixtures/world.ts";
 import { SERVICES, type Service } from "./objects.ts";
 import type { Watch } from "./watch.ts";
-
-interface World extends AsyncDisposable {
-  api: FakeApi;
-  cluster: Cluster;
-}
-
-async function world(answer: Answer, options: ConnectOptions = {}): Promise<World> {
-  const stack = new AsyncDisposableStack();
-  const api = stack.use(await fakeApi(answer));
-  const dir = stack.use(await tempDir());
-  const kubeconfig = await dir.write("config", kubeconfigText({ server: api.url }));
-  const cluster = stack.use(await connectCluster({ kubeconfig, ...options }));
-  return { api, cluster, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
 
 const service = (name: string, version: number, uid = `uid-${name}`) => ({
   metadata: { name, namespace: "shop", uid, resourceVersion: String(version) },

@@ -1,22 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { connectCluster } from "./client.ts";
-import type { Cluster, ConnectOptions } from "./cluster.ts";
-import { type Answer, type FakeApi, fakeApi, kubeconfigText, sendJson, sendStatus, tempDir } from "./fixtures/fake-api.ts";
+import { sendJson, sendStatus } from "./fixtures/fake-api.ts";
+import { world } from "./fixtures/world.ts";
 import { CONFIG_MAPS, NAMESPACES, PODS, SERVICES } from "./objects.ts";
-
-interface World extends AsyncDisposable {
-  api: FakeApi;
-  cluster: Cluster;
-}
-
-async function world(answer: Answer, options: ConnectOptions = {}): Promise<World> {
-  const stack = new AsyncDisposableStack();
-  const api = stack.use(await fakeApi(answer));
-  const dir = stack.use(await tempDir());
-  const kubeconfig = await dir.write("config", kubeconfigText({ server: api.url, namespace: "shop" }));
-  const cluster = stack.use(await connectCluster({ kubeconfig, ...options }));
-  return { api, cluster, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
 
 const body = async (request: AsyncIterable<Buffer>): Promise<string> => {
   const chunks: Buffer[] = [];

@@ -26,7 +26,7 @@ const API_GROUP = "client.authentication.k8s.io";
 const VERSIONS = [`${API_GROUP}/v1`, `${API_GROUP}/v1beta1`];
 const STDERR_TAIL = 2048;
 const STDOUT_LIMIT = 1 << 20;
-/** How long output may still come after the plugin itself has ended (a child of it may hold the pipe for ever). */
+/** How long output may still come after the plugin itself has ended: an agent that it started may hold the pipe for ever. */
 const DRAIN_MS = 1_000;
 
 /**
@@ -146,10 +146,7 @@ function run({ exec, timeoutMs, signal }: ExecRequest, interactive: boolean, inf
       ),
     );
     child.on("exit", (code, killedBy) => {
-      drain = setTimeout(() => {
-        killTree(child, interactive);
-        conclude(code, killedBy);
-      }, DRAIN_MS);
+      drain = setTimeout(() => conclude(code, killedBy), DRAIN_MS);
     });
     child.on("close", conclude);
   });
