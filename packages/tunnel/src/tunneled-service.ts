@@ -129,13 +129,15 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
   const settle = async (): Promise<void> => {
     const wanted = new Map(plan.fronts.map((front) => [front.hostname ?? "", front]));
     for (const [hostname, front] of [...fronts]) {
+      if (hostname !== "" && !wanted.has(hostname)) {
+        // The name first: who looks it up shall not meet a closed port.
+        fronts.delete(hostname);
+        components.onNames();
+      }
       const keys = new Map(wanted.get(hostname)?.ports.map((port) => [portKey(port.target), port]));
       for (const [key, port] of [...front.ports]) {
         if (!keys.has(key) || (keys.get(key)?.unsupported && port.address !== undefined)) await closePort(front, key, port);
       }
-      if (wanted.has(hostname) || hostname === "") continue;
-      fronts.delete(hostname);
-      components.onNames();
     }
     for (const [hostname, planned] of wanted) {
       const front = fronts.get(hostname) ?? { address: undefined, ports: new Map() };
