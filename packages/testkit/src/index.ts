@@ -1,4 +1,5 @@
 export { type Status, type StatusCause, StatusError } from "./api/status.ts";
+export { type ClusterOptions, type ClusterUser, type EmbeddedCluster, startCluster } from "./cluster.ts";
 export type { ContractCase } from "./contracts/contract.ts";
 export { type HostsOwnerContractOptions, type HostsOwnerSubject, hostsOwnerContract } from "./contracts/hosts-owner.ts";
 export { TESTKIT_ERRORS, testkitError } from "./errors.ts";

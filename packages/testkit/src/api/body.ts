@@ -1,0 +1,42 @@
+import type { IncomingMessage } from "node:http";
+import type { Json } from "../json.ts";
+import { badRequest, StatusError, unsupportedMediaType } from "./status.ts";
+
+const LIMIT = 3 * 2 ** 20;
+
+export async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > LIMIT) throw new StatusError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${LIMIT}`, {});
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+export const mediaType = (request: IncomingMessage): string => (request.headers["content-type"] ?? "").split(";")[0]!.trim();
+
+/** A body of JSON, or of YAML where its type says so. Undefined where there is none. */
+export async function parseBody(request: IncomingMessage, text: string): Promise<Json> {
+  const type = mediaType(request);
+  if (type.includes("protobuf") || type.includes("cbor")) {
+    throw unsupportedMediaType(
+      "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+    );
+  }
+  if (text.trim() === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!type.includes("yaml")) {
+      throw badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`);
+    }
+  }
+  const { parse } = await import("yaml");
+  try {
+    return parse(text);
+  } catch (error) {
+    throw badRequest(`error converting YAML to JSON: yaml: ${(error as Error).message.split("\n")[0]}`);
+  }
+}

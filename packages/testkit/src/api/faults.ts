@@ -1,0 +1,22 @@
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+
+export interface RequestFacts {
+  verb: string;
+  resource: string;
+  subresource: string;
+  watch: boolean;
+  user: string;
+}
+
+/** `drop` cuts the connection, `freeze` takes the request and never answers it. */
+export type RequestFault = { status: number; body?: unknown; headers?: Record<string, string> } | "drop" | "freeze" | undefined;
+
+/** What the API server asks before it takes a connection or serves a request. */
+export interface ServerFaults {
+  /** The stream that takes the socket's place; undefined where the connection was dealt with. */
+  connection(socket: Socket): Duplex | undefined;
+  request(facts: RequestFacts): Promise<RequestFault> | RequestFault;
+}
+
+export const noFaults: ServerFaults = { connection: (socket) => socket, request: () => undefined };

@@ -1,0 +1,355 @@
+import { randomUUID } from "node:crypto";
+import { copyJson, freezeSharing, type Json } from "../json.ts";
+import type { KubeJson, Store } from "../store.ts";
+import { STRATEGIES } from "./kinds/index.ts";
+import { randomSuffix } from "./kinds/pod.ts";
+import { createServiceAddresses } from "./kinds/service.ts";
+import { nameRule, type Surroundings } from "./kinds/strategy.ts";
+import { BUILT_IN, type CustomKind, type Resource } from "./resources.ts";
+import { alreadyExists, badRequest, conflict, invalid, notFound, StatusError } from "./status.ts";
+import type { UserInfo } from "./users.ts";
+import { type FieldErrors, fieldErrors, validateAnnotations, validateLabels } from "./validation.ts";
+
+export interface WriteOptions {
+  /** Undefined where the cluster itself writes. */
+  user?: UserInfo;
+  dryRun?: boolean;
+  /** The cluster itself or its embedder writes: a status that comes with the object stays. */
+  trusted?: boolean;
+}
+
+export interface DeleteOptions extends WriteOptions {
+  gracePeriodSeconds?: number;
+  propagationPolicy?: string;
+  preconditions?: { uid?: string; resourceVersion?: string };
+}
+
+/** The generic registry: names, defaults, admission, validation and lifecycles around the store. */
+export interface Registry {
+  readonly store: Store;
+  /** PEM of the cluster's own authority. */
+  readonly ca: string;
+  resources(): readonly Resource[];
+  find(group: string, version: string, plural: string): Resource | undefined;
+  findKind(apiVersion: string, kind: string): Resource | undefined;
+  create(resource: Resource, namespace: string, body: Json, options?: WriteOptions): KubeJson;
+  /** `subresource` is "status", "finalize" or "" for the object itself. */
+  update(resource: Resource, namespace: string, name: string, body: Json, subresource?: string, options?: WriteOptions): KubeJson;
+  /** `gone` is false where the object now only waits (for finalizers, for the node). */
+  delete(resource: Resource, namespace: string, name: string, options?: DeleteOptions): { object: KubeJson; gone: boolean };
+  get(resource: Resource, namespace: string, name: string): KubeJson;
+}
+
+export interface RegistryOptions {
+  store: Store;
+  ca: string;
+  /** Who else works on this store: without them, what they would do is done at once. */
+  running: { node: boolean; controllers: boolean };
+  now?: () => number;
+}
+
+const CRDS = "customresourcedefinitions.apiextensions.k8s.io";
+
+export function createRegistry({ store, ca, running, now = Date.now }: RegistryOptions): Registry {
+  const addresses = createServiceAddresses(store);
+  const around = (options: WriteOptions): Surroundings => ({
+    store,
+    ca,
+    addresses,
+    user: options.user,
+    dryRun: options.dryRun ?? false,
+  });
+  const timestamp = (ms = now()): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+
+  let custom: { revision: number; resources: readonly Resource[] } = { revision: -1, resources: [] };
+  let crdRevision = 0;
+  store.subscribe((event) => {
+    if (event.resource === CRDS) crdRevision = event.revision;
+  });
+  const resources = (): readonly Resource[] => {
+    if (custom.revision !== crdRevision) custom = { revision: crdRevision, resources: store.list(CRDS).flatMap(customResources) };
+    return custom.resources.length === 0 ? BUILT_IN : [...BUILT_IN, ...custom.resources];
+  };
+
+  const checkNamespace = (resource: Resource, namespace: string, name: string): void => {
+    const found = store.get("namespaces", undefined, namespace);
+    if (!found) throw notFound("namespaces", namespace);
+    if (found["status"]?.phase !== "Terminating") return;
+    throw new StatusError(
+      403,
+      "Forbidden",
+      `${resource.key} "${name}" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`,
+      {
+        name,
+        ...(resource.group && { group: resource.group }),
+        kind: resource.plural,
+        causes: [
+          { reason: "NamespaceTerminating", message: `namespace ${namespace} is being terminated`, field: "metadata.namespace" },
+        ],
+      },
+    );
+  };
+
+  const checkKind = (resource: Resource, body: Json): void => {
+    const apiVersion = resource.group ? `${resource.group}/${resource.version}` : resource.version;
+    if (typeof body !== "object" || body === null || Array.isArray(body)) {
+      throw badRequest(
+        `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: json: cannot unmarshal ${Array.isArray(body) ? "array" : typeof body} into Go value of type ${resource.version}.${resource.kind}`,
+      );
+    }
+    if (body.kind !== undefined && body.kind !== resource.kind) {
+      throw badRequest(
+        `${body.kind} in version "${String(body.apiVersion).split("/").pop()}" cannot be handled as a ${resource.kind}: converting (${body.kind}) to (${resource.kind}): unknown conversion`,
+      );
+    }
+    if (body.apiVersion !== undefined && body.apiVersion !== apiVersion) {
+      throw badRequest(`the API version in the data (${body.apiVersion}) does not match the expected API version (${apiVersion})`);
+    }
+    body.kind = resource.kind;
+    body.apiVersion = apiVersion;
+    body.metadata ??= {};
+  };
+
+  const validate = (resource: Resource, object: Json, old: KubeJson | undefined): void => {
+    const errors = fieldErrors();
+    validateMetadata(resource, object, old, errors);
+    STRATEGIES[resource.key]?.validate?.(object, errors, old);
+    if (errors.causes.length > 0) throw invalid(resource.kind, resource.group, object.metadata.name ?? "", errors.causes);
+  };
+
+  const get: Registry["get"] = (resource, namespace, name) => {
+    const found = store.get(resource.key, resource.namespaced ? namespace : undefined, name);
+    if (!found) throw notFound(resource.key, name);
+    return found;
+  };
+
+  return {
+    store,
+    ca,
+    resources,
+    get,
+    find: (group, version, plural) =>
+      resources().find((resource) => resource.plural === plural && resource.group === group && resource.version === version),
+    findKind(apiVersion, kind) {
+      const [version, group = ""] = apiVersion.split("/").reverse();
+      return resources().find((resource) => resource.kind === kind && resource.group === group && resource.version === version);
+    },
+
+    create(resource, namespace, input, options = {}) {
+      const object = copyJson(input);
+      checkKind(resource, object);
+      const strategy = STRATEGIES[resource.key];
+      const { metadata } = object;
+      if (metadata.resourceVersion) throw new StatusError(500, "", "resourceVersion should not be set on objects to be created");
+      if (resource.namespaced) {
+        if (metadata.namespace && namespace && metadata.namespace !== namespace) {
+          throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+        }
+        metadata.namespace = namespace || metadata.namespace;
+        if (!metadata.namespace) throw badRequest("an empty namespace may not be set during creation");
+      } else delete metadata.namespace;
+      for (const field of ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"]) delete metadata[field];
+      metadata.uid = randomUUID();
+      metadata.creationTimestamp = timestamp();
+      if (!metadata.name && metadata.generateName) metadata.name = generated(resource, namespace, metadata.generateName, store);
+      if (resource.namespaced) checkNamespace(resource, metadata.namespace, metadata.name ?? "");
+      strategy?.defaults?.(object);
+      if (metadata.name) {
+        if (store.get(resource.key, metadata.namespace, metadata.name)) throw alreadyExists(resource.key, metadata.name);
+        strategy?.create?.(object, around(options));
+      }
+      if (strategy?.initialStatus && !(options.trusted && object.status)) object.status = strategy.initialStatus(object);
+      validate(resource, object, undefined);
+      return options.dryRun ? freezeSharing(object) : store.create(resource.key, object);
+    },
+
+    update(resource, namespace, name, input, subresource = "", options = {}) {
+      const body = copyJson(input);
+      checkKind(resource, body);
+      const { metadata } = body;
+      if (metadata.name && metadata.name !== name) {
+        throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+      }
+      if (resource.namespaced && metadata.namespace && metadata.namespace !== namespace) {
+        throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+      }
+      const old = get(resource, namespace, name);
+      if (metadata.resourceVersion && metadata.resourceVersion !== old.metadata.resourceVersion) throw conflict(resource.key, name);
+      if (metadata.uid && metadata.uid !== old.metadata.uid) {
+        throw conflict(
+          resource.key,
+          name,
+          `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
+        );
+      }
+      const strategy = STRATEGIES[resource.key];
+      let object: Json;
+      if (subresource === "status") {
+        object = { ...old, status: body.status, metadata: { ...old.metadata, managedFields: metadata.managedFields } };
+      } else if (subresource === "finalize") {
+        object = { ...old, spec: { ...old["spec"], finalizers: body.spec?.finalizers } };
+      } else {
+        object = { ...body, metadata: ownMetadata(metadata, old) };
+        if (resource.subresources.includes("status")) object.status = old["status"];
+        strategy?.defaults?.(object);
+        strategy?.update?.(object, old, around(options));
+        validate(resource, object, old);
+      }
+      object.metadata.resourceVersion = old.metadata.resourceVersion;
+      return options.dryRun ? freezeSharing(object) : store.update(resource.key, object);
+    },
+
+    delete(resource, namespace, name, options = {}) {
+      const old = get(resource, namespace, name);
+      const { uid, resourceVersion } = options.preconditions ?? {};
+      if (uid && uid !== old.metadata.uid) {
+        throw conflict(
+          resource.key,
+          name,
+          `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+        );
+      }
+      if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) {
+        throw conflict(
+          resource.key,
+          name,
+          `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${old.metadata.resourceVersion}`,
+        );
+      }
+      if (resource.key === "namespaces" && ["default", "kube-system", "kube-public"].includes(name)) {
+        throw new StatusError(403, "Forbidden", `namespaces "${name}" is forbidden: this namespace may not be deleted`, {
+          name,
+          kind: "namespaces",
+        });
+      }
+      if (options.gracePeriodSeconds !== undefined && options.gracePeriodSeconds < 0)
+        options = { ...options, gracePeriodSeconds: 1 };
+      const seconds = resource.key === "pods" ? podGrace(old, options.gracePeriodSeconds, running.node) : 0;
+      const finalizers = new Set(old.metadata.finalizers ?? []);
+      if (running.controllers && options.propagationPolicy === "Foreground") finalizers.add("foregroundDeletion");
+      if (running.controllers && options.propagationPolicy === "Orphan") finalizers.add("orphan");
+      const namespaceContent = resource.key === "namespaces" && old["spec"]?.finalizers?.length > 0;
+      if (options.dryRun) return { object: old, gone: seconds === 0 && finalizers.size === 0 && !namespaceContent };
+
+      if (namespaceContent && !running.controllers) {
+        for (const other of resources())
+          if (other.namespaced) for (const item of store.list(other.key, name)) store.remove(other.key, name, item.metadata.name);
+        return { object: store.remove("namespaces", undefined, name)!, gone: true };
+      }
+      if (seconds === 0 && finalizers.size === 0 && !namespaceContent) {
+        return { object: store.remove(resource.key, old.metadata.namespace, name)!, gone: true };
+      }
+      const already = old.metadata.deletionTimestamp !== undefined;
+      if (
+        already &&
+        seconds >= (old.metadata.deletionGracePeriodSeconds ?? 0) &&
+        finalizers.size === (old.metadata.finalizers?.length ?? 0)
+      ) {
+        return { object: old, gone: false };
+      }
+      const object = store.mutate(resource.key, old.metadata.namespace, name, (copy) => {
+        if (finalizers.size > 0) copy.metadata.finalizers = [...finalizers];
+        if (!already || seconds < (copy.metadata.deletionGracePeriodSeconds ?? 0)) {
+          copy.metadata.deletionTimestamp = timestamp(now() + seconds * 1000);
+          copy.metadata.deletionGracePeriodSeconds = seconds;
+        }
+        if (resource.key === "namespaces") copy["status"] = { ...copy["status"], phase: "Terminating" };
+      });
+      return { object: object ?? old, gone: false };
+    },
+  };
+}
+
+/** Without a node nobody ends a pod's processes, and an unscheduled or finished pod has none: it goes at once. */
+function podGrace(pod: KubeJson, asked: number | undefined, node: boolean): number {
+  if (!node || !pod["spec"].nodeName || ["Succeeded", "Failed"].includes(pod["status"]?.phase)) return 0;
+  return asked ?? pod["spec"].terminationGracePeriodSeconds ?? 30;
+}
+
+function generated(resource: Resource, namespace: string, base: string, store: Store): string {
+  for (let tries = 0; tries < 8; tries++) {
+    const name = `${base.slice(0, 58)}${randomSuffix()}`;
+    if (!store.get(resource.key, namespace || undefined, name)) return name;
+  }
+  throw new StatusError(
+    409,
+    "AlreadyExists",
+    `${resource.key} "${base}" already exists, the server was not able to generate a unique name for the object`,
+    {
+      name: base,
+      kind: resource.plural,
+    },
+  );
+}
+
+/** A client's metadata with what belongs to the server put back. */
+function ownMetadata(metadata: Json, old: KubeJson): Json {
+  const { deletionTimestamp, deletionGracePeriodSeconds, creationTimestamp, uid, generation, name, namespace } = old.metadata;
+  const { selfLink: _selfLink, ...rest } = metadata;
+  const out = { ...rest, name, namespace, uid, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds };
+  for (const key of ["labels", "annotations", "finalizers", "ownerReferences"]) {
+    if (out[key] === null || (out[key] && Object.keys(out[key]).length === 0)) delete out[key];
+  }
+  return out;
+}
+
+function validateMetadata(resource: Resource, object: Json, old: KubeJson | undefined, errors: FieldErrors): void {
+  const { metadata } = object;
+  if (!metadata.name) errors.required("metadata.name", "name or generateName is required");
+  else if (!old) {
+    const wrong = nameRule(STRATEGIES[resource.key])(metadata.name);
+    if (wrong) errors.invalid("metadata.name", metadata.name, wrong);
+  }
+  validateLabels(errors, "metadata.labels", metadata.labels);
+  validateAnnotations(errors, "metadata.annotations", metadata.annotations);
+  if (old?.metadata.deletionTimestamp) {
+    const added = ((metadata.finalizers ?? []) as string[]).filter((name) => !old.metadata.finalizers?.includes(name));
+    if (added.length > 0) {
+      errors.forbidden(
+        "metadata.finalizers",
+        `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((name) => `"${name}"`).join(", ")}}`,
+      );
+    }
+  }
+  const owners = (metadata.ownerReferences ?? []) as Json[];
+  owners.forEach((owner, i) => {
+    for (const field of ["apiVersion", "kind", "name", "uid"]) {
+      if (!owner[field])
+        errors.invalid(
+          `metadata.ownerReferences[${i}].${field}`,
+          owner[field] ?? "",
+          `${field === "apiVersion" ? "version" : field} must not be empty`,
+        );
+    }
+  });
+  if (owners.filter((owner) => owner.controller).length > 1) {
+    errors.invalid("metadata.ownerReferences", owners, "Only one reference can have Controller set to true");
+  }
+}
+
+/** The kinds that a CustomResourceDefinition adds: plain storage, its printer columns, and a status if it asks for one. */
+function customResources(crd: KubeJson): Resource[] {
+  const { group, names, scope, versions } = crd["spec"];
+  return (versions as Json[])
+    .filter((version) => version.served)
+    .map((version) => {
+      const kind: CustomKind = {
+        storageVersion: (versions as Json[]).find((candidate) => candidate.storage).name,
+        columns: (version.additionalPrinterColumns ?? []) as CustomKind["columns"],
+      };
+      return {
+        group,
+        version: version.name,
+        plural: names.plural,
+        singular: names.singular ?? names.kind.toLowerCase(),
+        kind: names.kind,
+        namespaced: scope === "Namespaced",
+        shortNames: names.shortNames ?? [],
+        categories: names.categories ?? [],
+        verbs: ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],
+        subresources: Object.keys(version.subresources ?? {}),
+        key: `${names.plural}.${group}`,
+        custom: kind,
+      };
+    });
+}
