@@ -23,11 +23,14 @@ export interface Upgraded {
  */
 export type Upgrade = (request: UpgradeRequest) => Promise<Upgraded>;
 
-/** How frames travel: SPDY straight on the upgraded connection, or inside a WebSocket. */
-export type CarrierKind = "spdy" | "websocket";
+/**
+ * How streams travel: SPDY straight on the upgraded connection, the same inside a WebSocket (KEP-4006), or one WebSocket a stream
+ * (`v4.channel.k8s.io`).
+ */
+export type CarrierKind = "spdy" | "websocket" | "channel";
 
 /** The best first. */
-export const CARRIER_KINDS: readonly CarrierKind[] = ["spdy"];
+export const CARRIER_KINDS: readonly CarrierKind[] = ["spdy", "websocket", "channel"];
 
 /** A pipe of bytes under a SPDY session. Writes of one turn of the event loop leave together. */
 export interface Carrier {

@@ -1,21 +1,21 @@
 import { abortError, hasCode, type Logger, type PodRef } from "@shipside/core";
-import type { CarrierFactory } from "./carrier.ts";
-import { chooseConnection } from "./choice.ts";
+import { type Choice, chooseConnection } from "./choice.ts";
 import { portForwardError } from "./errors.ts";
 import type { ForwardTarget } from "./failure.ts";
+import { hedged } from "./hedge.ts";
 import type { PoolLimits } from "./limits.ts";
+import type { Connected, Selector } from "./selection.ts";
 import { settle } from "./settle.ts";
+import { createRawCarrier, createWebSocketCarrier } from "./spdy-carriers.ts";
 import { createSpdySession, SERVER_WORKERS, type SpdySession } from "./spdy-session.ts";
 import type { ForwardStream } from "./stream.ts";
-
-/** Makes one connection to a pod. Rejects with DIAL_GONE or DIAL_FAILED. */
-export type Connect = (pod: PodRef, signal: AbortSignal) => Promise<CarrierFactory>;
+import { type ChannelStream, openChannel } from "./v4-channel.ts";
 
 export interface PodConnectionsOptions {
   pod: PodRef;
   limits: PoolLimits;
   logger: Logger;
-  connect: Connect;
+  selector: Selector;
   /** Ends what is under way. */
   signal: AbortSignal;
 }
@@ -24,8 +24,8 @@ export interface PodConnectionsOptions {
 export interface PodConnections {
   /** Nothing is open or under way, so that this may be forgotten. */
   readonly idle: boolean;
-  /** A failed dial has the property `reused` where it went over a connection that had been used before. */
-  open(target: ForwardTarget, options: { signal: AbortSignal | undefined; fresh: boolean }): Promise<ForwardStream>;
+  /** Rejects as the pool's `open` does. */
+  open(target: ForwardTarget, signal: AbortSignal | undefined): Promise<ForwardStream>;
   /** Called once a second: pings, drops what is dead, closes what is idle. */
   tick(): void;
   revalidate(): Promise<void>;
@@ -46,6 +46,11 @@ interface Connection {
   gone: Promise<void>;
 }
 
+/** How soon another upgrade is tried while one hangs, and how many may hang. */
+const HEDGE_MS = 1_500;
+const HEDGES = 3;
+/** An upgraded connection over which nothing has ever come is given up sooner: something on the way may only pretend. */
+const UNPROVEN_ACCEPT_MS = 4_000;
 /** A ping unanswered for this long makes a connection one to avoid. */
 const SLOW_PING_MS = 1_500;
 /** A ping unanswered for this long, while other things arrive: a part of the connection is blocked for good. */
@@ -57,11 +62,13 @@ const TRUSTED_MS = 15_000;
 const STUCK_BACKLOG = 256 * 1024;
 
 export function createPodConnections(options: PodConnectionsOptions): PodConnections {
-  const { pod, limits, logger } = options;
+  const { pod, limits, logger, selector } = options;
   const connections: Connection[] = [];
+  /** Streams that have a WebSocket of their own. */
+  const channels = new Set<ChannelStream>();
   /** Ports that have taken connections. */
   const proven = new Set<number>();
-  let underWay: Promise<Connection> | undefined;
+  let underWay: Promise<Connection | undefined> | undefined;
   let opening = 0;
 
   const pings = (session: SpdySession): number => (session.streams > 0 ? SERVER_WORKERS : 1);
@@ -83,11 +90,9 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
     return connection.rate;
   };
 
-  const add = (factory: CarrierFactory): Connection => {
-    let resolve = (): void => {};
-    const gone = new Promise<void>((done) => {
-      resolve = done;
-    });
+  const add = ({ kind, upgraded }: Connected): Connection => {
+    const { promise: gone, resolve } = Promise.withResolvers<void>();
+    const factory = kind === "websocket" ? createWebSocketCarrier(upgraded) : createRawCarrier(upgraded);
     const now = performance.now();
     const connection: Connection = {
       session: createSpdySession(factory, {
@@ -118,84 +123,140 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
     return connection;
   };
 
-  /** One upgrade at a time; whoever needs a connection meanwhile waits for the same one. A failure is told to them and forgotten. */
-  const connectFresh = (): Promise<Connection> => {
-    underWay ??= options
-      .connect(pod, AbortSignal.any([options.signal, AbortSignal.timeout(limits.connectMs)]))
-      .then((factory) => add(factory))
+  const upgrade = (target: ForwardTarget, signal: AbortSignal | undefined): Promise<Connected> => {
+    const signals = [options.signal, AbortSignal.timeout(limits.connectMs), ...(signal ? [signal] : [])];
+    return hedged((attempt) => selector.connect(target, attempt), {
+      everyMs: HEDGE_MS,
+      atMost: HEDGES,
+      signal: AbortSignal.any(signals),
+      discard: ({ upgraded }) => void upgraded.socket.destroy(),
+    }).catch((error) => {
+      if ((error as Error)?.name !== "TimeoutError") throw error;
+      throw portForwardError("DIAL_FAILED", `no port-forward connection to ${target.label} within ${limits.connectMs} ms`, {
+        cause: error,
+      });
+    });
+  };
+
+  /**
+   * One upgrade at a time; whoever needs a connection meanwhile waits for the same one. A failure is told to them and forgotten.
+   * Resolves with undefined where this cluster has only connections of one stream.
+   */
+  const connectFresh = (target: ForwardTarget): Promise<Connection | undefined> => {
+    underWay ??= upgrade(target, undefined)
+      .then((connected) => {
+        if (connected.kind !== "channel") return add(connected);
+        connected.upgraded.socket.destroy();
+        return undefined;
+      })
       .finally(() => {
         underWay = undefined;
       });
     return underWay;
   };
 
-  const acquire = async (fresh: boolean): Promise<Connection> => {
-    if (fresh) return connectFresh();
-    for (;;) {
-      const { use, prepare } = chooseConnection(
-        connections.map((connection) => ({
-          streams: connection.session.streams,
-          retired: connection.session.retired || connection.session.isClosed,
-          stuck: stuck(connection),
-          busy: connection.session.streams > 0 && rateOf(connection) > limits.busyBytesPerSecond,
-        })),
-        underWay ? 1 : 0,
-        limits,
-      );
-      if (use === undefined) {
-        const connection = await connectFresh();
-        // Many may have waited for this one; they take it in turn, and the rest look again.
-        if (!connection.session.isClosed && connection.session.streams < limits.streamsPerConnection) return connection;
-        continue;
+  const choose = (): Choice =>
+    chooseConnection(
+      connections.map((connection) => ({
+        streams: connection.session.streams,
+        retired: connection.session.retired || connection.session.isClosed,
+        stuck: stuck(connection),
+        busy: connection.session.streams > 0 && rateOf(connection) > limits.busyBytesPerSecond,
+      })),
+      underWay ? 1 : 0,
+      limits,
+    );
+
+  const acquire = async (target: ForwardTarget, fresh: boolean): Promise<Connection | undefined> => {
+    for (let joined = false; ; ) {
+      const { use, prepare } = fresh ? { use: undefined, prepare: true } : choose();
+      if (use !== undefined) {
+        if (prepare)
+          connectFresh(target).catch((error) => logger.debug("no spare port-forward connection", { cause: String(error) }));
+        return connections[use] as Connection;
       }
-      if (prepare) connectFresh().catch((error) => logger.debug("no spare port-forward connection", { cause: String(error) }));
-      return connections[use] as Connection;
+      const joins = underWay !== undefined;
+      try {
+        const connection = await connectFresh(target);
+        // Many may have waited for this one; those whom it can't take look again.
+        if (!connection || (!connection.session.isClosed && connection.session.streams < limits.streamsPerConnection))
+          return connection;
+      } catch (error) {
+        // What failed may have been asked for long before this stream was; it gets one try of its own.
+        if (joined || !joins || hasCode(error, "PORTFORWARD_CLOSED", "DIAL_GONE")) throw error;
+        joined = true;
+      }
     }
+  };
+
+  const isDialFailure = (error: unknown): boolean => hasCode(error, "DIAL_REFUSED", "DIAL_GONE", "DIAL_FAILED");
+
+  /** A dial failed: what is to be thought of the port and of the connection. */
+  const judge = ({ session }: Connection, port: number, error: unknown): void => {
+    proven.delete(port);
+    if (hasCode(error, "DIAL_REFUSED")) return;
+    // Whatever this connection leads to is no longer the pod, or doesn't answer.
+    session.retire();
+    if (session.streams === 0) session.close();
   };
 
   const openOn = async (connection: Connection, target: ForwardTarget, signal: AbortSignal | undefined): Promise<ForwardStream> => {
     const { session } = connection;
-    const reused = connection.used;
-    connection.used = true;
     const trusted = proven.has(target.port) && performance.now() - session.heardAt < TRUSTED_MS && !stuck(connection);
+    connection.used = true;
     const stream = session.open(target);
-    const judge = (error: unknown): void => {
-      proven.delete(target.port);
-      // Whatever this connection leads to, it is no longer the pod, or it doesn't answer.
-      if (hasCode(error, "DIAL_GONE", "DIAL_FAILED")) {
-        session.retire();
-        if (session.streams === 0) session.close();
-      }
-    };
     if (trusted) {
       stream.onDialState(() => {
-        if (stream.dialState === "failed" && hasCode(stream.failure, "DIAL_REFUSED", "DIAL_GONE", "DIAL_FAILED"))
-          judge(stream.failure);
+        if (stream.dialState === "failed" && isDialFailure(stream.failure)) judge(connection, target.port, stream.failure);
       });
       return stream;
     }
     try {
-      await settle(stream, target, { acceptMs: limits.connectMs, settleMs: limits.settleMs, signal });
+      const acceptMs = selector.unproven ? Math.min(limits.connectMs, UNPROVEN_ACCEPT_MS) : limits.connectMs;
+      await settle(stream, target, { acceptMs, settleMs: limits.settleMs, signal });
       proven.add(target.port);
+      selector.proved(session.kind);
       return stream;
     } catch (error) {
-      if (hasCode(error, "DIAL_REFUSED", "DIAL_GONE", "DIAL_FAILED")) {
-        judge(error);
-        if (reused) Object.assign(error as object, { reused });
+      if (isDialFailure(error)) {
+        judge(connection, target.port, error);
+        if (hasCode(error, "DIAL_FAILED")) selector.doubt(session.kind);
       }
       throw error;
     }
   };
 
+  const openAlone = async (target: ForwardTarget, signal: AbortSignal | undefined): Promise<ForwardStream> => {
+    const connected = await upgrade(target, signal);
+    if (connected.kind !== "channel") {
+      const connection = add(connected);
+      return openOn(connection, target, signal);
+    }
+    const channel = openChannel(connected.upgraded, target, limits, () => channels.delete(channel));
+    channels.add(channel);
+    await settle(channel.stream, target, { acceptMs: limits.connectMs, settleMs: limits.settleMs, signal });
+    return channel.stream;
+  };
+
   const self: PodConnections = {
     get idle() {
-      return connections.length === 0 && underWay === undefined && opening === 0;
+      return connections.length === 0 && channels.size === 0 && underWay === undefined && opening === 0;
     },
-    async open(target, { signal, fresh }) {
+    async open(target, signal) {
       opening++;
       try {
-        const connection = await abortable(acquire(fresh), signal);
-        return await openOn(connection, target, signal);
+        for (let again = false; ; again = true) {
+          const connection = selector.chosen === "channel" ? undefined : await abortable(acquire(target, again), signal);
+          if (!connection) return await openAlone(target, signal);
+          // An old connection may lead to what the pod was before it was replaced, or may have died unseen; a new one may be of a
+          // carrier that lets nothing through.
+          const mayBeStale = connection.used || selector.unproven;
+          try {
+            return await openOn(connection, target, signal);
+          } catch (error) {
+            if (again || !mayBeStale || signal?.aborted || !hasCode(error, "DIAL_GONE", "DIAL_FAILED")) throw error;
+          }
+        }
       } finally {
         opening--;
       }
@@ -251,8 +312,8 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
       const live = connections.filter(({ session }) => !session.isClosed);
       return {
         pod,
-        connections: live.length,
-        streams: live.reduce((sum, { session }) => sum + session.streams, 0),
+        connections: live.length + channels.size,
+        streams: live.reduce((sum, { session }) => sum + session.streams, channels.size),
         stuck: live.filter(stuck).length,
         bytes: live.reduce((sum, { session }) => sum + session.bytes, 0),
       };
@@ -260,8 +321,10 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
     async close() {
       await underWay?.catch(() => {});
       const all = [...connections];
+      const alone = [...channels];
       for (const { session } of all) session.close();
-      await Promise.all(all.map(({ gone }) => gone));
+      for (const { stream } of alone) stream.lost(portForwardError("PORTFORWARD_CLOSED", "the port-forward connection was closed"));
+      await Promise.all([...all, ...alone].map(({ gone }) => gone));
     },
   };
   return self;

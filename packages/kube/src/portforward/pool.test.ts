@@ -1,41 +1,14 @@
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { echoApp, firehoseApp, startApp } from "./app.fixture.ts";
 import { type FakeKubeletOptions, frame, startFakeKubelet } from "./kubelet.fixture.ts";
 import { createPortForwardPool, type PortForwardPool, type PortForwardPoolOptions } from "./pool.ts";
 import { upgradeTo } from "./upgrade.fixture.ts";
 
 const POD = { namespace: "ns", name: "pod" };
-
-interface App extends AsyncDisposable {
-  port: number;
-  sockets: Set<Socket>;
-}
-
-/** A program that listens in the pod. */
-async function app(serve: (socket: Socket) => void): Promise<App> {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => sockets.delete(socket));
-    serve(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    sockets,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
-
-const echo = (socket: Socket): void => void socket.pipe(socket);
 
 async function setUp(options: FakeKubeletOptions & { pool?: Partial<PortForwardPoolOptions> } = {}) {
   const kubelet = await startFakeKubelet(options);
@@ -66,7 +39,7 @@ async function exchange(pool: PortForwardPool, port: number, text: string): Prom
 
 describe("a stream", () => {
   test("carries bytes both ways, unchanged", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     await using it = await setUp();
     const stream = await it.pool.open(POD, server.port);
     const sent = randomBytes(5 * 1024 * 1024);
@@ -85,27 +58,27 @@ describe("a stream", () => {
 
   test("of a port where nothing listens is refused before the first byte", async () => {
     await using it = await setUp();
-    const closed = await app(echo);
+    const closed = await startApp(echoApp);
     await closed[Symbol.asyncDispose]();
     await expect(it.pool.open(POD, closed.port)).rejects.toMatchObject({ code: "DIAL_REFUSED" });
   });
 
   test("of a pod that is gone says so, and a later one asks again", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     let status = 404;
     await using it = await setUp({ answer: () => status });
     await expect(it.pool.open(POD, server.port)).rejects.toMatchObject({ code: "DIAL_GONE" });
     status = 500;
     await expect(it.pool.open(POD, server.port)).rejects.toMatchObject({
       code: "DIAL_FAILED",
-      cause: { details: { status: 500 } },
+      cause: { errors: [{ details: { status: 500 } }, {}, {}] },
     });
     status = 101;
     expect(await exchange(it.pool, server.port, "hello")).toBe("hello");
   });
 
   test("ends when the pod ends, and our end reaches the pod then", async () => {
-    await using server = await app((socket) => {
+    await using server = await startApp((socket) => {
       socket.end("all there is");
     });
     await using it = await setUp();
@@ -116,7 +89,7 @@ describe("a stream", () => {
   });
 
   test("whose user has ended still gets an answer that takes longer than the path's grace", async () => {
-    await using server = await app((socket) => {
+    await using server = await startApp((socket) => {
       socket.once("data", () => setTimeout(() => socket.end("late answer"), 400));
     });
     await using it = await setUp({ graceMs: 50 });
@@ -126,7 +99,7 @@ describe("a stream", () => {
   });
 
   test("whose user has ended is ended at the pod after the bound, with what the pod then says", async () => {
-    await using server = await app((socket) => {
+    await using server = await startApp((socket) => {
       socket.on("end", () => socket.end("seen your end"));
       socket.resume();
     });
@@ -137,7 +110,7 @@ describe("a stream", () => {
   });
 
   test("which the pod resets gives what was sent before, then ECONNRESET", async () => {
-    await using server = await app((socket) => {
+    await using server = await startApp((socket) => {
       socket.write("before");
       setTimeout(() => socket.resetAndDestroy(), 50);
     });
@@ -151,14 +124,8 @@ describe("a stream", () => {
   });
 
   test("that is destroyed is reset at the server, and others go on", async () => {
-    await using server = await app((socket) => {
-      const more = (): void => {
-        while (!socket.destroyed && socket.write(Buffer.alloc(65536)));
-      };
-      socket.on("drain", more);
-      more();
-    });
-    await using echoes = await app(echo);
+    await using server = await startApp(firehoseApp());
+    await using echoes = await startApp(echoApp);
     await using it = await setUp({ pool: { spread: 1, maxConnections: 1 } });
     for (let i = 0; i < 30; i++) {
       const download = await it.pool.open(POD, server.port);
@@ -171,7 +138,7 @@ describe("a stream", () => {
   });
 
   test("is ended by its signal only until it stands", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     await using it = await setUp({ answer: () => sleep(300).then(() => 101) });
     const early = new AbortController();
     const opening = it.pool.open(POD, server.port, { signal: early.signal });
@@ -186,7 +153,7 @@ describe("a stream", () => {
   });
 
   test("after the pod has closed takes writes for a moment, then says EPIPE", async () => {
-    await using server = await app((socket) => socket.end());
+    await using server = await startApp((socket) => socket.end());
     await using it = await setUp({ graceMs: 10 });
     const stream = await it.pool.open(POD, server.port);
     stream.resume();
@@ -201,28 +168,22 @@ describe("a stream", () => {
 
 describe("backpressure", () => {
   test("reaches the pod when the reader stops, and what waits stays bounded", async () => {
-    let written = 0;
-    await using server = await app((socket) => {
-      const more = (): void => {
-        while (!socket.destroyed && socket.write(Buffer.alloc(65536))) written += 65536;
-      };
-      socket.on("drain", more);
-      more();
-    });
+    const counted = { written: 0 };
+    await using server = await startApp(firehoseApp(counted));
     await using it = await setUp();
     const stream = await it.pool.open(POD, server.port);
     await sleep(300);
-    const settled = written;
+    const settled = counted.written;
     await sleep(200);
-    expect(written).toBe(settled);
+    expect(counted.written).toBe(settled);
     expect(stream.readableLength).toBeLessThan(1.2 * 1024 * 1024);
     stream.resume();
-    await expect.poll(() => written).toBeGreaterThan(settled + 8 * 1024 * 1024);
+    await expect.poll(() => counted.written).toBeGreaterThan(settled + 8 * 1024 * 1024);
     stream.destroy();
   });
 
   test("reaches the writer when the pod stops reading", async () => {
-    await using server = await app((socket) => void socket.pause());
+    await using server = await startApp((socket) => void socket.pause());
     await using it = await setUp();
     const stream = await it.pool.open(POD, server.port);
     let sent = 0;
@@ -239,14 +200,8 @@ describe("backpressure", () => {
   });
 
   test("of one stream disturbs no stream opened after it", async () => {
-    await using firehose = await app((socket) => {
-      const more = (): void => {
-        while (!socket.destroyed && socket.write(Buffer.alloc(65536)));
-      };
-      socket.on("drain", more);
-      more();
-    });
-    await using echoes = await app(echo);
+    await using firehose = await startApp(firehoseApp());
+    await using echoes = await startApp(echoApp);
     await using it = await setUp();
     const stalled = await it.pool.open(POD, firehose.port);
     await expect.poll(() => it.pool.stats().pods[0]?.stuck).toBe(1);
@@ -289,7 +244,7 @@ describe("backpressure", () => {
 
 describe("the pool", () => {
   test("opens one connection for many that ask at once, and spreads those that follow", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     await using it = await setUp();
     const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => exchange(it.pool, server.port, `n${i}`)));
     expect(answers).toEqual(Array.from({ length: 50 }, (_, i) => `n${i}`));
@@ -298,7 +253,7 @@ describe("the pool", () => {
   });
 
   test("closes what is idle", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     await using it = await setUp({ pool: { idleMs: 500 } });
     expect(await exchange(it.pool, server.port, "x")).toBe("x");
     await expect.poll(() => it.kubelet.connections.length, { timeout: 5_000 }).toBe(0);
@@ -307,7 +262,7 @@ describe("the pool", () => {
   });
 
   test("uses a fresh connection after a GOAWAY, while what is open goes on", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     await using it = await setUp({ pool: { spread: 1 } });
     const old = await it.pool.open(POD, server.port);
     it.kubelet.connections[0]?.write(frame.goAway());
@@ -320,7 +275,7 @@ describe("the pool", () => {
   });
 
   test("notices a connection that died in silence, and replaces it", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     let alive = true;
     await using it = await setUp({ pong: () => alive, pool: { pingMs: 500, deadMs: 1_000, spread: 1 } });
     const stream = await it.pool.open(POD, server.port);
@@ -332,7 +287,7 @@ describe("the pool", () => {
   });
 
   test("revalidates: keeps what lives, drops what doesn't", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     let alive = true;
     await using it = await setUp({ pong: () => alive });
     const stream = await it.pool.open(POD, server.port);
@@ -346,7 +301,7 @@ describe("the pool", () => {
   });
 
   test("tries again by itself where an old connection leads to a pod that was replaced", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     let gone = 0;
     await using it = await setUp({
       pool: { spread: 1 },
@@ -354,13 +309,13 @@ describe("the pool", () => {
     });
     expect(await exchange(it.pool, server.port, "x")).toBe("x");
     gone = 1;
-    await using other = await app(echo);
+    await using other = await startApp(echoApp);
     expect(await exchange(it.pool, other.port, "new pod")).toBe("new pod");
     expect(it.kubelet.upgrades).toBe(2);
   });
 
   test("tells a stream that was not waited for when its pod is gone, so that it can go elsewhere with the same bytes", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     let gone = 0;
     await using it = await setUp({ podPort: (_pod, port, upgrade) => (upgrade <= gone ? "gone" : port) });
     expect(await exchange(it.pool, server.port, "x")).toBe("x");
@@ -372,7 +327,7 @@ describe("the pool", () => {
   });
 
   test("closes everything, once, and opens nothing after", async () => {
-    await using server = await app(echo);
+    await using server = await startApp(echoApp);
     await using it = await setUp();
     const stream = await it.pool.open(POD, server.port);
     const failed = once(stream, "error");

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { abortError, type Closable, hasCode, type Logger, type PodRef, silentLogger } from "@shipside/core";
+import { abortError, type Closable, type Logger, type PodRef, silentLogger } from "@shipside/core";
 import type { CarrierKind, Upgrade } from "./carrier.ts";
 import { portForwardError } from "./errors.ts";
 import { forwardTarget } from "./failure.ts";
@@ -67,7 +67,7 @@ export function createPortForwardPool(options: PortForwardPoolOptions): PortForw
     const key = `${pod.namespace}/${pod.name}`;
     let connections = pods.get(key);
     if (!connections) {
-      connections = createPodConnections({ pod, limits, logger, connect: selector.connect, signal: ending.signal });
+      connections = createPodConnections({ pod, limits, logger, selector, signal: ending.signal });
       pods.set(key, connections);
     }
     if (!ticker) {
@@ -113,15 +113,7 @@ export function createPortForwardPool(options: PortForwardPoolOptions): PortForw
       if (closed)
         throw portForwardError("PORTFORWARD_CLOSED", `can't forward to pod ${pod.namespace}/${pod.name}: the pool was closed`);
       const target = forwardTarget(pod, port);
-      const connections = podOf(pod);
-      try {
-        return await connections.open(target, { signal, fresh: false });
-      } catch (error) {
-        // An old connection may lead to what the pod was before it was replaced, or may have died unseen.
-        const again = hasCode(error, "DIAL_GONE", "DIAL_FAILED") && (error as { reused?: boolean }).reused;
-        if (!again || signal?.aborted || closed) throw error;
-        return await connections.open(target, { signal, fresh: true });
-      }
+      return podOf(pod).open(target, signal);
     },
     stats() {
       const list = [...pods.values()].map((connections) => connections.stats());

@@ -1,41 +1,102 @@
-import type { Logger, PodRef } from "@shipside/core";
-import { codeOf } from "@shipside/core";
-import type { CarrierFactory, CarrierKind, Upgrade } from "./carrier.ts";
+import { codeOf, hasCode, type Logger, type PodRef } from "@shipside/core";
+import type { CarrierKind, Upgrade, Upgraded } from "./carrier.ts";
 import { portForwardError } from "./errors.ts";
-import { createRawCarrier } from "./raw-carrier.ts";
+import type { ForwardTarget } from "./failure.ts";
+import { V4_CHANNEL } from "./v4-channel.ts";
+import { webSocketHandshake } from "./websocket.ts";
+
+export const TUNNELLED_SPDY = "SPDY/3.1+portforward.k8s.io";
 
 export interface SelectorOptions {
   upgrade: Upgrade;
+  /** Those that may be used, the best first. */
   carriers: readonly CarrierKind[];
   logger: Logger;
 }
 
-/** Finds out, once, which carrier the way to this cluster lets through. */
+export interface Connected {
+  kind: CarrierKind;
+  upgraded: Upgraded;
+}
+
+/** Finds out which carrier the way to this cluster lets through, and remembers it. */
 export interface Selector {
+  /** What worked last. */
   readonly chosen: CarrierKind | undefined;
+  /** No stream has ever been carried. */
+  readonly unproven: boolean;
   /** Rejects with DIAL_GONE or DIAL_FAILED. */
-  connect(pod: PodRef, signal: AbortSignal): Promise<CarrierFactory>;
+  connect(target: ForwardTarget, signal: AbortSignal): Promise<Connected>;
+  /** Streams work over this carrier. */
+  proved(kind: CarrierKind): void;
+  /** The upgrade went well, but nothing came through after it: others are tried first from now on, unless this one is proved. */
+  doubt(kind: CarrierKind): void;
 }
 
 export function createSelector(options: SelectorOptions): Selector {
   let chosen: CarrierKind | undefined;
+  let proven: CarrierKind | undefined;
+  const doubted = new Set<CarrierKind>();
+
+  const order = (): CarrierKind[] => {
+    const rank = (kind: CarrierKind): number => (kind === (proven ?? chosen) ? 0 : doubted.has(kind) ? 2 : 1);
+    return [...options.carriers].sort((a, b) => rank(a) - rank(b));
+  };
+
+  const tryOne = async (kind: CarrierKind, target: ForwardTarget, signal: AbortSignal): Promise<Connected> => {
+    if (kind === "spdy") {
+      const upgraded = await options.upgrade({
+        method: "POST",
+        path: portForwardPath(target.pod),
+        headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": "portforward.k8s.io" },
+        signal,
+      });
+      return { kind, upgraded };
+    }
+    const handshake = webSocketHandshake(kind === "channel" ? V4_CHANNEL : TUNNELLED_SPDY);
+    const path = portForwardPath(target.pod) + (kind === "channel" ? `?ports=${target.port}` : "");
+    const upgraded = await options.upgrade({ method: "GET", path, headers: handshake.headers, signal });
+    try {
+      handshake.check(upgraded.headers);
+    } catch (error) {
+      upgraded.socket.on("error", () => {});
+      upgraded.socket.destroy();
+      throw error;
+    }
+    return { kind, upgraded };
+  };
+
   return {
     get chosen() {
       return chosen;
     },
-    async connect(pod, signal) {
-      try {
-        const upgraded = await options.upgrade({
-          method: "POST",
-          path: portForwardPath(pod),
-          headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": "portforward.k8s.io" },
-          signal,
-        });
-        chosen = "spdy";
-        return createRawCarrier(upgraded);
-      } catch (error) {
-        throw dialError(error, pod);
+    get unproven() {
+      return proven === undefined;
+    },
+    async connect(target, signal) {
+      const failures: unknown[] = [];
+      for (const kind of order()) {
+        try {
+          const connected = await tryOne(kind, target, signal);
+          if (chosen !== kind) options.logger.info("port-forward carrier chosen", { carrier: kind, before: chosen });
+          chosen = kind;
+          return connected;
+        } catch (error) {
+          failures.push(error);
+          if (signal.aborted || !mayBeTheCarrier(error, proven !== undefined)) break;
+          options.logger.debug("port-forward carrier refused", { carrier: kind, reason: (error as Error).message });
+        }
       }
+      throw dialError(failures, target, signal);
+    },
+    proved(kind) {
+      proven = kind;
+      doubted.delete(kind);
+    },
+    doubt(kind) {
+      if (proven === kind) return;
+      doubted.add(kind);
+      if (chosen === kind) chosen = undefined;
     },
   };
 }
@@ -43,13 +104,40 @@ export function createSelector(options: SelectorOptions): Selector {
 const portForwardPath = (pod: PodRef): string =>
   `/api/v1/namespaces/${encodeURIComponent(pod.namespace)}/pods/${encodeURIComponent(pod.name)}/portforward`;
 
-const dialError = (error: unknown, pod: PodRef): Error => {
-  const { details, hint, message } = error as { details?: { status?: number }; hint?: string; message?: string };
+/**
+ * Whether another carrier might get through where this one was refused. What says no to a whole way of speaking is a 4xx, a success
+ * without an upgrade, or a wrong answer; a proxy that can't pass an upgrade on often gives a 5xx or hangs up, which counts only
+ * while nothing has ever worked.
+ */
+function mayBeTheCarrier(error: unknown, somethingWorked: boolean): boolean {
+  if (hasCode(error, "PORTFORWARD_PROTOCOL", "KUBE_PROTOCOL")) return true;
+  const status = statusOf(error);
+  if (status === undefined) return !somethingWorked && causedByReset(error);
+  if ([401, 404, 429].includes(status)) return false;
+  return status < 500 || !somethingWorked;
+}
+
+function causedByReset(error: unknown): boolean {
+  for (let e = error, depth = 0; e instanceof Error && depth < 5; e = e.cause, depth++) if (codeOf(e) === "ECONNRESET") return true;
+  return false;
+}
+
+const statusOf = (error: unknown): number | undefined => {
+  const status = (error as { details?: { status?: unknown } })?.details?.status;
+  return typeof status === "number" ? status : undefined;
+};
+
+/** The first refusal is the one that counts: what came after it was only another way of asking. */
+function dialError(failures: unknown[], { pod }: ForwardTarget, signal: AbortSignal): Error {
   const label = `pod ${pod.namespace}/${pod.name}`;
-  if (codeOf(error) === "PORTFORWARD_CLOSED") return error as Error;
-  if (details?.status === 404) return portForwardError("DIAL_GONE", `${label} does not exist`, { cause: error });
-  return portForwardError("DIAL_FAILED", `could not open a port-forward connection to ${label}: ${message}`, {
-    cause: error,
+  if (signal.aborted && codeOf(signal.reason) === "PORTFORWARD_CLOSED") return signal.reason as Error;
+  const gone = failures.find((error) => statusOf(error) === 404);
+  if (gone) return portForwardError("DIAL_GONE", `${label} does not exist`, { cause: gone });
+  const first = failures[0];
+  const { hint } = first as { hint?: string };
+  const why = signal.aborted ? "the API server did not answer in time" : (first as Error).message;
+  return portForwardError("DIAL_FAILED", `could not open a port-forward connection to ${label}: ${why}`, {
+    cause: failures.length === 1 ? first : new AggregateError(failures, "every way of asking was refused"),
     ...(hint && { hint }),
   });
-};
+}
