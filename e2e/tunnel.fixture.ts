@@ -1,0 +1,85 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { connect, createServer, isIP, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createCloser } from "../packages/core/src/index.ts";
+import { type Cluster, connectCluster, NAMESPACES } from "../packages/kube/src/index.ts";
+import { startCluster } from "../packages/testkit/src/index.ts";
+
+export interface E2eCluster extends AsyncDisposable {
+  readonly kubeconfig: string;
+  /** Made for this test, and deleted with it. */
+  readonly namespace: string;
+  /** An admin's, for what a test sets up. */
+  readonly cluster: Cluster;
+}
+
+/** The cluster of `SHIPSIDE_E2E_KUBECONFIG`, else an embedded one, with a namespace of the test's own. */
+export async function e2eCluster(): Promise<E2eCluster> {
+  const closer = createCloser();
+  try {
+    const kubeconfig = process.env["SHIPSIDE_E2E_KUBECONFIG"] ?? closer.use(await startCluster()).kubeconfigPath;
+    const namespace = `shipside-e2e-${randomBytes(4).toString("hex")}`;
+    const cluster = closer.use(await connectCluster({ kubeconfig, namespace }));
+    await cluster.create(NAMESPACES, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    closer.defer(() => cluster.delete(NAMESPACES, { name: namespace }));
+    return { kubeconfig, namespace, cluster, [Symbol.asyncDispose]: () => closer.close() };
+  } catch (error) {
+    await closer.close();
+    throw error;
+  }
+}
+
+export interface CountingProxy extends AsyncDisposable {
+  /** A kubeconfig that goes through the proxy. */
+  readonly kubeconfig: string;
+  /** Connections that the API server has got from it. */
+  readonly accepted: number;
+  readonly open: number;
+}
+
+/** Stands before the API server and counts connections. The kubeconfig must name one server, by https. */
+export async function countingProxy(kubeconfig: string): Promise<CountingProxy> {
+  const text = await readFile(kubeconfig, "utf8");
+  const { hostname, port } = new URL(/^\s*server:\s*(\S+)/m.exec(text)![1]!);
+  const sockets = new Set<Socket>();
+  let accepted = 0;
+  const server = createServer((client) => {
+    accepted++;
+    const upstream = connect({ host: hostname, port: Number(port || 443) });
+    sockets.add(client);
+    client.on("close", () => sockets.delete(client));
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      from.on("error", () => to.destroy());
+      from.on("close", () => to.destroy());
+      from.pipe(to);
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const directory = await mkdtemp(join(tmpdir(), "shipside-e2e-"));
+  const path = join(directory, "kubeconfig");
+  const local = `https://127.0.0.1:${(server.address() as { port: number }).port}`;
+  // A certificate for a name is not one for the proxy's address.
+  const name = isIP(hostname) ? "" : `\n$1tls-server-name: ${hostname}`;
+  await writeFile(path, text.replace(/^(\s*)server:.*$/gm, `$1server: ${local}${name}`), { mode: 0o600 });
+  return {
+    kubeconfig: path,
+    get accepted() {
+      return accepted;
+    },
+    get open() {
+      return sockets.size;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
