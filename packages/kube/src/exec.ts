@@ -1,11 +1,13 @@
-import { abortError, type PodRef } from "@shipside/core";
+import { abortError, hasCode, type PodRef } from "@shipside/core";
 import type { ExecResult } from "./cluster.ts";
 import { kubeError } from "./errors.ts";
 import { PODS } from "./objects.ts";
 import { resourcePath } from "./paths.ts";
+import type { Upgraded } from "./portforward/carrier.ts";
+import { webSocketHandshake } from "./portforward/websocket.ts";
+import { createWebSocketPipe } from "./portforward/websocket-pipe.ts";
 import type { Status } from "./status-error.ts";
 import type { PodUpgrade } from "./upgrade.ts";
-import { openWebSocket, type WebSocketClient, webSocketHandshake } from "./websocket.ts";
 
 export interface ExecOptions {
   container?: string;
@@ -21,7 +23,9 @@ const OUTCOME = 3;
 /** `v5` only: the next byte names the channel that ends. */
 const END_OF = 255;
 const V5 = "v5.channel.k8s.io";
+const V4 = "v4.channel.k8s.io";
 const STDIN_CHUNK = 32 << 10;
+const STDIN_BACKLOG = 256 << 10;
 
 /**
  * Runs a command in a container over WebSocket. Rejects with `KUBE_EXEC_FAILED` where it could not be run or its end was not told, and
@@ -41,59 +45,69 @@ export async function runExec(
   query.set("stdin", String(stdin !== undefined));
   query.set("stdout", "true");
   query.set("stderr", "true");
-  const handshake = webSocketHandshake([V5, "v4.channel.k8s.io"]);
+  const handshake = webSocketHandshake(V5);
+  const headers = { ...handshake.headers, "Sec-WebSocket-Protocol": `${V5}, ${V4}` };
   const path = `${resourcePath(PODS, { ...pod, subresource: "exec" })}?${query}`;
-  const upgraded = await upgrade({ method: "GET", path, headers: handshake.headers, signal });
-  const { socket, head } = upgraded;
-  let protocol: string;
+  const upgraded = await upgrade({ method: "GET", path, headers, signal });
   try {
-    protocol = handshake.check(upgraded.headers);
-    if (stdin !== undefined && protocol !== V5) {
+    const chosen = upgraded.headers["sec-websocket-protocol"];
+    if (stdin !== undefined && chosen === V4) {
       throw kubeError("KUBE_EXEC_FAILED", `${what}: this API server can't pass on the end of the input`, {
         hint: "input to a command needs Kubernetes 1.30 or newer",
       });
     }
-  } catch (error) {
-    socket.destroy();
-    throw error;
+    handshake.check(chosen === V4 ? { ...upgraded.headers, "sec-websocket-protocol": V5 } : upgraded.headers);
+  } catch (cause) {
+    upgraded.socket.destroy();
+    if (hasCode(cause, "KUBE_EXEC_FAILED")) throw cause;
+    throw kubeError("KUBE_PROTOCOL", `${what}: ${(cause as Error).message}`, { cause });
   }
+  return converse(upgraded, what, stdin, signal);
+}
 
+function converse(upgraded: Upgraded, what: string, stdin: Uint8Array | undefined, signal: AbortSignal): Promise<ExecResult> {
   return new Promise((resolve, reject) => {
-    const out: Record<number, Buffer[]> = { [STDOUT]: [], [STDERR]: [] };
-    const outcome: Buffer[] = [];
-    const onAbort = (): void => {
-      reject(abortError(signal));
-      socket.destroy();
-    };
-    const client: WebSocketClient = openWebSocket(socket, head, protocol, {
-      message(message) {
-        const channel = message[0];
-        const payload = message.subarray(1);
-        if (channel === OUTCOME) outcome.push(payload);
-        else if (channel !== undefined) out[channel]?.push(payload);
+    const received: Record<number, Buffer[]> = { [STDOUT]: [], [STDERR]: [], [OUTCOME]: [] };
+    const textOf = (channel: number): Buffer => Buffer.concat(received[channel]!);
+    let channel = -1;
+    let sent = 0;
+    const pipe = createWebSocketPipe(upgraded, {
+      payload(chunk, first) {
+        if (first) channel = chunk[0]!;
+        // The chunk is the pipe's own memory.
+        received[channel]?.push(Buffer.from(first ? chunk.subarray(1) : chunk));
       },
-      closed(error) {
+      flushed: () => sendInput(),
+      closed(cause) {
         signal.removeEventListener("abort", onAbort);
         try {
-          const exitCode = exitCodeOf(Buffer.concat(outcome).toString("utf8"), what, error);
-          resolve({ stdout: Buffer.concat(out[STDOUT]!), stderr: Buffer.concat(out[STDERR]!), exitCode });
+          const exitCode = exitCodeOf(textOf(OUTCOME).toString("utf8"), what, cause);
+          resolve({ stdout: textOf(STDOUT), stderr: textOf(STDERR), exitCode });
         } catch (failure) {
           reject(failure);
         }
       },
     });
-    if (signal.aborted) return onAbort();
+    const sendInput = (): void => {
+      if (stdin === undefined || sent > stdin.length) return;
+      for (; sent < stdin.length; sent += STDIN_CHUNK) {
+        if (pipe.backlog > STDIN_BACKLOG) return;
+        pipe.send([Buffer.from([STDIN]), Buffer.from(stdin.subarray(sent, sent + STDIN_CHUNK))]);
+      }
+      sent = stdin.length + 1;
+      pipe.send([Buffer.from([END_OF, STDIN])]);
+    };
+    const onAbort = (): void => {
+      reject(abortError(signal));
+      pipe.destroy();
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
     signal.addEventListener("abort", onAbort, { once: true });
-    // A failed write shows as the connection's end; a command that ends without reading its input is no failure.
-    if (stdin !== undefined) sendInput(client, stdin).catch(() => {});
+    sendInput();
   });
-}
-
-async function sendInput(client: WebSocketClient, stdin: Uint8Array): Promise<void> {
-  for (let at = 0; at < stdin.length; at += STDIN_CHUNK) {
-    await client.send(Buffer.concat([Buffer.from([STDIN]), stdin.subarray(at, at + STDIN_CHUNK)]));
-  }
-  await client.send(Buffer.from([END_OF, STDIN]));
 }
 
 /** The outcome is a `Status`: success, or a failure whose cause `ExitCode` carries the code. Anything else: it did not run. */
