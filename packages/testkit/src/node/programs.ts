@@ -23,3 +23,13 @@ function isExecutable(path: string): boolean {
     return false;
   }
 }
+
+/** One of the system's own programs, wherever this process's PATH doesn't lead. Throws where the machine hasn't got it. */
+export function findTool(name: string): string {
+  const found = tools.get(name) ?? findProgram(name, `${process.env["PATH"] ?? ""}:${SYSTEM_PATH}`);
+  if (found === undefined) throw Object.assign(new Error(`this machine has no ${name}`), { code: "ENOENT" });
+  tools.set(name, found);
+  return found;
+}
+
+const tools = new Map<string, string>();

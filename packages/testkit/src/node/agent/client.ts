@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { Readable, Writable } from "node:stream";
 import type { Closable } from "@shipside/core";
 import { nodeError } from "../errors.ts";
+import type { ServiceRoute } from "../network/endpoints.ts";
 import type { ExecProcess } from "../runtime.ts";
 import type { AgentMessage, AgentRequest, Launch } from "./protocol.ts";
 
@@ -29,6 +30,9 @@ export interface Agent extends Closable {
   signal(id: string, signal: NodeJS.Signals, group?: boolean): Promise<void>;
   exec(id: string, argv: readonly string[], options: { stdin: boolean; tty: boolean }): Promise<ExecProcess>;
   dial(host: string, port: number): Promise<Socket>;
+  serve(address: string, routes: readonly ServiceRoute[]): Promise<void>;
+  /** Gets connections to routes that are handed over. */
+  onHandOver(listener: (socket: Socket) => void): void;
   /** The agent removes the directory when this process disappears without closing it. */
   adopt(directory: string): Promise<void>;
   /** Called when a container has written to its log. Returns its undo. */
@@ -63,6 +67,7 @@ class ChildAgent implements Agent {
   readonly #containers = new Map<string, PromiseWithResolvers<ContainerExit>>();
   readonly #execs = new Map<string, PendingExec>();
   readonly #logListeners = new Map<string, Set<() => void>>();
+  #handOver: ((socket: Socket) => void) | undefined;
   #seq = 0;
   #stderr = "";
 
@@ -147,6 +152,14 @@ class ChildAgent implements Agent {
     return handle;
   }
 
+  async serve(address: string, routes: readonly ServiceRoute[]): Promise<void> {
+    await this.#ask({ op: "serve", address, routes });
+  }
+
+  onHandOver(listener: (socket: Socket) => void): void {
+    this.#handOver = listener;
+  }
+
   async adopt(directory: string): Promise<void> {
     await this.#ask({ op: "adopt", directory });
   }
@@ -218,6 +231,10 @@ class ChildAgent implements Agent {
         break;
       case "log":
         for (const listener of this.#logListeners.get(message.id) ?? []) listener();
+        break;
+      case "handOver":
+        if (handle && this.#handOver) this.#handOver(handle);
+        else handle?.destroy();
         break;
       case "ready":
     }

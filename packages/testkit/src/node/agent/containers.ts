@@ -71,7 +71,7 @@ export function createContainers(say: (message: AgentMessage, handle?: Socket) =
       if (!container) throw Object.assign(new Error("container not running"), { code: "NotRunning" });
       const { launch, child: main } = container;
       const words = tty ? ["script", "-qefc", argv.map(quote).join(" "), "/dev/null"] : argv;
-      const [program, ...args] = launch.view ? enterArgv(main.pid!, launch.cwd, words) : words;
+      const [program, ...args] = launch.view ? enterArgv(main.pid!, words) : words;
       const pairs = await Promise.all([socketPair("."), socketPair("."), socketPair(".")]);
       const child = spawn(program!, args, {
         cwd: launch.view ? "/" : launch.cwd,
@@ -135,10 +135,12 @@ function spawned(child: ChildProcess): Promise<void> {
 }
 
 function throttle(ms: number, run: () => void): () => void {
-  let timer: NodeJS.Timeout | undefined;
+  let waiting = false;
   return () => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => {
+      waiting = false;
       run();
     }, ms);
   };

@@ -3,6 +3,7 @@
 import { rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import type { ServiceListeners } from "../network/service-listeners.ts";
 import { createContainers } from "./containers.ts";
 import type { AgentMessage, AgentRequest } from "./protocol.ts";
 
@@ -12,6 +13,13 @@ const say = (message: AgentMessage, handle?: Socket): void => {
 
 const containers = createContainers(say);
 const adopted: string[] = [];
+
+/** Only the node's own agent needs it: pods start without loading it. */
+let listeners: Promise<ServiceListeners> | undefined;
+const serviceListeners = (): Promise<ServiceListeners> =>
+  (listeners ??= import("../network/service-listeners.ts").then(({ createServiceListeners }) =>
+    createServiceListeners({ handOver: (socket) => say({ type: "handOver" }, socket) }),
+  ));
 
 async function serve(request: AgentRequest): Promise<{ pid?: number; handle?: Socket }> {
   switch (request.op) {
@@ -28,6 +36,9 @@ async function serve(request: AgentRequest): Promise<{ pid?: number; handle?: So
       return {};
     case "dial":
       return { handle: await dial(request.host, request.port) };
+    case "serve":
+      await (await serviceListeners()).set(request.address, request.routes);
+      return {};
     case "adopt":
       adopted.push(request.directory);
       return {};

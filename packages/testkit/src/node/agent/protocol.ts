@@ -1,3 +1,5 @@
+import type { ServiceRoute } from "../network/endpoints.ts";
+
 /**
  * What a node says to an agent over its IPC channel, and back. An agent starts the containers of one pod (or, without namespaces, of
  * all pods), inside whatever namespaces it was itself started in. It ends with its channel, and everything it started ends with it.
@@ -16,13 +18,20 @@ export interface Launch {
   view?: RootView;
 }
 
-/** How a container's root is put together in its own mount namespace. All paths are the agent's but `links` and `mounts[].at`. */
+/**
+ * How a container's root is put together in its own mount namespace. `base` is a directory of the agent's for this run alone; the
+ * other paths are the container's, sources are the agent's. Parents come before children.
+ */
 export interface RootView {
-  /** Top-level directories: `overlay` keeps what is written private, `bind` shares the directory as it is. */
-  directories: ReadonlyArray<{ path: string; how: "overlay" | "bind" }>;
-  /** Symbolic links made in the root: path → target. */
-  links: Readonly<Record<string, string>>;
-  mounts: ReadonlyArray<{ at: string; source: string; file: boolean; readOnly: boolean }>;
+  base: string;
+  /** Directories of the root that are made. */
+  directories: readonly string[];
+  /** The machine's directory of that name, with everything that is written kept private. */
+  overlays: readonly string[];
+  /** Directories and files put somewhere. */
+  binds: ReadonlyArray<{ at: string; source: string; file: boolean; readOnly: boolean; recursive: boolean }>;
+  /** Symbolic links: path to target. */
+  links: ReadonlyArray<{ at: string; target: string }>;
 }
 
 export type AgentRequest =
@@ -34,6 +43,8 @@ export type AgentRequest =
   | { op: "endExec"; exec: string }
   /** The connected socket comes with the answer. */
   | { op: "dial"; host: string; port: number }
+  /** What a service's address serves from now on: the agent is the node's proxy. */
+  | { op: "serve"; address: string; routes: readonly ServiceRoute[] }
   /** Directory to remove when the node disappears without a word. */
   | { op: "adopt"; directory: string };
 
@@ -43,5 +54,7 @@ export type AgentMessage =
   | { type: "stream"; exec: string; fd: 0 | 1 | 2 }
   | { type: "exit"; id: string; exitCode: number; signal: number }
   | { type: "execExit"; exec: string; exitCode: number }
+  /** A connection to a service that only the node's own process can reach, with the socket. */
+  | { type: "handOver" }
   /** The container has written to its log. */
   | { type: "log"; id: string };

@@ -13,6 +13,8 @@ export interface ServiceRoute {
   backends: Backend[];
   /** How long a client keeps its backend, in milliseconds; 0: it doesn't. */
   affinityMs: number;
+  /** It is served outside the pods' network, by the node's own process. */
+  handOver?: boolean;
 }
 
 /**
@@ -42,3 +44,15 @@ export function serviceRoutes(service: KubeJson, slices: readonly KubeJson[]): S
 }
 
 export const sliceBelongsTo = (slice: KubeJson): string | undefined => slice.metadata.labels?.["kubernetes.io/service-name"];
+
+export function slicesByService(slices: readonly KubeJson[]): Map<string, KubeJson[]> {
+  const found = new Map<string, KubeJson[]>();
+  for (const slice of slices) {
+    const name = sliceBelongsTo(slice);
+    if (name === undefined) continue;
+    const list = found.get(name);
+    if (list) list.push(slice);
+    else found.set(name, [slice]);
+  }
+  return found;
+}

@@ -9,9 +9,10 @@ export interface ServiceListeners {
 
 /**
  * The userspace kube-proxy: listens on services' addresses and passes each connection to one of the backends, in turn. A port without
- * a backend isn't listened on, so that connecting is refused. `open` makes the connection to a backend.
+ * a backend isn't listened on, so that connecting is refused. `handOver` gets the connections of
+ * routes that are served elsewhere.
  */
-export function createServiceListeners(open: (backend: Backend) => Socket = dial): ServiceListeners {
+export function createServiceListeners(options: { handOver?: (client: Socket) => void } = {}): ServiceListeners {
   const entries = new Map<
     string,
     { server: Server; sockets: Set<Socket>; route: ServiceRoute; next: number; sticky: Map<string, [Backend, number]> }
@@ -33,13 +34,17 @@ export function createServiceListeners(open: (backend: Backend) => Socket = dial
   };
 
   const serve = (key: string, client: Socket): void => {
+    if (options.handOver && entries.get(key)?.route.handOver) {
+      options.handOver(client);
+      return;
+    }
     client.on("error", () => client.destroy());
     const entry = entries.get(key);
     entry?.sockets.add(client);
     client.once("close", () => entry?.sockets.delete(client));
     const attempt = ([backend, ...others]: Backend[]): void => {
       if (!backend) return void client.resetAndDestroy();
-      const upstream = open(backend);
+      const upstream = dial(backend);
       const failed = (): void => attempt(others);
       upstream.once("error", failed);
       upstream.once("connect", () => {
@@ -83,7 +88,7 @@ export function createServiceListeners(open: (backend: Backend) => Socket = dial
 
   return {
     async set(address, routes) {
-      const wanted = routes.filter((route) => route.protocol === "TCP" && route.backends.length > 0);
+      const wanted = routes.filter((route) => route.protocol === "TCP" && (route.handOver || route.backends.length > 0));
       const keys = new Set(wanted.map((route) => `${address}:${route.port}`));
       for (const key of [...entries.keys()]) if (key.startsWith(`${address}:`) && !keys.has(key)) await stop(key);
       const failures = await Promise.all(wanted.map((route) => listen(address, route)));

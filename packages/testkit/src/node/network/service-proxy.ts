@@ -1,7 +1,7 @@
 import type { KubeJson, Store } from "../../store.ts";
 import { clusterIP } from "../env/service-links.ts";
 import type { AddressPool } from "./addresses.ts";
-import { serviceRoutes, sliceBelongsTo } from "./endpoints.ts";
+import { serviceRoutes, sliceBelongsTo, slicesByService } from "./endpoints.ts";
 import { createServiceListeners, type ServiceListeners } from "./service-listeners.ts";
 
 export interface ServiceProxy {
@@ -18,6 +18,8 @@ export function createServiceProxy(options: {
   store: Store;
   addresses?: AddressPool;
   listeners?: Pick<ServiceListeners, "set" | "close">;
+  /** Services whose connections are handed over instead of passed to endpoints. */
+  handOver?(service: KubeJson): boolean;
 }): ServiceProxy {
   const { store, addresses } = options;
   const listeners = options.listeners ?? createServiceListeners();
@@ -37,13 +39,20 @@ export function createServiceProxy(options: {
   const flush = (): void => {
     scheduled = false;
     if (closed) return;
+    const known = new Map<string, Map<string, KubeJson[]>>();
+    const slices = (namespace: string): Map<string, KubeJson[]> => {
+      const found = known.get(namespace) ?? slicesByService(store.list("endpointslices.discovery.k8s.io", namespace));
+      known.set(namespace, found);
+      return found;
+    };
     for (const key of dirty) {
       const [namespace, name] = key.split("/") as [string, string];
       const service = store.get("services", namespace, name);
       const at = service && address(service);
       if (!at) continue;
-      const slices = store.list("endpointslices.discovery.k8s.io", namespace).filter((slice) => sliceBelongsTo(slice) === name);
-      void listeners.set(at, serviceRoutes(service, slices));
+      const routes = serviceRoutes(service, slices(namespace).get(name) ?? []);
+      const handOver = options.handOver?.(service) === true;
+      void listeners.set(at, handOver ? routes.map((route) => ({ ...route, handOver })) : routes).catch(() => {});
     }
     dirty.clear();
   };
@@ -58,7 +67,7 @@ export function createServiceProxy(options: {
     else if (resource === "services") {
       if (type === "DELETED") {
         const at = address(object);
-        if (at) void listeners.set(at, []);
+        if (at) void listeners.set(at, []).catch(() => {});
         if (at && given.delete(object.metadata.uid)) addresses?.give(at);
       } else touch(object.metadata.namespace, object.metadata.name);
     }
