@@ -225,7 +225,11 @@ function createCluster(context: ResolvedContext, options: Checked): Cluster {
       }
     },
     portForward: (pod, port, { signal } = {}) => pool.open(pod, port, signal ? { signal } : {}),
-    exec: (pod, command, execOptions = {}) => runExec(upgrade, pod, command, execOptions),
+    exec: (pod, command, { signal, ...execOptions } = {}) =>
+      runExec(upgrade, pod, command, {
+        ...execOptions,
+        signal: signal ? AbortSignal.any([signal, lifetime.signal]) : lifetime.signal,
+      }),
     revalidate() {
       wire.dropIdle();
       void pool.revalidate().catch(() => {});

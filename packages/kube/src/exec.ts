@@ -12,7 +12,7 @@ import type { PodUpgrade } from "./upgrade.ts";
 export interface ExecOptions {
   container?: string;
   stdin?: Uint8Array;
-  signal?: AbortSignal;
+  signal: AbortSignal;
 }
 
 /** First byte of a message (KEP-4006; `k8s.io/apimachinery/pkg/util/remotecommand`). */
@@ -37,7 +37,7 @@ export async function runExec(
   command: readonly string[],
   options: ExecOptions,
 ): Promise<ExecResult> {
-  const { container, stdin, signal = new AbortController().signal } = options;
+  const { container, stdin, signal } = options;
   if (command.length === 0) throw kubeError("KUBE_OPTION_INVALID", `exec in pod ${pod.namespace}/${pod.name}: no command`);
   const what = `exec of ${command[0]} in pod ${pod.namespace}/${pod.name}`;
   const query = new URLSearchParams(command.map((word): [string, string] => ["command", word]));
