@@ -1,0 +1,121 @@
+import { type Closable, type Logger, silentLogger } from "@shipside/core";
+import { createRegistry, type Registry } from "../api/registry.ts";
+import { createRecorder, type RecordEvent } from "../node/events.ts";
+import type { KubeJson, Store, StoreEvent } from "../store.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Context, Controller } from "./context.ts";
+import { deploymentController } from "./deployment.ts";
+import { endpointSliceController } from "./endpoint-slices.ts";
+import { endpointsController } from "./endpoints.ts";
+import { createLabelIndex } from "./label-index.ts";
+import { namespaceDefaultsController } from "./namespace-defaults.ts";
+import { createObjectIndex } from "./object-index.ts";
+import { replicaSetController } from "./replica-set.ts";
+import { schedulerController } from "./scheduler.ts";
+import { createServiceIndex } from "./services-of.ts";
+import { createWorkQueue, type WorkQueue } from "./work-queue.ts";
+
+export interface ControllersOptions {
+  store: Store;
+  /** What they write through. Default: one of their own, for a cluster without a node. */
+  registry?: Registry;
+  /** PEM of the cluster's own authority, for `kube-root-ca.crt`. Default empty. */
+  ca?: string;
+  logger?: Logger;
+  clock?: Clock;
+}
+
+export interface Controllers extends Closable {}
+
+/** The cluster's own controllers: each works when something changed that concerns it, never by the clock alone. */
+export function startControllers(options: ControllersOptions): Controllers {
+  const { store, logger = silentLogger, clock = systemClock } = options;
+  const registry =
+    options.registry ?? createRegistry({ store, ca: "", running: { node: false, controllers: true }, now: clock.now });
+  const context = createContext(store, registry, logger, clock);
+  const running = controllersOf(context, options.ca ?? "").map((controller) => ({
+    controller,
+    queue: queueOf(controller, context),
+  }));
+
+  const observe = (event: StoreEvent): void => {
+    context.observe(event);
+    for (const { controller, queue } of running) controller.observe(event, queue.add);
+  };
+  const undo = store.subscribe(observe);
+  // What was there before: each object as though it had just come.
+  for (const { key } of registry.resources()) {
+    for (const object of store.list(key)) {
+      const event: StoreEvent = { type: "ADDED", resource: key, object, revision: store.revision };
+      for (const { controller, queue } of running) controller.observe(event, queue.add);
+    }
+  }
+
+  const close = async (): Promise<void> => {
+    undo();
+    for (const { queue } of running) queue.close();
+  };
+  return { close, [Symbol.asyncDispose]: close };
+}
+
+const controllersOf = (context: Context, ca: string): Controller[] => [
+  endpointSliceController(context),
+  endpointsController(context),
+  deploymentController(context),
+  replicaSetController(context),
+  schedulerController(context),
+  namespaceDefaultsController(context, ca),
+];
+
+function queueOf(controller: Controller, { clock, logger }: Context): WorkQueue {
+  const queue: WorkQueue = createWorkQueue(
+    clock,
+    (key) => controller.reconcile(key, (ms) => queue.addAfter(key, ms)),
+    (key, error) => logger.debug(`${controller.name} controller: ${key}`, { error: String(error) }),
+  );
+  return queue;
+}
+
+function createContext(
+  store: Store,
+  registry: Registry,
+  logger: Logger,
+  clock: Clock,
+): Context & { observe(event: StoreEvent): void } {
+  const objects = createObjectIndex(
+    store,
+    registry.resources().map(({ key }) => key),
+  );
+  const pods = createLabelIndex(store, "pods");
+  const services = createServiceIndex(store.list("services"));
+  const recorders = new Map<string, RecordEvent>();
+  const resourceOf = (key: string) => registry.resources().find((resource) => resource.key === key)!;
+  return {
+    store,
+    registry,
+    logger,
+    clock,
+    objects,
+    pods,
+    selecting: services.selecting,
+    observe(event) {
+      objects.observe(event);
+      pods.observe(event);
+      services.observe(event);
+    },
+    create: (resource, namespace, object) => registry.create(resourceOf(resource), namespace, object),
+    remove(resource, namespace, name, deletion) {
+      if (store.get(resource, namespace, name)) registry.delete(resourceOf(resource), namespace ?? "", name, deletion);
+    },
+    setStatus(resource, { metadata }: KubeJson, status) {
+      store.mutate(resource, metadata.namespace, metadata.name, (copy) => {
+        if (copy.metadata.uid === metadata.uid) copy["status"] = status;
+      });
+    },
+    recorder(component) {
+      const known = recorders.get(component) ?? createRecorder(store, component);
+      recorders.set(component, known);
+      return known;
+    },
+  };
+}
