@@ -14,6 +14,8 @@ const PROTOCOL_ERROR = 1;
 const CANCEL = 5;
 /** A frame's length has 24 bits. */
 const MAX_FRAME = 0xffffff;
+/** What a stream takes before it has a consumer, in bytes: others may have to be opened first. */
+const MAX_EARLY = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 export interface SpdyServerEvents {
@@ -49,7 +51,9 @@ class SpdySession implements SpdyServer {
   #left = 0;
   #fin = false;
   #target: SpdyStream | undefined;
-  #stalled = false;
+  /** Consumers that are stalled. Nothing is read while there is one. */
+  #holds = 0;
+  #reading = false;
   #goingAway = false;
   #open = true;
   #waiting: Array<() => void> = [];
@@ -116,29 +120,39 @@ class SpdySession implements SpdyServer {
     if (this.#goingAway && this.#streams.size === 0) this.#carrier.end();
   }
 
+  /** Gives a consumer a chunk, and holds the connection up until it's ready for more. */
+  give(consumer: Consumer, chunk: Buffer): void {
+    const release = this.hold();
+    if (consumer.data(chunk, release)) release();
+    else if (this.#holds > 0) this.#carrier.pause();
+  }
+
+  /** Nothing is read until the returned function is called. */
+  hold(): () => void {
+    let held = true;
+    this.#holds++;
+    return () => {
+      if (!held) return;
+      held = false;
+      if (--this.#holds > 0 || this.#reading) return;
+      this.#ended(this.#target);
+      this.#read();
+      if (this.#holds === 0) this.#carrier.resume();
+    };
+  }
+
   #read(): void {
-    while (!this.#stalled && this.#open && this.#input.length > 0) {
+    this.#reading = true;
+    while (this.#holds === 0 && this.#open && this.#input.length > 0) {
       if (this.#left > 0) {
         const part = this.#input.some(this.#left);
         this.#left -= part.length;
-        this.#deliver(part);
-      } else if (!this.#frame()) return;
+        this.#target?.data(part);
+        if (this.#holds === 0) this.#ended(this.#target);
+      } else if (!this.#frame()) break;
     }
-  }
-
-  #deliver(part: Buffer): void {
-    const stream = this.#target;
-    const resume = (): void => {
-      if (!this.#stalled) return;
-      this.#stalled = false;
-      this.#ended(stream);
-      this.#read();
-      if (!this.#stalled) this.#carrier.resume();
-    };
-    if (stream && !stream.data(part, resume)) {
-      this.#stalled = true;
-      this.#carrier.pause();
-    } else this.#ended(stream);
+    this.#reading = false;
+    if (this.#holds > 0) this.#carrier.pause();
   }
 
   /** Passes on the FIN of the DATA frame just read, once its last byte has been taken. */
@@ -226,7 +240,8 @@ class SpdyStream implements Channel {
   readonly #id: number;
   readonly #session: SpdySession;
   #consumer: Consumer | undefined;
-  #early: { chunk: Buffer; resume: () => void } | undefined;
+  #early: Buffer[] = [];
+  #release: (() => void) | undefined;
   #localOpen = true;
   #remoteOpen = true;
 
@@ -256,17 +271,22 @@ class SpdyStream implements Channel {
 
   receive(consumer: Consumer): void {
     this.#consumer = consumer;
-    const early = this.#early;
-    this.#early = undefined;
-    if (early && consumer.data(early.chunk, early.resume)) early.resume();
-    else if (!early && !this.#remoteOpen) consumer.end();
+    const early = Buffer.concat(this.#early);
+    this.#early = [];
+    if (early.length > 0) this.#session.give(consumer, early);
+    this.#release?.();
+    if (!this.#remoteOpen) consumer.end();
   }
 
-  data(chunk: Buffer, resume: () => void): boolean {
-    if (!this.#remoteOpen) return true;
-    if (this.#consumer) return this.#consumer.data(chunk, resume);
-    this.#early = { chunk, resume };
-    return false;
+  data(chunk: Buffer): void {
+    if (!this.#remoteOpen) return;
+    if (this.#consumer) {
+      this.#session.give(this.#consumer, chunk);
+      return;
+    }
+    this.#early.push(chunk);
+    const held = this.#early.reduce((sum, { length }) => sum + length, 0);
+    if (held > MAX_EARLY) this.#release ??= this.#session.hold();
   }
 
   remoteEnd(): void {
@@ -279,9 +299,7 @@ class SpdyStream implements Channel {
   /** Reset by the client, or the connection is gone. */
   lost(): void {
     this.#localOpen = false;
-    const early = this.#early;
-    this.#early = undefined;
     this.remoteEnd();
-    early?.resume();
+    this.#release?.();
   }
 }
