@@ -13,7 +13,7 @@ export const DAEMON_ERRORS = {
   SESSION_OPTIONS: "the options of a session contradict each other or are malformed",
   SESSION_UNKNOWN: "no open session has this id",
   SESSION_CLOSED: "the session was closed while it was being opened",
-  NAMESPACE_NOT_FOUND: "the cluster has no such namespace",
+  NAME_TAKEN: "another line of the hosts file gives a name of the cluster another address",
   NAMESPACE_GONE: "the namespace vanished while a session used it",
   HOOK_FAILED: "a plugin's lifecycle hook threw",
   COMMAND_NOT_FOUND: "the command to run does not exist",

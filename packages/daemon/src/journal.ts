@@ -4,7 +4,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, unlink } from "node:fs
 import { join } from "node:path";
 import type { Closable } from "@shipside/core";
 import { daemonError } from "./errors.ts";
-import { ownIdentity, type ProcessIdentity } from "./process-identity.ts";
+import { isAlive, ownIdentity, type ProcessIdentity } from "./process-identity.ts";
 
 /** Something that must be undone: which kind, and all that undoing it needs, as JSON. */
 export interface Residue {
@@ -168,6 +168,9 @@ export function parseJournal(text: string): Omit<StoredJournal, "path"> {
   }
   return { run, process: owner, outstanding: [...outstanding.values()] };
 }
+
+/** Whether its process is gone, so that what it left is anybody's to undo. */
+export const isAbandoned = (journal: StoredJournal): boolean => journal.process === undefined || !isAlive(journal.process);
 
 /** Every journal in the folder, those of running processes too. */
 export async function readJournals(stateDir: string): Promise<StoredJournal[]> {

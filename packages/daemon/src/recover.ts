@@ -1,8 +1,7 @@
 import { unlink } from "node:fs/promises";
 import { type Logger, silentLogger } from "@shipside/core";
 import { daemonError } from "./errors.ts";
-import { ignoreMissing, type JournalEntry, readJournals, type StoredJournal } from "./journal.ts";
-import { isAlive } from "./process-identity.ts";
+import { ignoreMissing, isAbandoned, type JournalEntry, readJournals } from "./journal.ts";
 import { residueKinds } from "./residue/index.ts";
 
 export interface RecoverReport {
@@ -51,8 +50,6 @@ export async function residueLeft(stateDir: string): Promise<Array<{ kind: strin
   }
   return left;
 }
-
-export const isAbandoned = (journal: StoredJournal): boolean => journal.process === undefined || !isAlive(journal.process);
 
 async function undoEntry(entry: JournalEntry): Promise<void> {
   const kind = residueKinds.get(entry.kind);

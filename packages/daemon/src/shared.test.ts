@@ -69,3 +69,35 @@ test("never two of a key at once, and none left, in any order of acquiring and l
     { numRuns: 50 },
   );
 });
+
+test("an opening goes on while anybody waits for it, and is aborted with the last", async () => {
+  const shared = createShared<{ close(): Promise<void> }>();
+  let aborted = 0;
+  const open = (signal: AbortSignal) =>
+    new Promise<never>((_resolve, reject) => {
+      signal.addEventListener("abort", () => {
+        aborted++;
+        reject(new Error("aborted"));
+      });
+    });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const waits = [shared.acquire("a", open, first.signal), shared.acquire("a", open, second.signal)];
+  const results = Promise.allSettled(waits);
+  await turn();
+  first.abort(new Error("first went"));
+  await expect(waits[0]).rejects.toThrow("first went");
+  expect([aborted, shared.size]).toEqual([0, 1]);
+  second.abort(new Error("second went"));
+  await results;
+  expect([aborted, shared.size]).toEqual([1, 0]);
+});
+
+test("a value that comes after everybody went is closed", async () => {
+  const shared = createShared<{ close(): Promise<void> }>();
+  const r = resources();
+  const abort = new AbortController();
+  const wait = shared.acquire("a", r.make, abort.signal);
+  abort.abort(new Error("went"));
+  await expect(wait).rejects.toThrow("went");
+  await expect.poll(() => [r.open, r.most]).toEqual([0, 1]);
+});

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { runCommand } from "./run.ts";
+import { assertRunnable, runCommand } from "./run.ts";
 
 const { env } = process;
 
@@ -21,6 +21,14 @@ test("what doesn't exist, and what may not be run, are told apart", async () => 
   await writeFile(file, "", { mode: 0o644 });
   await expect(runCommand({ command: [file], env })).rejects.toMatchObject({ code: "COMMAND_FAILED" });
   await (await import("node:fs/promises")).rm(file);
+});
+
+test("a command that will be wrapped is judged the same", async () => {
+  await expect(assertRunnable("no-such-program-here", process.env["PATH"])).rejects.toMatchObject({ code: "COMMAND_NOT_FOUND" });
+  await expect(assertRunnable("/etc/hostname")).rejects.toMatchObject({ code: "COMMAND_FAILED" });
+  await expect(assertRunnable("/etc")).rejects.toMatchObject({ code: "COMMAND_NOT_FOUND" });
+  await assertRunnable("sh", process.env["PATH"]);
+  await assertRunnable(process.execPath);
 });
 
 test("an abort ends the child, also one that ignores SIGTERM", async () => {

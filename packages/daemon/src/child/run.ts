@@ -1,6 +1,9 @@
 import { spawn } from "node:child_process";
-import { constants } from "node:os";
+import { access, constants, stat } from "node:fs/promises";
+import { constants as os } from "node:os";
+import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { codeOf } from "@shipside/core";
 import { daemonError } from "../errors.ts";
 
 export interface RunCommandOptions {
@@ -30,19 +33,11 @@ export async function runCommand(options: RunCommandOptions): Promise<RunningCom
   const [file = "", ...args] = command;
   const child = spawn(file, args, { env, cwd, stdio: ["inherit", stdout === "inherit" ? "inherit" : 2, "inherit"] });
   const exited = new Promise<number>((resolve) => {
-    child.once("exit", (code, by) => resolve(code ?? 128 + (by ? constants.signals[by] : 0)));
+    child.once("exit", (code, by) => resolve(code ?? 128 + (by ? os.signals[by] : 0)));
   });
   await new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
-    child.once("error", (cause: NodeJS.ErrnoException) => {
-      const missing = cause.code === "ENOENT";
-      reject(
-        daemonError(missing ? "COMMAND_NOT_FOUND" : "COMMAND_FAILED", `could not run ${file}: ${cause.code ?? cause.message}`, {
-          ...(missing && { hint: "what stands after `--` is run as it is, without a shell: `-- sh -c '…'` gives one" }),
-          cause,
-        }),
-      );
-    });
+    child.once("error", (cause) => reject(startError(file, cause)));
   });
   child.on("error", () => {});
 
@@ -55,4 +50,28 @@ export async function runCommand(options: RunCommandOptions): Promise<RunningCom
   signal?.addEventListener("abort", () => void onAbort(), { once: true });
   if (signal?.aborted) void onAbort();
   return { pid: child.pid!, exited, kill };
+}
+
+/** As `runCommand` would fail: for a command that is wrapped in another, which would fail in its own words. */
+export async function assertRunnable(file: string, path = ""): Promise<void> {
+  const candidates = file.includes("/") ? [file] : path.split(delimiter).map((dir) => join(dir || ".", file));
+  let failure: unknown;
+  for (const candidate of candidates) {
+    try {
+      await access(candidate, constants.X_OK);
+      if ((await stat(candidate)).isFile()) return;
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT" && codeOf(error) !== "ENOTDIR") failure ??= error;
+    }
+  }
+  throw startError(file, failure ?? Object.assign(new Error("no such file"), { code: "ENOENT" }));
+}
+
+function startError(file: string, cause: unknown): Error {
+  const missing = codeOf(cause) === "ENOENT";
+  const what = `could not run ${file}: ${codeOf(cause) ?? String(cause)}`;
+  return daemonError(missing ? "COMMAND_NOT_FOUND" : "COMMAND_FAILED", what, {
+    ...(missing && { hint: "what stands after `--` is run as it is, without a shell: `-- sh -c '…'` gives one" }),
+    cause,
+  });
 }

@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+import { main } from "./main.ts";
+
+const code = await main(process.argv.slice(2));
+// Sockets that a library keeps warm must not hold the process; what was written is out (pipes are synchronous but on Windows).
+process.stdout.write("", () => process.exit(code));

@@ -1,0 +1,175 @@
+import { codeOf } from "@shipside/core";
+import {
+  connectSessionHosts,
+  daemonError,
+  isAbandoned,
+  isAlive,
+  readJournals,
+  type SessionInfo,
+  type SessionOptions,
+  stateDir,
+} from "@shipside/daemon/client";
+import type { CommandModule, Invocation } from "../command.ts";
+import { flag } from "../command.ts";
+import { cliError } from "../errors.ts";
+import { EXIT } from "../exit-codes.ts";
+import { sayRecovered } from "../open-session.ts";
+import { sessionDetails, sessionTable } from "../session-table.ts";
+import type { Terminal } from "../terminal.ts";
+
+export interface ListedSession extends SessionInfo {
+  /** The process that has it. */
+  pid: number;
+  daemon: boolean;
+}
+
+export const run: CommandModule["run"] = async (invocation, terminal) => {
+  const [verb = "list", id] = invocation.words;
+  if (verb === "list" && id === undefined && !flag(invocation, "clean")) return list(invocation, terminal);
+  if (verb === "close" || verb === "clean" || flag(invocation, "clean")) return close(id, verb, invocation, terminal);
+  throw cliError("USAGE", `shipside session ${[verb, id].join(" ").trim()}: there is list, close and clean`, {
+    hint: "`shipside help session` shows the forms",
+  });
+};
+
+async function list(invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { sessions, failed } = await listSessions();
+  for (const error of failed) terminal.warn(error.message);
+  const details = flag(invocation, "details");
+  const human =
+    sessions.length === 0 ? "" : details ? sessionDetails(sessions, terminal.out) : sessionTable(sessions, terminal.out);
+  if (sessions.length === 0) terminal.say("no session is open");
+  terminal.result(
+    details ? sessions : sessions.map(({ services, ...session }) => ({ ...session, services: services.length })),
+    human,
+  );
+  return EXIT.ok;
+}
+
+export async function listSessions(): Promise<{ sessions: ListedSession[]; failed: Error[] }> {
+  const { clients, failed } = await connectSessionHosts();
+  const sessions: ListedSession[] = [];
+  const errors = failed.map(({ error }) => error);
+  for (const client of clients) {
+    try {
+      const { pid, kind } = client.hello;
+      const own = (await client.call("session.list")) as SessionInfo[];
+      sessions.push(...own.map((session) => ({ ...session, pid, daemon: kind === "daemon" })));
+    } catch (error) {
+      errors.push(error as Error);
+    } finally {
+      await client.close();
+    }
+  }
+  return { sessions, failed: errors };
+}
+
+async function close(id: string | undefined, verb: string, invocation: Invocation, terminal: Terminal): Promise<number> {
+  const all = flag(invocation, "all");
+  if (id !== undefined && all) throw cliError("USAGE", "either an id or --all", { hint: "`shipside session list` shows the ids" });
+  // `clean` alone undoes what crashes left and closes nothing that works.
+  if (id === undefined && !all && verb === "close" && !flag(invocation, "clean")) {
+    throw cliError("USAGE", "which session?", { hint: "name an id of `shipside session list`, or --all" });
+  }
+  const closed =
+    id !== undefined ? [await endSession((session) => session.id.startsWith(id), id)] : all ? await endAll(terminal) : [];
+  for (const session of closed) terminal.done(`closed ${terminal.err("bold", session.id)} ${describe(session)}`);
+  if (flag(invocation, "force")) await forceOut(terminal);
+  const left = await recoverNow(terminal);
+  if (closed.length === 0) terminal.say("nothing else was open");
+  terminal.result({ closed: closed.map(({ id: each }) => each), residue: left }, "");
+  return left.length > 0 ? EXIT.residue : EXIT.ok;
+}
+
+/** Undoes what processes that are gone left; resolves to what is still there. The code for it is loaded only where there is something. */
+export async function recoverNow(terminal: Terminal): Promise<string[]> {
+  if (!(await readJournals(stateDir())).some(isAbandoned)) return [];
+  const { recover } = await import("@shipside/daemon");
+  const report = await recover({ stateDir: stateDir() });
+  sayRecovered(report, terminal);
+  return report.failed.map(({ entry, error }) => `${entry.kind}: ${error.message}`);
+}
+
+async function endSession(wanted: (session: SessionInfo) => boolean, id: string): Promise<SessionInfo> {
+  const { clients, failed } = await connectSessionHosts();
+  try {
+    const open: string[] = [];
+    for (const client of clients) {
+      const sessions = (await client.call("session.list")) as SessionInfo[];
+      open.push(...sessions.map((session) => session.id));
+      const found = sessions.filter(wanted);
+      if (found.length === 1) return (await client.call("session.end", { id: found[0]!.id })) as SessionInfo;
+    }
+    if (failed[0]) throw failed[0].error;
+    throw daemonError("SESSION_UNKNOWN", `no open session has the id ${JSON.stringify(id)}`, {
+      hint: open.length === 0 ? "no session is open" : `open are: ${open.join(", ")}`,
+    });
+  } finally {
+    await Promise.all(clients.map((client) => client.close()));
+  }
+}
+
+async function endAll(terminal: Terminal): Promise<SessionInfo[]> {
+  const { clients, failed } = await connectSessionHosts();
+  for (const { error } of failed) terminal.warn(error.message);
+  const ended: SessionInfo[] = [];
+  for (const client of clients) {
+    // A foreground process whose only session ends may be gone before it has answered.
+    const sessions = (await client.call("session.list").catch(() => [])) as SessionInfo[];
+    const told = await client.call("session.endAll").catch((error: unknown) => {
+      if (codeOf(error) !== "DAEMON_GONE") throw error;
+      return sessions;
+    });
+    ended.push(...(told as SessionInfo[]));
+    await client.close();
+  }
+  return ended;
+}
+
+/** What has sessions and doesn't answer is ended by a signal; then its journal is nobody's, and is undone here. */
+async function forceOut(terminal: Terminal): Promise<void> {
+  const { clients } = await connectSessionHosts();
+  const answering = new Set(clients.map((client) => client.hello.pid));
+  await Promise.all(clients.map((client) => client.close()));
+  for (const { process: owner } of await readJournals(stateDir())) {
+    if (!owner || answering.has(owner.pid) || owner.pid === process.pid || !isAlive(owner)) continue;
+    terminal.warn(`shipside ${owner.pid} does not answer: ending it`);
+    for (const signal of ["SIGTERM", "SIGCONT", "SIGKILL"] as const) {
+      process.kill(owner.pid, signal);
+      for (let wait = 0; wait < 20 && isAlive(owner); wait++) await new Promise((resolve) => setTimeout(resolve, 100));
+      if (!isAlive(owner)) break;
+    }
+  }
+}
+
+/** `--clean`: closes the session that the same command line opened, and undoes what a crashed one left. */
+export async function closeMatching(options: SessionOptions, terminal: Terminal): Promise<number> {
+  const { sessions } = await listSessions();
+  const matches = sessions.filter((session) => fits(session, options));
+  for (const session of matches) {
+    await endSession(({ id }) => id === session.id, session.id);
+    terminal.done(`closed ${terminal.err("bold", session.id)} ${describe(session)}`);
+  }
+  const left = await recoverNow(terminal);
+  if (matches.length === 0) terminal.say("no such session is open");
+  terminal.result({ closed: matches.map(({ id }) => id), residue: left }, "");
+  return left.length > 0 ? EXIT.residue : EXIT.ok;
+}
+
+function fits(session: SessionInfo, options: SessionOptions): boolean {
+  const { kind = "teleport", workload, namespace, context, also = [] } = options;
+  return (
+    session.kind === kind &&
+    (context === undefined || session.context === context) &&
+    (namespace === undefined || session.namespace === namespace) &&
+    nameOf(workload) === nameOf(session.workload) &&
+    [...also].sort().join() === [...session.also].sort().join()
+  );
+}
+
+/** `deploy core` and `deployment/core` are one; kinds are compared by the daemon that resolved them. */
+const nameOf = (workload: string | undefined): string | undefined => workload?.split(/[\s/]+/).at(-1);
+
+function describe({ kind, context, namespace, workload }: SessionInfo): string {
+  return `${kind} of ${workload ?? `namespace ${namespace}`} in ${context}`;
+}

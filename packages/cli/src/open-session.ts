@@ -1,0 +1,129 @@
+import { createCloser, type EnvEntry, type ErrorJson, errorToJson, type HostsEntry } from "@shipside/core";
+import {
+  connectSessionHosts,
+  type Journal,
+  openJournal,
+  openRemoteSession,
+  type SessionEvent,
+  type SessionInfo,
+  type SessionOptions,
+  stateDir,
+  tryConnectControl,
+} from "@shipside/daemon/client";
+import type { Terminal } from "./terminal.ts";
+
+/** A session that a command opened, in this process or by the daemon. */
+export interface CommandSession {
+  readonly by: "daemon" | "here";
+  info(): SessionInfo;
+  readonly env: readonly EnvEntry[];
+  readonly entries: readonly HostsEntry[];
+  /** Of this process: for what the command itself makes. */
+  readonly journal: Journal;
+  readonly ended: Promise<Error | undefined>;
+  /** Resolves when all is undone. */
+  close(): Promise<void>;
+}
+
+export interface OpenSessionContext {
+  terminal: Terminal;
+  signal: AbortSignal;
+  foreground: boolean;
+  /** Ends with this process; otherwise a daemon keeps it. */
+  attached: boolean;
+  onEvent(event: SessionEvent): void;
+}
+
+/**
+ * Where a daemon runs it has the session, so that sessions share what they can. Where none runs, this process has it, and shows it to
+ * `session list` and `status` while it lasts.
+ */
+export async function openCommandSession(options: SessionOptions, context: OpenSessionContext): Promise<CommandSession> {
+  const client = context.foreground ? undefined : await tryConnectControl();
+  if (!client) return openHere(options, context);
+  const closer = createCloser();
+  closer.use(client);
+  try {
+    const journal = closer.use(openJournal(stateDir()));
+    const { signal, onEvent, attached } = context;
+    const session = await openRemoteSession(client, options, { attached, signal, onEvent });
+    closer.defer(() => (attached ? session.close() : undefined));
+    const { info, env, entries, ended } = session;
+    return { by: "daemon", info: () => info, env, entries, journal, ended, close: () => closer.close() };
+  } catch (error) {
+    await closer.close();
+    throw error;
+  }
+}
+
+async function openHere(options: SessionOptions, { terminal, signal, onEvent }: OpenSessionContext): Promise<CommandSession> {
+  terminal.busy("loading");
+  const { createSessionHost, recover, serveSessions } = await import("@shipside/daemon");
+  signal.throwIfAborted();
+  sayRecovered(await recover({ stateDir: stateDir() }), terminal);
+  const closer = createCloser();
+  try {
+    const host = closer.use(createSessionHost());
+    let onStop: () => void = () => {};
+    const stopped = new Promise<undefined>((resolve) => {
+      onStop = () => resolve(undefined);
+    });
+    // A convenience: who can't have it still teleports.
+    const server = await serveSessions({ host, kind: "foreground", onStop }).catch((error: unknown) => {
+      terminal.warn(`other terminals can't see this session: ${errorToJson(error).message}`);
+      return undefined;
+    });
+    if (server) closer.use(server);
+    const { session, release } = await host.open(options, { signal, onEvent });
+    closer.defer(release);
+    closer.defer(session.subscribe((event) => event.step === "names" && onEvent(event)));
+    return {
+      by: "here",
+      info: session.info,
+      env: session.env,
+      entries: session.hostsEntries(),
+      journal: host.journal,
+      ended: Promise.race([session.ended, stopped]),
+      close: () => closer.close(),
+    };
+  } catch (error) {
+    await closer.close().catch((failed: unknown) => terminal.error(failed));
+    throw error;
+  }
+}
+
+export function sayRecovered(
+  report: { undone: readonly unknown[]; failed: ReadonlyArray<{ entry: { kind: string }; error: Error }> },
+  terminal: Terminal,
+): void {
+  const { undone, failed } = report;
+  if (undone.length > 0)
+    terminal.done(`undid ${undone.length} thing${undone.length === 1 ? "" : "s"} that an earlier shipside had left`);
+  for (const { entry, error } of failed)
+    terminal.warn(`an earlier shipside left something (${entry.kind}) that can't be undone now: ${error.message}`);
+}
+
+/**
+ * Ports that another shipside of ours holds for the same cluster need no alarm: its tunnels lead to the same services, and ours take over
+ * when it ends. Returns which errors those are, and the pids.
+ */
+export async function sharedPorts(info: SessionInfo): Promise<{ calm(error: ErrorJson): boolean; pids: ReadonlySet<number> }> {
+  const pids = new Set<number>();
+  const failing = info.services.flatMap(({ ports }) =>
+    ports.flatMap(({ error }) => (error?.code === "LISTEN_IN_USE" ? [error] : [])),
+  );
+  if (failing.length > 0) {
+    const { clients } = await connectSessionHosts();
+    for (const client of clients) {
+      const sessions =
+        client.hello.pid === process.pid ? [] : ((await client.call("session.list").catch(() => [])) as SessionInfo[]);
+      if (sessions.some(({ server, context }) => server === info.server && context === info.context)) pids.add(client.hello.pid);
+      await client.close();
+    }
+  }
+  return { pids, calm: (error) => error.code === "LISTEN_IN_USE" && pids.has(holderOf(error)) };
+}
+
+function holderOf(error: ErrorJson): number {
+  return Number((error.details?.["holder"] as { pid?: number } | undefined)?.pid ?? 0);
+}

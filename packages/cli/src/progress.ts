@@ -1,0 +1,92 @@
+import type { ErrorJson } from "@shipside/core";
+import type { SessionEvent } from "@shipside/daemon/client";
+import { explain, type Terminal } from "./terminal.ts";
+
+export interface Progress {
+  on(event: SessionEvent): void;
+  /** What was held back so far is said; from now on warnings are said as they come. */
+  ready(): void;
+}
+
+/** How many problems of one kind are told one by one. */
+const TOLD = 3;
+
+/** Tells a session's opening, a line for each thing that was done. `calm` takes out warnings that need none. */
+export function createProgress(terminal: Terminal, options: { command: boolean; calm?: (error: ErrorJson) => boolean }): Progress {
+  const { err } = terminal;
+  let held: ErrorJson[] | undefined = [];
+  let named = false;
+  const plural = (n: number, one: string, many = `${one}s`): string => `${err("bold", String(n))} ${n === 1 ? one : many}`;
+
+  const warn = (error: ErrorJson): void => {
+    terminal.warn(error.message);
+    for (const line of explain(error, err)) terminal.say(`  ${line}`);
+  };
+
+  return {
+    on(event) {
+      switch (event.step) {
+        case "connected":
+          terminal.say(
+            `context ${err("bold", event.context)}, namespace ${err("bold", event.namespace)}, server ${err("bold", event.server)}`,
+          );
+          terminal.busy("asking the cluster");
+          break;
+        case "resolved":
+          terminal.done(err("bold", event.workload));
+          terminal.busy("opening tunnels");
+          break;
+        case "tunnels": {
+          const failed = event.failed > 0 ? `, ${err("yellow", `${event.failed} failed`)}` : "";
+          const where = event.namespaces.length > 1 ? ` of ${event.namespaces.join(", ")}` : "";
+          terminal.done(
+            `${plural(event.services, "service")}${where}, each on an address of its own (${event.ports} ports${failed})`,
+          );
+          terminal.busy("writing names");
+          break;
+        }
+        case "names": {
+          if (named) break;
+          named = true;
+          const { where, count, reason } = event.names;
+          if (where === "hosts") terminal.done(`${plural(count, "name")} in the hosts file`);
+          else if (options.command)
+            terminal.done(`${plural(count, "name")} for the command alone: ${reason?.message ?? "no hosts file"}`);
+          else if (reason) {
+            terminal.warn(`names are not on this machine: ${reason.message}`);
+            terminal.say(
+              `  ${err("cyan", "hint:")} give a command after \`--\`, which will have them; or use the addresses of \`shipside session list -d\``,
+            );
+          }
+          break;
+        }
+        case "env":
+          terminal.done(
+            `${plural(event.variables, "variable")}${event.file ? ` in ${err("bold", event.file)}, kept current` : ""}`,
+          );
+          break;
+        case "joined":
+          terminal.done(`session ${err("bold", event.id)} is open already: joined it`);
+          break;
+        case "warning":
+          if (held) held.push(event.error);
+          else if (!options.calm?.(event.error)) warn(event.error);
+          break;
+        case "ended":
+          break;
+      }
+    },
+    ready() {
+      const told = new Map<string, number>();
+      for (const error of held ?? []) {
+        if (options.calm?.(error)) continue;
+        const n = (told.get(error.code) ?? 0) + 1;
+        told.set(error.code, n);
+        if (n <= TOLD) warn(error);
+      }
+      held = undefined;
+      for (const [code, n] of told)
+        if (n > TOLD) terminal.warn(`and ${n - TOLD} more of ${code}: \`shipside session list --details\` has all`);
+    },
+  };
+}

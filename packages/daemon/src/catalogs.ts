@@ -1,0 +1,16 @@
+import { CORE_ERRORS, type ErrorCatalog } from "@shipside/core";
+import { ENV_ERRORS } from "@shipside/envexport";
+import { HOSTS_ERRORS } from "@shipside/hosts";
+import { KUBE_ERRORS } from "@shipside/kube";
+import { TUNNEL_ERRORS } from "@shipside/tunnel";
+import { DAEMON_ERRORS } from "./errors.ts";
+
+/** The codes of every package that a session is made of. */
+export const ERROR_CATALOGS: Readonly<Record<string, ErrorCatalog>> = {
+  core: CORE_ERRORS,
+  kube: KUBE_ERRORS,
+  hosts: HOSTS_ERRORS,
+  tunnel: TUNNEL_ERRORS,
+  envexport: ENV_ERRORS,
+  daemon: DAEMON_ERRORS,
+};

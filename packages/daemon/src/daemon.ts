@@ -1,0 +1,37 @@
+import { type Closable, createCloser, silentLogger } from "@shipside/core";
+import { createSessionHost, type HostOptions, type SessionHost } from "./host.ts";
+import { stateDir as defaultStateDir } from "./paths.ts";
+import { recover } from "./recover.ts";
+import { serveSessions } from "./session-server.ts";
+
+export interface DaemonOptions extends HostOptions {
+  /** Where the control socket is served. Default: this user's. */
+  runtimeDir?: string;
+  /** A client asked the daemon to end. Its sessions are closed by then; close it, and end the process. */
+  onStop(): void;
+}
+
+export interface Daemon extends Closable {
+  readonly host: SessionHost;
+}
+
+/**
+ * Sessions for the whole of a user's terminals: undoes what processes that are gone left behind, then serves the control socket. Throws
+ * `DAEMON_RUNNING` where there is one.
+ */
+export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { stateDir = defaultStateDir(), logger = silentLogger, onStop, runtimeDir } = options;
+  const closer = createCloser();
+  try {
+    const host = closer.use(createSessionHost(options));
+    closer.use(await serveSessions({ host, kind: "daemon", onStop, logger, ...(runtimeDir !== undefined && { runtimeDir }) }));
+    // Only who serves undoes, so that two that start at once don't both.
+    const { failed } = await recover({ stateDir, logger });
+    for (const { entry, error } of failed)
+      logger.warn("could not undo what a process that is gone left", { kind: entry.kind, error: error.message });
+    return { host, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
+  } catch (error) {
+    await closer.close().catch(() => {});
+    throw error;
+  }
+}

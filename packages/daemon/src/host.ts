@@ -1,0 +1,259 @@
+import { join } from "node:path";
+import {
+  type Closable,
+  createCloser,
+  errorToJson,
+  type HostsOwner,
+  type ListenerFactory,
+  type Logger,
+  type Plugin,
+  silentLogger,
+} from "@shipside/core";
+import { type Cluster, connectCluster } from "@shipside/kube";
+import { openTunnel, type Tunnel, type TunnelOptions } from "@shipside/tunnel";
+import { daemonError } from "./errors.ts";
+import { type Journal, openJournal } from "./journal.ts";
+import { createNameBoard } from "./name-board.ts";
+import { stateDir as defaultStateDir } from "./paths.ts";
+import { makeHosts } from "./residue/hosts.ts";
+import { openSession, type Session } from "./session.ts";
+import type { ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
+import { checkSessionOptions, sessionKey } from "./session-options.ts";
+import { createShared, type Held } from "./shared.ts";
+
+export interface HostOptions {
+  /** Where journals and the address map are kept. Default: this user's. */
+  stateDir?: string;
+  /**
+   * Where the names go: the machine's hosts file (default), another file in its form, an owner of yours (left open), or nowhere. A file
+   * that can't be written is no error: the session then says that its names are for commands only.
+   */
+  hosts?: { path: string } | HostsOwner | false;
+  /** Passed to the tunnels: the addresses' range, who makes the listening sockets, how long a connection is held. */
+  pool?: TunnelOptions["pool"];
+  listeners?: ListenerFactory;
+  holdMs?: number;
+  plugins?: readonly Plugin[];
+  logger?: Logger;
+}
+
+/** A session as one of its holders has it. */
+export interface HeldSession {
+  session: Session;
+  /** Lets go of it; with the last holder it closes, and this resolves when all is undone. */
+  release(): Promise<void>;
+}
+
+/** The sessions of one process, which share clusters, tunnels and one set of names. */
+export interface SessionHost extends Closable {
+  readonly journal: Journal;
+  /** Opens a session, or joins the one that is the same. Rejects with any package's codes; nothing is left of what failed. */
+  open(
+    options: SessionOptions,
+    context?: { signal?: AbortSignal; onEvent?: (event: SessionEvent) => void; cluster?: Cluster },
+  ): Promise<HeldSession>;
+  list(): SessionInfo[];
+  /** Asks each session's API server now. */
+  probe(signal?: AbortSignal): Promise<ProbeResult[]>;
+  /** Closes a session whoever holds it. `id` may be a beginning that fits one. Throws `SESSION_UNKNOWN`. */
+  end(id: string): Promise<SessionInfo>;
+}
+
+export function createSessionHost(options: HostOptions = {}): SessionHost {
+  const { stateDir = defaultStateDir(), plugins = [], logger = silentLogger, hosts } = options;
+  const closer = createCloser();
+  const journal = closer.use(openJournal(stateDir));
+  const names =
+    hosts === false
+      ? undefined
+      : closer.use(
+          createNameBoard(async () => {
+            if (hosts && "apply" in hosts) return borrowed(hosts);
+            return makeHosts(journal, hosts);
+          }),
+        );
+  const clusters = createShared<Cluster>();
+  const tunnels = createShared<Tunnel>();
+  const sessions = createShared<Session>();
+  const live = new Map<string, { session: Session; holders: number }>();
+  const opening = new Set<AbortController>();
+
+  /** The cluster that these options mean now (the kubeconfig may say something else by the next time), shared where it is the same. */
+  const clusterFor = async ({ kubeconfig, context, namespace }: SessionOptions, signal: AbortSignal): Promise<FoundCluster> => {
+    const fresh = await connectCluster({
+      ...(kubeconfig !== undefined && { kubeconfig }),
+      ...(context !== undefined && { context }),
+      ...(namespace !== undefined && { namespace }),
+      logger,
+      signal,
+    });
+    const { namespace: home, ...where } = fresh.info;
+    const key = JSON.stringify([kubeconfig, where]);
+    try {
+      const held = await clusters.acquire(key, async () => fresh, signal);
+      if (held.value !== fresh) await fresh.close();
+      return { held, again: () => clusters.acquire(key, () => Promise.reject(new Error("held already"))), key, home };
+    } catch (error) {
+      await fresh.close();
+      throw error;
+    }
+  };
+
+  const openOne = async (
+    wanted: SessionOptions,
+    cluster: FoundCluster,
+    onEvent: (event: SessionEvent) => void,
+    signal: AbortSignal,
+  ): Promise<Session> => {
+    const session = await openSession(wanted, {
+      cluster: await cluster.again(),
+      openTunnel: (namespace, until) =>
+        tunnels.acquire(
+          JSON.stringify([cluster.key, namespace]),
+          (unwanted) =>
+            openTunnel({
+              cluster: cluster.held.value,
+              namespace,
+              namespaces: [namespace],
+              pool: { stateFile: join(stateDir, "addresses.json"), ...options.pool },
+              ...(options.listeners && { listeners: options.listeners }),
+              ...(options.holdMs !== undefined && { holdMs: options.holdMs }),
+              plugins,
+              logger,
+              signal: unwanted,
+            }),
+          until,
+        ),
+      names,
+      journal,
+      plugins,
+      logger,
+      emit: onEvent,
+      signal,
+    });
+    live.set(session.id, { session, holders: 0 });
+    void session.ended.then(() => live.delete(session.id));
+    return session;
+  };
+
+  const host: SessionHost = {
+    journal,
+    async open(given, { signal, onEvent = () => {}, cluster: own } = {}) {
+      const wanted = checkSessionOptions(given);
+      if (closer.closing) throw daemonError("SESSION_CLOSED", "no session can be opened: all are being closed");
+      const abort = new AbortController();
+      opening.add(abort);
+      const until = signal ? AbortSignal.any([signal, abort.signal]) : abort.signal;
+      const undo = createCloser();
+      try {
+        const cluster = own ? givenCluster(own) : await clusterFor(wanted, until);
+        // The session holds the cluster for itself; this hold is for as long as it takes to open one.
+        const letGo = undo.defer(cluster.held.release);
+        const namespace = wanted.namespace ?? cluster.home;
+        const resolved = { ...wanted, namespace };
+        const key = `${cluster.key} ${sessionKey(resolved, { ...cluster.held.value.info, namespace })}`;
+        let opened = false;
+        const acquire = (): Promise<Held<Session>> =>
+          sessions.acquire(
+            key,
+            (unwanted) => {
+              opened = true;
+              return openOne(resolved, cluster, onEvent, unwanted);
+            },
+            until,
+          );
+        let held = await acquire();
+        while (held.value.closing) {
+          await held.value.ended;
+          sessions.drop(key);
+          await held.release();
+          held = await acquire();
+        }
+        const { value: session } = held;
+        undo.defer(held.release);
+        await letGo();
+        const entry = live.get(session.id)!;
+        entry.holders++;
+        undo.defer(() => entry.holders--);
+        if (!opened) {
+          const { context, cluster: name, user, server } = cluster.held.value.info;
+          onEvent({ step: "connected", context, cluster: name, user, server, namespace });
+          onEvent({ step: "joined", id: session.id });
+          undo.defer(session.subscribe(onEvent));
+        }
+        return { session, release: () => undo.close() };
+      } catch (error) {
+        await undo.close().catch((failed: unknown) => logger.error("undoing failed", { error: String(failed) }));
+        throw error;
+      } finally {
+        opening.delete(abort);
+      }
+    },
+    list: () => [...live.values()].map(({ session, holders }) => ({ ...session.info(), holders })),
+    probe: (signal) => Promise.all([...live.values()].map(({ session }) => session.probe(signal))),
+    async end(id) {
+      const [found, ...others] = [...live.values()].filter(({ session }) => id !== "" && session.id.startsWith(id));
+      if (!found || others.length > 0) {
+        const ids = [...live.keys()].join(", ");
+        throw daemonError("SESSION_UNKNOWN", `${found ? "more than one" : "no"} open session has the id ${JSON.stringify(id)}`, {
+          hint: ids === "" ? "no session is open" : `open are: ${ids}`,
+        });
+      }
+      const info = { ...found.session.info(), holders: found.holders };
+      await found.session.close();
+      return info;
+    },
+    close: () => closer.close(),
+    [Symbol.asyncDispose]: () => closer.close(),
+  };
+
+  closer.defer(async () => {
+    const results = await Promise.allSettled([...live.values()].map(({ session }) => session.close()));
+    const failed = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+    if (failed.length > 0) {
+      throw daemonError(
+        "UNDO_FAILED",
+        `closing left something behind: ${failed.map((error) => errorToJson(error).message).join("; ")}`,
+        {
+          hint: "`shipside session clean` tries again",
+          cause: failed.length === 1 ? failed[0] : new AggregateError(failed),
+        },
+      );
+    }
+  });
+  closer.defer(() => {
+    for (const each of opening) each.abort(daemonError("SESSION_CLOSED", "the session was closed while it was being opened"));
+  });
+  return host;
+}
+
+interface FoundCluster {
+  held: Held<Cluster>;
+  /** One more hold on it. */
+  again(): Promise<Held<Cluster>>;
+  key: string;
+  /** The namespace where none is named. */
+  home: string;
+}
+
+/** A cluster that the caller connected and closes. */
+function givenCluster(cluster: Cluster): FoundCluster {
+  const key = keys.get(cluster) ?? `given ${keyCount++}`;
+  keys.set(cluster, key);
+  const held = { value: cluster, release: async () => {} };
+  return { held, again: async () => held, key, home: cluster.info.namespace };
+}
+
+let keyCount = 0;
+const keys = new WeakMap<Cluster, string>();
+
+/** A hosts owner that the caller closes. */
+function borrowed(owner: HostsOwner): HostsOwner {
+  return {
+    plan: (entries) => owner.plan(entries),
+    apply: (entries) => owner.apply(entries),
+    restore: () => owner.restore(),
+    close: () => owner.restore(),
+    [Symbol.asyncDispose]: () => owner.restore(),
+  };
+}

@@ -1,0 +1,78 @@
+import type { ErrorJson, HostsEntry } from "@shipside/core";
+
+/** What is wanted of a session. Also what travels over the control socket, so plain data. */
+export interface SessionOptions {
+  /** Default "teleport". "env": the environment only, no tunnel and no names. */
+  kind?: "teleport" | "env";
+  /** As kubectl takes it: `deployment/core`, `deploy core`. None: a teleport into the namespace as such, without env. */
+  workload?: string;
+  container?: string;
+  /** The home namespace. Default: the context's. */
+  namespace?: string;
+  /** Further namespaces. */
+  also?: readonly string[];
+  /** Path of a kubeconfig file, or several joined as in `KUBECONFIG`. */
+  kubeconfig?: string;
+  context?: string;
+  /** A file for the workload's env, absolute; written, kept current, and removed at the end. */
+  envFile?: { path: string; format?: string };
+}
+
+export interface ServiceInfo {
+  namespace: string;
+  name: string;
+  address?: string;
+  /** Why it can't be reached at all. */
+  unsupported?: string;
+  ports: Array<{
+    port: number;
+    name?: string;
+    protocol: string;
+    state: string;
+    /** How many pods are ready to serve it. */
+    ready: number;
+    error?: ErrorJson;
+    reason?: string;
+  }>;
+}
+
+/** A session as it is now. */
+export interface SessionInfo {
+  id: string;
+  kind: "teleport" | "env";
+  context: string;
+  server: string;
+  namespace: string;
+  also: readonly string[];
+  workload?: string;
+  /** ISO 8601. */
+  openedAt: string;
+  /** How many commands and callers hold it; it ends with the last one. */
+  holders: number;
+  names: NamesInfo;
+  envFile?: { path: string; format: string; variables: number };
+  /** What holds the view of the cluster back; empty where everything is current. */
+  stale: ErrorJson[];
+  services: ServiceInfo[];
+}
+
+/** Whether the API server of a session answers now. */
+export type ProbeResult = { id: string; answeredMs: number } | { id: string; error: ErrorJson };
+
+export interface NamesInfo {
+  /** `hosts`: in the machine's hosts file. `commands`: only commands of the session see them, and `reason` says why. */
+  where: "hosts" | "commands" | "none";
+  count: number;
+  reason?: ErrorJson;
+}
+
+/** What a session tells while it opens and as long as it is open. Plain data. */
+export type SessionEvent =
+  | { step: "connected"; context: string; cluster: string; user: string; server: string; namespace: string }
+  | { step: "resolved"; workload: string }
+  | { step: "tunnels"; namespaces: readonly string[]; services: number; ports: number; failed: number }
+  | { step: "names"; names: NamesInfo; entries: readonly HostsEntry[] }
+  | { step: "env"; variables: number; file?: string }
+  | { step: "joined"; id: string }
+  | { step: "warning"; error: ErrorJson }
+  | { step: "ended"; error?: ErrorJson };

@@ -1,0 +1,57 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { checkSessionOptions, sessionKey } from "./session-options.ts";
+
+const where = { context: "dev", cluster: "dev", user: "me", server: "https://dev:6443", namespace: "sample" };
+
+test("what is given is taken, what is unknown is dropped", () => {
+  const options = { workload: "deploy/core", also: ["b", "a", "b"], envFile: { path: "/tmp/.env" }, evil: 1 };
+  expect(checkSessionOptions(options)).toEqual({
+    kind: "teleport",
+    workload: "deploy/core",
+    also: ["a", "b"],
+    envFile: { path: "/tmp/.env" },
+  });
+});
+
+test.each([
+  [null, "options"],
+  [{ kind: "mount" }, "kind"],
+  [{ workload: "" }, "workload"],
+  [{ namespace: "No_Such" }, "namespace"],
+  [{ also: "payments" }, "also"],
+  [{ also: ["payments", "*"] }, "also"],
+  [{ workload: "deploy/core", envFile: { path: "relative" } }, "envFile.path"],
+  [{ envFile: { path: "/tmp/.env" } }, "envFile"],
+  [{ kind: "env" }, "workload"],
+])("%j is refused and names the option", (options, option) => {
+  expect(() => checkSessionOptions(options)).toThrow(expect.objectContaining({ code: "SESSION_OPTIONS", details: { option } }));
+});
+
+test("nothing but a coded error ever comes out of anything", () => {
+  fc.assert(
+    fc.property(fc.anything(), (value) => {
+      try {
+        checkSessionOptions(value);
+      } catch (error) {
+        expect(error).toMatchObject({ code: "SESSION_OPTIONS" });
+      }
+    }),
+  );
+});
+
+test("only equal wishes at the same place are one session", () => {
+  const options = checkSessionOptions({ workload: "deployment/core", also: ["a", "b"] });
+  const key = sessionKey(options, where);
+  expect(sessionKey(checkSessionOptions({ workload: "deployment/core", also: ["b", "a"] }), where)).toBe(key);
+  for (const other of [
+    { workload: "deployment/leaf" },
+    { container: "x" },
+    { also: ["a"] },
+    { kubeconfig: "/k" },
+    { envFile: { path: "/e" } },
+  ]) {
+    expect(sessionKey({ ...options, ...other }, where)).not.toBe(key);
+  }
+  for (const field of Object.keys(where)) expect(sessionKey(options, { ...where, [field]: "other" })).not.toBe(key);
+});

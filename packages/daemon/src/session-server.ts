@@ -1,0 +1,82 @@
+import { type Closable, createCloser, errorToJson, type Logger, silentLogger } from "@shipside/core";
+import { foregroundPath } from "./control/hosts.ts";
+import { type MethodContext, type Methods, serveControl } from "./control/server.ts";
+import type { OpenedEvent, SessionMethods } from "./control/sessions.ts";
+import { daemonError } from "./errors.ts";
+import type { HeldSession, SessionHost } from "./host.ts";
+import { controlPath, runtimeDir } from "./paths.ts";
+import { version } from "./version.ts";
+
+export interface ServeSessionsOptions {
+  host: SessionHost;
+  /** `daemon`: opens sessions for others and serves the user's one control socket. `foreground`: only shows and ends its own. */
+  kind: "daemon" | "foreground";
+  runtimeDir?: string;
+  /** Somebody asked this process to end. */
+  onStop(): void;
+  logger?: Logger;
+}
+
+/** Serves a host's sessions to other processes of the user. Throws what `serveControl` throws. */
+export async function serveSessions(options: ServeSessionsOptions): Promise<Closable> {
+  const { host, kind, onStop, logger = silentLogger, runtimeDir: dir = runtimeDir() } = options;
+  const kept = new Map<string, HeldSession>();
+
+  const keep = (held: HeldSession): Promise<void> | undefined => {
+    const { id, ended } = held.session;
+    // A second wish for the same session is granted already.
+    if (kept.has(id)) return held.release();
+    kept.set(id, held);
+    void ended.then(async () => {
+      kept.delete(id);
+      await held.release();
+    });
+    return undefined;
+  };
+
+  const open = async (
+    { options: wanted, attached }: SessionMethods["session.open"]["params"],
+    { signal, emit }: MethodContext,
+  ): Promise<SessionMethods["session.open"]["result"]> => {
+    if (kind !== "daemon") throw daemonError("DAEMON_PROTOCOL", "a shipside in the foreground opens no sessions for others");
+    const held = await host.open(wanted, { signal, onEvent: emit });
+    const { session } = held;
+    emit({ step: "opened", info: session.info(), env: [...session.env], entries: session.hostsEntries() } satisfies OpenedEvent);
+    if (!attached) {
+      await keep(held);
+      return {};
+    }
+    const unsubscribe = session.subscribe((event) => (event.step === "names" || event.step === "warning") && emit(event));
+    const gone = new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
+    const error = signal.aborted ? undefined : await Promise.race([session.ended, gone]);
+    unsubscribe();
+    await held.release();
+    return error ? { error: errorToJson(error) } : {};
+  };
+
+  const endAll = async (): Promise<SessionMethods["session.endAll"]["result"]> =>
+    Promise.all(host.list().map(({ id }) => host.end(id)));
+
+  const methods: Methods = {
+    "session.open": (params, context) => open(params as SessionMethods["session.open"]["params"], context),
+    "session.list": async () => host.list(),
+    "session.probe": async (_params, { signal }) => host.probe(signal),
+    "session.end": async (params) => host.end(String((params as { id?: unknown }).id ?? "")),
+    "session.endAll": endAll,
+    stop: async () => {
+      const ended = await endAll();
+      onStop();
+      return ended;
+    },
+  };
+  const closer = createCloser();
+  closer.use(
+    await serveControl({
+      path: kind === "daemon" ? controlPath(dir) : foregroundPath(dir),
+      hello: { version, kind },
+      methods,
+      logger,
+    }),
+  );
+  return closer;
+}

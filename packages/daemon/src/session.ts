@@ -1,0 +1,258 @@
+import { randomBytes } from "node:crypto";
+import {
+  type Closable,
+  createCloser,
+  type EnvEntry,
+  errorToJson,
+  type HostsEntry,
+  hasCode,
+  type Logger,
+  type Plugin,
+  type SessionFacts,
+} from "@shipside/core";
+import { type Cluster, NAMESPACES, resolveWorkload } from "@shipside/kube";
+import type { Tunnel } from "@shipside/tunnel";
+import { daemonError } from "./errors.ts";
+import { runHooks } from "./hooks.ts";
+import type { Journal } from "./journal.ts";
+import type { NameBoard } from "./name-board.ts";
+import { openSessionEnv, type SessionEnv } from "./session-env.ts";
+import type { NamesInfo, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
+import type { Held } from "./shared.ts";
+import { entriesAtHome, problemsOf, serviceInfo, tunnelFacts } from "./tunnel-facts.ts";
+
+/** One undertaking of a user's, open. Closing it undoes all that it made, in the reverse order. */
+export interface Session extends Closable {
+  readonly id: string;
+  readonly facts: SessionFacts;
+  /** The workload's; current where it is watched. */
+  readonly env: readonly EnvEntry[];
+  /** The cluster's names and their addresses on this machine, as seen from the home namespace. */
+  hostsEntries(): HostsEntry[];
+  /** `host:port` of a service on this machine: see the tunnel package. */
+  address(service: string, port?: number | string): string;
+  info(): SessionInfo;
+  /** Asks the API server now. Never rejects. */
+  probe(signal?: AbortSignal): Promise<ProbeResult>;
+  /** Returns its undo. What was told before is not told again. */
+  subscribe(listener: (event: SessionEvent) => void): () => void;
+  /** Resolves when it is closed: with the reason, where it wasn't asked to. */
+  readonly ended: Promise<Error | undefined>;
+  /** True from the beginning of its end. */
+  readonly closing: boolean;
+}
+
+const PROBE_MS = 3_000;
+
+export interface SessionComponents {
+  /** Released with the session. */
+  cluster: Held<Cluster>;
+  /** A tunnel of one namespace, shared with other sessions. */
+  openTunnel(namespace: string, signal: AbortSignal): Promise<Held<Tunnel>>;
+  /** Undefined: names go nowhere. */
+  names: NameBoard | undefined;
+  journal: Journal;
+  plugins: readonly Plugin[];
+  logger: Logger;
+  emit(event: SessionEvent): void;
+  signal: AbortSignal;
+}
+
+/**
+ * Opens a session: says where, finds the workload, opens tunnels, writes names and the env file. On any failure, and when `signal` fires,
+ * everything that was made by then is undone before it rejects.
+ */
+export async function openSession(options: SessionOptions, components: SessionComponents): Promise<Session> {
+  const { names, journal, plugins, logger, signal } = components;
+  const cluster = components.cluster.value;
+  const { kind = "teleport", also = [], envFile, container } = options;
+  const { context, server, user, cluster: clusterName } = cluster.info;
+  const namespace = options.namespace ?? cluster.info.namespace;
+  const id = randomBytes(3).toString("hex");
+  const openedAt = new Date().toISOString();
+  const closer = createCloser();
+  closer.defer(components.cluster.release);
+  const listeners = new Set<(event: SessionEvent) => void>([components.emit]);
+  const tunnels = new Map<string, Tunnel>();
+  let env: SessionEnv | undefined;
+  let namesInfo: NamesInfo = { where: "none", count: 0 };
+  let reason: Error | undefined;
+  let end: (reason: Error | undefined) => void = () => {};
+  const ended = new Promise<Error | undefined>((resolve) => {
+    end = resolve;
+  });
+
+  const emit = (event: SessionEvent): void => {
+    for (const listener of [...listeners]) listener(event);
+  };
+  const warn = (error: unknown): void => emit({ step: "warning", error: errorToJson(error) });
+  const hostsEntries = (): HostsEntry[] =>
+    [...tunnels].flatMap(([where, tunnel]) => entriesAtHome(tunnel.hostsEntries(), where, where === namespace));
+
+  /** Closes for a reason of its own: nobody awaits that, so what fails is told. */
+  const giveUp = (why: Error): void => {
+    reason ??= why;
+    session.close().catch(warn);
+  };
+
+  const facts: SessionFacts = { id, kind, context, server, namespace };
+  const session: Session = {
+    id,
+    facts,
+    get env() {
+      return env?.entries ?? [];
+    },
+    hostsEntries,
+    address(service, port) {
+      const [home, ...others] = [...tunnels.values()];
+      if (!home) throw daemonError("SESSION_OPTIONS", `session ${id} of kind ${kind} has no tunnels`);
+      for (const tunnel of others)
+        if (service.includes(`.${tunnel.home}`) || service.startsWith(`${tunnel.home}/`)) return tunnel.address(service, port);
+      return home.address(service, port);
+    },
+    info: () => ({
+      id,
+      kind,
+      context,
+      server,
+      namespace,
+      also,
+      ...(facts.workload !== undefined && { workload: facts.workload }),
+      openedAt,
+      holders: 1,
+      names: namesInfo,
+      ...(env?.file && { envFile: env.file }),
+      stale: [...tunnels.values()].flatMap((tunnel) => tunnel.status().stale.map(({ error }) => error)),
+      services: [...tunnels.values()].flatMap((tunnel) => tunnel.status().services.map(serviceInfo)),
+    }),
+    async probe(outer) {
+      const limit = AbortSignal.timeout(PROBE_MS);
+      const began = performance.now();
+      try {
+        await cluster.version({ signal: outer ? AbortSignal.any([outer, limit]) : limit });
+      } catch (error) {
+        // Whoever may not ask for the version was answered all the same.
+        if (!hasCode(error, "KUBE_FORBIDDEN")) return { id, error: errorToJson(error) };
+      }
+      return { id, answeredMs: Math.round(performance.now() - began) };
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    ended,
+    get closing() {
+      return closer.closing;
+    },
+    async close() {
+      try {
+        await closer.close();
+      } finally {
+        end(reason);
+      }
+    },
+    [Symbol.asyncDispose]: () => session.close(),
+  };
+
+  const namesOf = async (): Promise<void> => {
+    if (!names || closer.closing) return;
+    const entries = hostsEntries();
+    const { state, conflicts } = await names.set(id, entries);
+    const count = entries.reduce((sum, entry) => sum + entry.names.length, 0);
+    namesInfo = { where: state.where, count, ...(state.where === "commands" && { reason: errorToJson(state.error) }) };
+    emit({ step: "names", names: namesInfo, entries });
+    for (const { name, ours, theirs } of conflicts) {
+      warn(
+        daemonError("NAME_TAKEN", `${name} is ${theirs} by another line of the hosts file, not ${ours}`, {
+          hint: `use ${name}.${namespace} instead, or take that line out`,
+        }),
+      );
+    }
+  };
+
+  const watchNamespace = (where: string, tunnel: Tunnel): void => {
+    const on = (): void => {
+      if ([...tunnel.services.keys()].length > 0 || closer.closing) return;
+      void cluster.get(NAMESPACES, { name: where }, { signal: AbortSignal.timeout(10_000) }).then(
+        ({ status }) => status?.phase === "Terminating" && giveUp(gone(where)),
+        (error: unknown) => hasCode(error, "KUBE_NOT_FOUND") && giveUp(gone(where)),
+      );
+    };
+    tunnel.events.on("service-removed", on);
+    closer.defer(() => tunnel.events.off("service-removed", on));
+  };
+  const gone = (where: string): Error =>
+    daemonError("NAMESPACE_GONE", `namespace ${where} of ${context} is gone; session ${id} was closed`, {
+      hint: "what it had made is undone; teleport again when the namespace is back",
+    });
+
+  const openTunnels = async (): Promise<void> => {
+    const wanted = [...new Set([namespace, ...also])];
+    const results = await Promise.allSettled(
+      wanted.map(async (where) => {
+        const { value, release } = await components.openTunnel(where, signal);
+        closer.defer(release);
+        return [where, value] as const;
+      }),
+    );
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    // In the order in which they were asked for: of two namespaces that want a name, the first has it.
+    for (const result of results) if (result.status === "fulfilled") tunnels.set(...result.value);
+    const ports = [...tunnels.values()].flatMap((tunnel) => tunnel.status().services.flatMap((service) => service.ports));
+    emit({
+      step: "tunnels",
+      namespaces: wanted,
+      services: [...tunnels.values()].reduce((sum, tunnel) => sum + tunnel.services.size, 0),
+      ports: ports.filter(({ state }) => state === "listening").length,
+      failed: ports.filter(({ state }) => state === "failed").length,
+    });
+    for (const tunnel of tunnels.values()) for (const error of problemsOf(tunnel)) warn(error);
+    await runHooks(plugins, "tunnelOpened", facts, tunnelFacts(tunnels), logger);
+    closer.defer(() => runHooks(plugins, "tunnelClosed", facts, tunnelFacts(tunnels), logger));
+    for (const [where, tunnel] of tunnels) {
+      const onNames = (): void => void namesOf();
+      const onFailed = (_service: unknown, _port: unknown, error: Error): void => warn(error);
+      tunnel.events.on("names-changed", onNames);
+      tunnel.events.on("port-failed", onFailed);
+      closer.defer(() => {
+        tunnel.events.off("names-changed", onNames);
+        tunnel.events.off("port-failed", onFailed);
+      });
+      watchNamespace(where, tunnel);
+    }
+  };
+
+  try {
+    emit({ step: "connected", context, cluster: clusterName, user, server, namespace });
+    await runHooks(plugins, "sessionOpening", facts, undefined, logger);
+    closer.defer(() => runHooks(plugins, "sessionClosed", facts, undefined, logger));
+    signal.throwIfAborted();
+    const workload =
+      options.workload === undefined ? undefined : await resolveWorkload(cluster, options.workload, { namespace, signal });
+    if (workload) {
+      facts.workload = `${workload.kind}/${workload.name}`;
+      emit({ step: "resolved", workload: facts.workload });
+    }
+    if (kind === "teleport") await openTunnels();
+    signal.throwIfAborted();
+    if (kind === "teleport" && names) {
+      closer.defer(() => names.set(id, []));
+      await namesOf();
+    }
+    signal.throwIfAborted();
+    if (workload) {
+      env = closer.use(
+        await openSessionEnv({ cluster, workload, container, envFile, journal, plugins, logger, signal, warn, session: id }),
+      );
+      emit({ step: "env", variables: env.entries.length, ...(env.file && { file: env.file.path }) });
+    }
+    signal.throwIfAborted();
+    await runHooks(plugins, "sessionOpened", facts, undefined, logger);
+    closer.defer(() => runHooks(plugins, "sessionClosing", facts, undefined, logger));
+    if (reason) throw reason;
+    return session;
+  } catch (error) {
+    await session.close().catch((failed: unknown) => logger.error("undoing failed", { error: String(failed) }));
+    throw error;
+  }
+}
