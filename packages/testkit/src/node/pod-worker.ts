@@ -19,7 +19,7 @@ export interface PodWorker {
   readonly records: readonly ContainerRecord[];
   /** The pod object has changed: a deletion may have been asked for. */
   update(pod: KubeJson): void;
-  /** A ConfigMap or Secret of its namespace has changed. */
+  /** A ConfigMap, Secret or PersistentVolumeClaim of its namespace has changed. */
   dependencyChanged(resource: string, name: string): void;
   /** Ends it without its grace period, and leaves nothing behind. */
   kill(): Promise<void>;

@@ -8,6 +8,9 @@ export interface Pods {
   close(): Promise<void>;
 }
 
+/** What a pod may be waiting for, or shows in its volumes. */
+const WAITED_FOR = new Set(["configmaps", "secrets", "persistentvolumeclaims"]);
+
 /** A worker for each pod that is bound to this node. */
 export function startPods(context: NodeContext): Pods {
   const { store, name } = context;
@@ -43,7 +46,7 @@ export function startPods(context: NodeContext): Pods {
       if (worker?.pod.metadata.uid !== object.metadata.uid) return;
       workers.delete(key(object));
       drop(worker);
-    } else if (resource === "configmaps" || resource === "secrets") {
+    } else if (WAITED_FOR.has(resource)) {
       for (const worker of workers.values()) {
         if (worker.pod.metadata.namespace === object.metadata.namespace) worker.dependencyChanged(resource, object.metadata.name);
       }

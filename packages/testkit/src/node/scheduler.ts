@@ -43,7 +43,6 @@ export function startScheduler(options: { store: Store; nodeName: string; claims
     if (message === undefined) {
       waiting.delete(key);
       store.mutate("pods", namespace, name, (copy) => {
-        if (copy["spec"].nodeName) return;
         copy["spec"].nodeName = nodeName;
         copy["status"] = { phase: "Pending", ...copy["status"], conditions: [condition("True")] };
       });

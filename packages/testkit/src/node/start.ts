@@ -28,6 +28,8 @@ export interface NodeOptions {
   apiServer?: ApiServerFacts;
   /** Default `auto`: namespaces where this process may make them, else loopback. */
   network?: NetworkMode | "auto";
+  /** Whether it also gives pods to itself. Default true; false where something else schedules. */
+  scheduler?: boolean;
   /** Images that this node runs besides node, shells and pause, by repository name ("nginx", "ghcr.io/me/app"). */
   images?: Readonly<Record<string, ImageRuntime>>;
   /** Waits before a container that ended is started again. Default 10 s to 5 min, the kubelet's own. */
@@ -92,8 +94,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     closer.defer(() => claims.close());
     const pods = network.mode === "fake" ? startFakePods(context) : startPods(context);
     closer.defer(() => pods.close());
-    const scheduler = startScheduler({ store, nodeName: name, claims });
-    closer.defer(() => scheduler.close());
+    if (options.scheduler !== false) {
+      const scheduler = startScheduler({ store, nodeName: name, claims });
+      closer.defer(() => scheduler.close());
+    }
 
     const signal = async (namespace: string, pod: string, name: NodeJS.Signals): Promise<void> => {
       const worker = pods.find(namespace, pod);

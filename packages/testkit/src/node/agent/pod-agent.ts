@@ -1,6 +1,7 @@
 // Runs inside a pod's namespaces (or beside the node, where there are none), started by agent/client.ts. Imports nothing but Node's own
 // modules and its neighbours here, so that it starts in the time that Node itself takes.
 import { rmSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ServiceListeners } from "../network/service-listeners.ts";
@@ -86,3 +87,5 @@ process.on("disconnect", async () => {
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 
 say({ type: "ready" });
+// For the next agent, which starts in half the time.
+setImmediate(flushCompileCache);

@@ -73,9 +73,10 @@ export async function openNamespaces(options: {
     const tools = findTools();
     const { agent: node, overlayable } = await startNodeAgent(directory, tools);
     closer.use(node);
-    if (temporary) await node.adopt(directory);
-    const enter = [tools.nsenter, `--user=/proc/${node.pid}/ns/user`, `--net=/proc/${node.pid}/ns/net`];
+    const enter = [tools.nsenter, "--preserve-credentials", `--user=/proc/${node.pid}/ns/user`, `--net=/proc/${node.pid}/ns/net`];
     await tryPodNamespaces(enter, tools);
+    // Not before: an agent that is closed takes the directory along, and loopback may still want it.
+    if (temporary) await node.adopt(directory);
 
     if (apiServer) node.onHandOver((client) => toApiServer(client, apiServer.url));
     const proxy = createServiceProxy({

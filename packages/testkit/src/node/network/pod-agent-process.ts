@@ -1,4 +1,3 @@
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Agent, openAgent } from "../agent/client.ts";
 import { programPath } from "../program.ts";
@@ -10,11 +9,9 @@ export const podAgentArgv = (): string[] => [
   programPath("node/agent/pod-agent"),
 ];
 
-/** Agents start in half the time when Node needn't compile them again. */
-export const agentEnv = (): Record<string, string> => ({
-  PATH: process.env["PATH"] ?? "",
-  NODE_COMPILE_CACHE: join(tmpdir(), `node-compile-cache-${process.getuid?.() ?? "user"}`),
-});
-
+/** `cwd` is where the agent keeps its sockets, and what Node compiled, from which the next agent starts faster. */
 export const openPodAgent = (cwd: string, wrapper: readonly string[] = []): Promise<Agent> =>
-  openAgent([...wrapper, ...podAgentArgv()], { cwd, env: agentEnv() });
+  openAgent([...wrapper, ...podAgentArgv()], {
+    cwd,
+    env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: join(cwd, "compile-cache") },
+  });
