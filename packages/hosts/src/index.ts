@@ -1,4 +1,4 @@
-export { HOSTS_ERRORS } from "./errors.ts";
+export { HOSTS_ERRORS, hostsError } from "./errors.ts";
 export { type HostsOptions, openHosts } from "./hosts-file.ts";
 export { isAddress, isHostName } from "./names.ts";
 export { defaultHostsPath } from "./platform.ts";

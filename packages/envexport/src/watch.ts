@@ -1,0 +1,144 @@
+import { type Closable, createCloser, type EnvFormat, hasCode, silentLogger } from "@shipside/core";
+import { type Cluster, CONFIG_MAPS, type KubeObject, type ResourceType, resolveWorkload, SECRETS, SERVICES } from "@shipside/kube";
+import { type CollectOptions, collectEnv, type EnvCollection } from "./collect.ts";
+import { diffEntries, type EnvDiff, isSame } from "./diff.ts";
+import { type EnvFile, writeEnvFile } from "./env-file.ts";
+
+export interface EnvChange extends EnvDiff {
+  collection: EnvCollection;
+}
+
+export interface WatchEnvOptions extends CollectOptions {
+  /** Called after each change of a value, when the file has been rewritten. */
+  onChange?: (change: EnvChange) => void;
+  /** Called when the env can't be collected or written for now: what was, stays, and it is tried again. */
+  onError?: (error: unknown) => void;
+  /** Kept current, and deleted on close where it is still ours. */
+  file?: { path: string; format?: EnvFormat | string; ours?: string; skipUnrepresentable?: boolean };
+  /** How long changes are gathered before the env is collected again, in ms. Default 100. */
+  gatherMs?: number;
+}
+
+export interface EnvWatch extends Closable {
+  /** As collected last. */
+  readonly current: EnvCollection;
+  readonly file: EnvFile | undefined;
+}
+
+/** Between attempts after an error, in ms. */
+const RETRY = { first: 1_000, most: 30_000 };
+
+/**
+ * Collects a workload's env and follows it: the workload itself, each ConfigMap and Secret that it refers to (watched by name, so
+ * that a right to that one object is enough), and the namespace's services where they are part of it. Rejects as `collectEnv` and
+ * `writeEnvFile` do; after that errors go to `onError`.
+ */
+export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Promise<EnvWatch> {
+  const { onChange, onError, gatherMs = 100, logger = silentLogger, signal: outer, file: fileOptions, ...rest } = options;
+  const closer = createCloser();
+  const ended = new AbortController();
+  const signal = outer ? AbortSignal.any([outer, ended.signal]) : ended.signal;
+  const workload =
+    typeof options.workload === "string"
+      ? await resolveWorkload(cluster, options.workload, { namespace: options.namespace, signal })
+      : options.workload;
+  // The reference, not the object: it is read anew each time.
+  const collect = (): Promise<EnvCollection> =>
+    collectEnv(cluster, { ...rest, workload: `${workload.kind}/${workload.name}`, namespace: workload.namespace, logger, signal });
+
+  let current = await collect();
+  const file = fileOptions && (await writeEnvFile(fileOptions.path, current.entries, { ...fileOptions, logger }));
+  if (file) closer.use(file);
+
+  const watches = new Map<string, () => Promise<void>>();
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  let again = false;
+  let retry = RETRY.first;
+
+  const schedule = (delay: number): void => {
+    if (signal.aborted) return;
+    if (running) {
+      again = true;
+      return;
+    }
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      running = refresh().finally(() => {
+        running = undefined;
+        if (again) {
+          again = false;
+          schedule(gatherMs);
+        }
+      });
+    }, delay);
+    timer.unref();
+  };
+  const refresh = async (): Promise<void> => {
+    try {
+      const next = await collect();
+      const difference = diffEntries(current.entries, next.entries);
+      if (!isSame(difference)) await file?.write(next.entries);
+      current = next;
+      follow();
+      retry = RETRY.first;
+      if (!isSame(difference)) onChange?.({ ...difference, collection: next });
+    } catch (error) {
+      if (signal.aborted) return;
+      logger.warn("the env could not be brought up to date", { workload: current.workload, error });
+      onError?.(error);
+      clearTimeout(timer);
+      timer = setTimeout(() => schedule(0), retry);
+      timer.unref();
+      retry = Math.min(retry * 2, RETRY.most);
+    }
+  };
+
+  /** One watch an object that the env depends on, and none else. */
+  const follow = (): void => {
+    const wanted = new Map<string, () => Promise<void>>();
+    const want = (type: ResourceType<KubeObject>, name?: string): void => {
+      const key = `${type.plural}/${name ?? ""}`;
+      wanted.set(key, watches.get(key) ?? openWatch(type, name));
+    };
+    want(workload.type, workload.name);
+    for (const name of current.references.configMaps) want(CONFIG_MAPS, name);
+    for (const name of current.references.secrets) want(SECRETS, name);
+    if (workload.podSpec.enableServiceLinks !== false) want(SERVICES);
+    for (const [key, close] of watches) if (!wanted.has(key)) void close().catch(() => {});
+    watches.clear();
+    for (const [key, close] of wanted) watches.set(key, close);
+  };
+  const openWatch = (type: ResourceType<KubeObject>, name: string | undefined): (() => Promise<void>) => {
+    const only = name === undefined ? {} : { fieldSelector: `metadata.name=${name}` };
+    const watch = cluster.watch(type, { namespace: workload.namespace, signal, ...only });
+    const changed = (): void => schedule(gatherMs);
+    watch.events.on("change", changed);
+    watch.synced.catch((error) => {
+      if (signal.aborted) return;
+      logger.warn("changes will not be noticed", { plural: type.plural, name, error });
+      if (!hasCode(error, "KUBE_FORBIDDEN") || !options.skipForbidden) onError?.(error);
+    });
+    return async () => {
+      watch.events.off("change", changed);
+      await watch.close();
+    };
+  };
+
+  const stop = async (): Promise<void> => {
+    ended.abort();
+    clearTimeout(timer);
+    await running;
+    await Promise.all([...watches.values()].map((close) => close()));
+  };
+  closer.defer(stop);
+  follow();
+  return {
+    get current() {
+      return current;
+    },
+    file,
+    close: () => closer.close(),
+    [Symbol.asyncDispose]: () => closer.close(),
+  };
+}
