@@ -87,12 +87,12 @@ const HOPELESS = [
 ];
 /** client-go asks for 5 to 10 minutes; so do we, and spread the ends. */
 const TIMEOUT_SECONDS = { least: 300, most: 600 };
-/** A connection that lived so long was a good one: the next failure starts from the shortest delay. */
+/** A connection that brought something or lived so long was a good one: the next failure starts from the shortest delay. */
 const STABLE_MS = 10_000;
 
 export function createWatch<T extends KubeObject>(source: WatchSource<T>, options: WatchOptions): ManagedWatch<T> {
   const { logger, what, random = Math.random } = options;
-  const bounds = options.backoff ?? { baseMs: 1_000, maxMs: 30_000 };
+  const bounds = options.backoff ?? { baseMs: 800, maxMs: 30_000 };
   const events = new EventEmitter<WatchEvents<T>>();
   const items = new Map<string, T>();
   const lifetime = new AbortController();
@@ -162,6 +162,7 @@ export function createWatch<T extends KubeObject>(source: WatchSource<T>, option
 
   /** Follows one connection to its end and returns the version to go on from. */
   const follow = async (version: string, signal: AbortSignal, seen: (version: string) => void): Promise<void> => {
+    signal.throwIfAborted();
     const silent = new AbortController();
     const onAbort = (): void => silent.abort(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
@@ -175,7 +176,6 @@ export function createWatch<T extends KubeObject>(source: WatchSource<T>, option
     }, options.inactivityMs);
     timer.unref();
     try {
-      if (signal.aborted) onAbort();
       await source.watch(
         { resourceVersion: version, timeoutSeconds, signal: silent.signal },
         {
@@ -187,6 +187,7 @@ export function createWatch<T extends KubeObject>(source: WatchSource<T>, option
             if (signal.aborted) return;
             timer.refresh();
             if (type === "ERROR") throw source.errorOf(object);
+            backoff.reset();
             if (type === "DELETED") remove(object);
             else if (type === "ADDED" || type === "MODIFIED") put(object);
             if (object.metadata?.resourceVersion) seen(object.metadata.resourceVersion);
