@@ -1,5 +1,7 @@
 import type { CommandSpec } from "./command.ts";
 
+const FORMATS = ["sh", "env", "json", "yaml", "docker", "compose", "fish", "powershell", "direnv", "systemd", "k8s"];
+
 /** The table of commands. A command's code is loaded when it runs. */
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -32,7 +34,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         type: "string",
         value: "FORMAT",
         describe: "the file's form; default: by its name",
-        complete: ["env", "sh", "json", "yaml"],
+        complete: FORMATS,
       },
       { name: "container", type: "string", value: "NAME", describe: "whose env, where the pod has several containers" },
       { name: "foreground", type: "boolean", describe: "in this process, even where a daemon runs" },
@@ -66,7 +68,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         type: "string",
         value: "FORMAT",
         describe: "default: by the file's name, else env",
-        complete: ["env", "sh", "json", "yaml"],
+        complete: FORMATS,
       },
       { name: "container", type: "string", value: "NAME", describe: "where the pod has several containers" },
       { name: "foreground", type: "boolean", describe: "in this process, even where a daemon runs" },

@@ -48,6 +48,7 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   SESSION_CLOSED: EXIT.unexpected,
   NAME_TAKEN: EXIT.machine,
   NAMESPACE_GONE: EXIT.notFound,
+  ENV_INCOMPLETE: EXIT.env,
   HOOK_FAILED: EXIT.unexpected,
   COMMAND_NOT_FOUND: EXIT.commandNotFound,
   COMMAND_FAILED: EXIT.commandFailed,
@@ -113,6 +114,10 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   ENV_FORMAT_UNKNOWN: EXIT.usage,
   ENV_UNREPRESENTABLE: EXIT.env,
   ENV_FILE_UNWRITABLE: EXIT.machine,
+
+  TESTKIT_OPTIONS_INVALID: EXIT.usage,
+  TESTKIT_CLOSED: EXIT.unexpected,
+  TESTKIT_PORT_IN_USE: EXIT.machine,
 };
 
 export function exitCodeOf(error: unknown): number {

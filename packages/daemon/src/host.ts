@@ -176,6 +176,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
         entry.holders++;
         undo.defer(() => entry.holders--);
         if (!opened) {
+          await session.refresh(until);
           const { context, cluster: name, user, server } = cluster.held.value.info;
           onEvent({ step: "connected", context, cluster: name, user, server, namespace });
           onEvent({ step: "joined", id: session.id });

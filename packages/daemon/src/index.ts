@@ -3,6 +3,7 @@ export * from "./client.ts";
 export { type Daemon, type DaemonOptions, openDaemon } from "./daemon.ts";
 export { createSessionHost, type HeldSession, type HostOptions, type SessionHost } from "./host.ts";
 export { type RecoverReport, recover, residueLeft } from "./recover.ts";
+export { renderEnv } from "./render-env.ts";
 export type { Session } from "./session.ts";
 export { type ServeSessionsOptions, serveSessions } from "./session-server.ts";
 export { suggestContexts, suggestNamespaces, suggestWorkloads } from "./suggest.ts";

@@ -34,6 +34,8 @@ export interface Session extends Closable {
   info(): SessionInfo;
   /** Asks the API server now. Never rejects. */
   probe(signal?: AbortSignal): Promise<ProbeResult>;
+  /** Collects the env anew, where nothing keeps it current. */
+  refresh(signal: AbortSignal): Promise<void>;
   /** Returns its undo. What was told before is not told again. */
   subscribe(listener: (event: SessionEvent) => void): () => void;
   /** Resolves when it is closed: with the reason, where it wasn't asked to. */
@@ -65,7 +67,7 @@ export interface SessionComponents {
 export async function openSession(options: SessionOptions, components: SessionComponents): Promise<Session> {
   const { names, journal, plugins, logger, signal } = components;
   const cluster = components.cluster.value;
-  const { kind = "teleport", also = [], envFile, container } = options;
+  const { kind = "teleport", also = [] } = options;
   const { context, server, user, cluster: clusterName } = cluster.info;
   const namespace = options.namespace ?? cluster.info.namespace;
   const id = randomBytes(3).toString("hex");
@@ -136,6 +138,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
       }
       return { id, answeredMs: Math.round(performance.now() - began) };
     },
+    refresh: async (until) => env?.refresh(until),
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -241,8 +244,10 @@ export async function openSession(options: SessionOptions, components: SessionCo
     }
     signal.throwIfAborted();
     if (workload) {
+      const addressOf = (service: { namespace: string; name: string }): string | undefined =>
+        tunnels.get(service.namespace)?.services.get(`${service.namespace}/${service.name}`)?.address;
       env = closer.use(
-        await openSessionEnv({ cluster, workload, container, envFile, journal, plugins, logger, signal, warn, session: id }),
+        await openSessionEnv({ cluster, workload, options, addressOf, journal, session: id, plugins, logger, signal, warn }),
       );
       emit({ step: "env", variables: env.entries.length, ...(env.file && { file: env.file.path }) });
     }
