@@ -7,6 +7,8 @@ export interface RequestFacts {
   subresource: string;
   watch: boolean;
   user: string;
+  /** What the request came on: faults that begin later concern it too. */
+  socket?: Duplex;
 }
 
 /** `drop` cuts the connection, `freeze` takes the request and never answers it. */

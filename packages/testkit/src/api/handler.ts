@@ -3,7 +3,7 @@ import { copyJson, type Json } from "../json.ts";
 import type { NodeRuntime } from "../node/runtime.ts";
 import type { KubeJson } from "../store.ts";
 import { review } from "./access-reviews.ts";
-import { mediaType, parseBody, readBody } from "./body.ts";
+import { mediaType, readBody } from "./body.ts";
 import type { Discovery } from "./discovery.ts";
 import { encodeList, encodeObject } from "./encode.ts";
 import { listPage } from "./list.ts";
@@ -77,7 +77,8 @@ export function createHandler(parts: HandlerParts): Handler {
     const resource = registry.find(info.group, info.version, info.resource);
     if (!resource || info.rest.length > 0) throw noSuchPath();
     if (resource.namespaced && info.namespace === "" && info.name !== "") throw noSuchPath();
-    const options: WriteOptions = { user, dryRun: dryRun(query) };
+    const options: WriteOptions = { user, dryRun: dryRun(query), manager: fieldManager(call), strictness: strictness(query) };
+    options.warn = (message) => call.response.appendHeader("warning", `299 - ${JSON.stringify(message)}`);
     const { namespace, name } = info;
 
     if (info.subresource) return subresource(parts, call, resource, options);
@@ -164,11 +165,7 @@ async function subresource(parts: HandlerParts, call: Call, resource: Resource, 
     }
     case "token":
       if (verb !== "create") throw methodNotAllowed();
-      return respondJson(
-        call,
-        201,
-        requestToken(registry.store, parts.authenticator, object, await parseBody(request, await readBody(request))),
-      );
+      return respondJson(call, 201, requestToken(registry.store, parts.authenticator, object, await readBody(request)));
     case "eviction": {
       if (verb !== "create") throw methodNotAllowed();
       const eviction = await requiredBody(request);
@@ -209,7 +206,7 @@ const SCALE: Resource = {
 };
 
 async function requiredBody(request: IncomingMessage): Promise<Json> {
-  const body = await parseBody(request, await readBody(request));
+  const body = await readBody(request);
   if (body === undefined) throw badRequest("unexpected EOF");
   return body;
 }
@@ -220,12 +217,45 @@ async function patch(parts: HandlerParts, call: Call, resource: Resource, sub: s
   const body = await requiredBody(request);
   const type = mediaType(request);
   const found = registry.store.get(resource.key, resource.namespaced ? info.namespace : undefined, info.name);
-  if (!found && type === APPLY_PATCH && !sub) {
-    return respond(call, resource, 201, registry.create(resource, info.namespace, body, options));
+  if (type === APPLY_PATCH) {
+    if (!call.query.get("fieldManager")) {
+      throw new StatusError(
+        422,
+        "Invalid",
+        'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+        {
+          group: "meta.k8s.io",
+          kind: "PatchOptions",
+          causes: [{ reason: "FieldValueRequired", message: "Required value: is required for apply patch", field: "fieldManager" }],
+        },
+      );
+    }
+    const force = isTrue(call.query.get("force"));
+    return respond(
+      call,
+      resource,
+      found ? 200 : 201,
+      registry.apply(resource, info.namespace, info.name, body, sub, force, options),
+    );
   }
   if (!found) throw notFound(resource.key, info.name);
   const wanted = applyPatch(resource, found, body, type);
   return respond(call, resource, 200, registry.update(resource, info.namespace, info.name, wanted, sub, options));
+}
+
+/** `fieldManager`, else what the client's User-Agent begins with. */
+function fieldManager({ query, request }: Call): string {
+  return query.get("fieldManager") || (request.headers["user-agent"] ?? "unknown").split("/")[0]!.slice(0, 128);
+}
+
+function strictness(query: URLSearchParams): "Ignore" | "Warn" | "Strict" {
+  const asked = query.get("fieldValidation") || "Warn";
+  if (asked === "Ignore" || asked === "Warn" || asked === "Strict") return asked;
+  throw new StatusError(
+    422,
+    "Invalid",
+    `CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "${asked}": supported values: "", "Ignore", "Strict", "Warn"`,
+  );
 }
 
 function watch(parts: HandlerParts, call: Call, resource: Resource): void {
@@ -339,7 +369,7 @@ async function deleteOptions({ request, query }: Call): Promise<{
   preconditions?: { uid?: string; resourceVersion?: string };
   dryRun?: boolean;
 }> {
-  const body = (await parseBody(request, await readBody(request))) ?? {};
+  const body = (await readBody(request)) ?? {};
   const grace = body.gracePeriodSeconds ?? (query.get("gracePeriodSeconds") ? Number(query.get("gracePeriodSeconds")) : undefined);
   const orphan = body.orphanDependents === true || isTrue(query.get("orphanDependents"));
   const policy = body.propagationPolicy ?? query.get("propagationPolicy") ?? (orphan ? "Orphan" : undefined);

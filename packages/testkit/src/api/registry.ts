@@ -5,7 +5,11 @@ import { STRATEGIES } from "./kinds/index.ts";
 import { randomSuffix } from "./kinds/pod.ts";
 import { createServiceAddresses } from "./kinds/service.ts";
 import { nameRule, type Surroundings } from "./kinds/strategy.ts";
+import { type Manager, trackUpdate } from "./patch/managed-fields.ts";
+import { applyServerSide } from "./patch/server-side-apply.ts";
 import { BUILT_IN, type CustomKind, type Resource } from "./resources.ts";
+import { conform } from "./schema/decode.ts";
+import { kindType } from "./schema/types.ts";
 import { alreadyExists, badRequest, conflict, invalid, notFound, StatusError } from "./status.ts";
 import type { UserInfo } from "./users.ts";
 import { type FieldErrors, fieldErrors, validateAnnotations, validateLabels } from "./validation.ts";
@@ -16,6 +20,13 @@ export interface WriteOptions {
   dryRun?: boolean;
   /** The cluster itself or its embedder writes: a status that comes with the object stays. */
   trusted?: boolean;
+  /** Who is noted in `managedFields`; nobody without it. */
+  manager?: string;
+  /** What unknown fields lead to (`fieldValidation`). Default "Ignore". They never stay. */
+  strictness?: "Ignore" | "Warn" | "Strict";
+  warn?(message: string): void;
+  /** The object comes from `apply`, with its managedFields. */
+  applied?: boolean;
 }
 
 export interface DeleteOptions extends WriteOptions {
@@ -35,6 +46,16 @@ export interface Registry {
   create(resource: Resource, namespace: string, body: Json, options?: WriteOptions): KubeJson;
   /** `subresource` is "status", "finalize" or "" for the object itself. */
   update(resource: Resource, namespace: string, name: string, body: Json, subresource?: string, options?: WriteOptions): KubeJson;
+  /** Server-side apply: creates the object where it isn't there. */
+  apply(
+    resource: Resource,
+    namespace: string,
+    name: string,
+    config: Json,
+    subresource: string,
+    force: boolean,
+    options: WriteOptions,
+  ): KubeJson;
   /** `gone` is false where the object now only waits (for finalizers, for the node). */
   delete(resource: Resource, namespace: string, name: string, options?: DeleteOptions): { object: KubeJson; gone: boolean };
   get(resource: Resource, namespace: string, name: string): KubeJson;
@@ -90,7 +111,7 @@ export function createRegistry({ store, ca, running, now = Date.now }: RegistryO
     );
   };
 
-  const checkKind = (resource: Resource, body: Json): void => {
+  const checkKind = (resource: Resource, body: Json, options: WriteOptions): void => {
     const apiVersion = resource.group ? `${resource.group}/${resource.version}` : resource.version;
     if (typeof body !== "object" || body === null || Array.isArray(body)) {
       throw badRequest(
@@ -105,10 +126,33 @@ export function createRegistry({ store, ca, running, now = Date.now }: RegistryO
     if (body.apiVersion !== undefined && body.apiVersion !== apiVersion) {
       throw badRequest(`the API version in the data (${body.apiVersion}) does not match the expected API version (${apiVersion})`);
     }
+    const type = kindType(resource);
+    const unknown = type ? conform(body, type, resource.kind, resource.version) : [];
+    if (unknown.length > 0 && options.strictness === "Strict") {
+      const each = unknown.map((path) => `unknown field "${path}"`).join(", ");
+      throw badRequest(
+        `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: ${each}`,
+      );
+    }
+    if (options.strictness === "Warn") for (const path of unknown) options.warn?.(`unknown field "${path}"`);
     body.kind = resource.kind;
     body.apiVersion = apiVersion;
     body.metadata ??= {};
   };
+
+  const track = (resource: Resource, old: KubeJson | undefined, next: Json, subresource: string, options: WriteOptions): void => {
+    if (options.manager === undefined) return;
+    const manager = managerOf(resource, options.manager, "Update", subresource);
+    next.metadata.managedFields = trackUpdate(old, next, kindType(resource), manager);
+  };
+
+  const managerOf = (resource: Resource, name: string, operation: Manager["operation"], subresource: string): Manager => ({
+    name,
+    operation,
+    apiVersion: resource.group ? `${resource.group}/${resource.version}` : resource.version,
+    subresource,
+    time: timestamp(),
+  });
 
   const validate = (resource: Resource, object: Json, old: KubeJson | undefined): void => {
     const errors = fieldErrors();
@@ -123,7 +167,7 @@ export function createRegistry({ store, ca, running, now = Date.now }: RegistryO
     return found;
   };
 
-  return {
+  const registry: Registry = {
     store,
     ca,
     resources,
@@ -137,7 +181,7 @@ export function createRegistry({ store, ca, running, now = Date.now }: RegistryO
 
     create(resource, namespace, input, options = {}) {
       const object = copyJson(input);
-      checkKind(resource, object);
+      checkKind(resource, object, options);
       const strategy = STRATEGIES[resource.key];
       const { metadata } = object;
       if (metadata.resourceVersion) throw new StatusError(500, "", "resourceVersion should not be set on objects to be created");
@@ -160,12 +204,13 @@ export function createRegistry({ store, ca, running, now = Date.now }: RegistryO
       }
       if (strategy?.initialStatus && !(options.trusted && object.status)) object.status = strategy.initialStatus(object);
       validate(resource, object, undefined);
+      if (!options.applied) track(resource, undefined, object, "", options);
       return options.dryRun ? freezeSharing(object) : store.create(resource.key, object);
     },
 
     update(resource, namespace, name, input, subresource = "", options = {}) {
       const body = copyJson(input);
-      checkKind(resource, body);
+      checkKind(resource, body, options);
       const { metadata } = body;
       if (metadata.name && metadata.name !== name) {
         throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
@@ -196,7 +241,31 @@ export function createRegistry({ store, ca, running, now = Date.now }: RegistryO
         validate(resource, object, old);
       }
       object.metadata.resourceVersion = old.metadata.resourceVersion;
+      if (!options.applied) {
+        const reset =
+          Array.isArray(metadata.managedFields) && metadata.managedFields.every((entry: Json) => Object.keys(entry).length === 0);
+        object.metadata.managedFields = reset && old.metadata.managedFields ? undefined : old.metadata.managedFields;
+        if (!reset || !old.metadata.managedFields) track(resource, old, object, subresource, options);
+      }
       return options.dryRun ? freezeSharing(object) : store.update(resource.key, object);
+    },
+
+    apply(resource, namespace, name, input, subresource, force, options) {
+      const config = copyJson(input);
+      checkKind(resource, config, options);
+      if (config.metadata.managedFields?.length) throw badRequest("metadata.managedFields must be nil");
+      if (config.metadata.name && config.metadata.name !== name) {
+        throw badRequest(`the name of the object (${config.metadata.name}) does not match the name on the URL (${name})`);
+      }
+      const live = store.get(resource.key, resource.namespaced ? namespace : undefined, name);
+      if (!live && subresource) throw notFound(resource.key, name);
+      const manager = managerOf(resource, options.manager ?? "unknown", "Apply", subresource);
+      const merged = applyServerSide(live, config, kindType(resource), manager, force);
+      merged.metadata.name = name;
+      const applied = { ...options, applied: true };
+      return live
+        ? registry.update(resource, namespace, name, merged, subresource, applied)
+        : registry.create(resource, namespace, merged, applied);
     },
 
     delete(resource, namespace, name, options = {}) {
@@ -258,6 +327,7 @@ export function createRegistry({ store, ca, running, now = Date.now }: RegistryO
       return { object: object ?? old, gone: false };
     },
   };
+  return registry;
 }
 
 /** Without a node nobody ends a pod's processes, and an unscheduled or finished pod has none: it goes at once. */

@@ -85,6 +85,7 @@ export function createApiServer(parts: ApiServerParts, options: { host: string; 
       subresource: info.subresource,
       watch: info.verb === "watch",
       user: user.username,
+      socket: request.socket,
     });
     if (!fault) authorize(request, info, user, parts.authorizer);
     return { call: { request, info, query, user }, fault };
