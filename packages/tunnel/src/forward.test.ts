@@ -139,6 +139,14 @@ test("a client that goes away while it is held ends the wait, and is no failure"
   expect(endpoint).toBeUndefined();
 });
 
+test("a pod on a node that answers nothing costs some seconds, not the connection", async () => {
+  await using good = await namedServer("good");
+  await using web = await webTunnel({ good, stuck: "hang" });
+  // The second goes to where the first isn't, whichever that is.
+  expect(await Promise.all([ask(web.address), ask(web.address)])).toEqual(["good:hello", "good:hello"]);
+  expect(web.cluster.dials.sort()).toEqual(["good:80", "good:80", "stuck:80"]);
+});
+
 test("what the user may not do is not tried again", async () => {
   await using web = await webTunnel({ a: "forbidden", b: "forbidden" });
   const outcome = next(web.tunnel, "connection-closed");

@@ -47,11 +47,19 @@ const DIAL_MS = 5_000;
 export async function forward(client: Socket, route: Route, options: ForwardOptions): Promise<ForwardResult> {
   const began = performance.now();
   const result: ForwardResult = { attempts: 0, heldMs: 0 };
-  const gone = new AbortController();
-  const signal = AbortSignal.any([options.signal, gone.signal]);
   const from = client.remoteAddress ?? "";
+  let gone = false;
+  // One signal a connection, by hand: what AbortSignal.any makes stays known to the tunnel's own for as long as that lives.
+  const over = new AbortController();
+  const { signal } = over;
+  const onEnd = (): void => over.abort(options.signal.reason);
+  if (options.signal.aborted) onEnd();
+  else options.signal.addEventListener("abort", onEnd, { once: true });
   client.on("error", () => {});
-  client.once("close", () => gone.abort());
+  client.once("close", () => {
+    gone = true;
+    over.abort();
+  });
   const intake = createIntake(client);
 
   let release: (() => void) | undefined;
@@ -69,9 +77,10 @@ export async function forward(client: Socket, route: Route, options: ForwardOpti
     if (error) result.error = error;
   } catch (error) {
     result.heldMs = Math.round(performance.now() - began);
-    if (!gone.signal.aborted) result.error = error instanceof Error ? error : new Error(String(error));
+    if (!gone) result.error = error instanceof Error ? error : new Error(String(error));
     client.resetAndDestroy();
   } finally {
+    options.signal.removeEventListener("abort", onEnd);
     release?.();
   }
   return result;
@@ -143,12 +152,15 @@ async function tryOne(route: Route, candidate: Candidate, intake: Intake, signal
 
 /** A pod on a node that has gone answers nothing, while another would. */
 async function dialWithin(route: Route, candidate: Candidate, signal: AbortSignal): Promise<Duplex> {
-  const late = AbortSignal.timeout(DIAL_MS);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), DIAL_MS);
   try {
-    return await route.dial(candidate, AbortSignal.any([signal, late]));
+    return await route.dial(candidate, AbortSignal.any([signal, late.signal]));
   } catch (cause) {
-    if (signal.aborted || !late.aborted) throw cause;
+    if (signal.aborted || !late.signal.aborted) throw cause;
     throw tunnelError("DIAL_FAILED", `${route.label}: ${candidate.address} did not connect within ${DIAL_MS / 1000} s`, { cause });
+  } finally {
+    clearTimeout(timer);
   }
 }
 
