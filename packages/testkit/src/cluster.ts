@@ -2,23 +2,24 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Closable, type Closer, createCloser } from "@shipside/core";
+import { type Closable, type Closer, createCloser, type Logger, silentLogger } from "@shipside/core";
 import { applyManifests } from "./api/apply-manifests.ts";
 import { bootstrap, publishEndpoint } from "./api/bootstrap.ts";
 import { createAuthority } from "./api/certificates.ts";
 import { discovery } from "./api/discovery.ts";
-import { noFaults, type ServerFaults } from "./api/faults.ts";
 import { createHandler } from "./api/handler.ts";
 import { renderKubeconfig } from "./api/kubeconfig.ts";
 import { createAuthorizer } from "./api/rbac.ts";
 import { createRegistry, type Registry } from "./api/registry.ts";
 import { createApiServer } from "./api/server.ts";
 import { notFound } from "./api/status.ts";
-import { createAuthenticator } from "./api/users.ts";
+import { type Authenticator, createAuthenticator } from "./api/users.ts";
 import { createWatchHub } from "./api/watch.ts";
+import { startControllers } from "./controllers/start.ts";
 import { testkitError } from "./errors.ts";
+import { createFaults, type FaultOptions, type FaultParts, type Faults } from "./faults.ts";
 import { createStore, type StoreOptions } from "./memory-store.ts";
-import type { NodeRuntime } from "./node/runtime.ts";
+import { type Node, type NodeOptions, startNode } from "./node/start.ts";
 import type { KubeJson, Store } from "./store.ts";
 import { createUpgradeHandler } from "./streaming/upgrade-handler.ts";
 
@@ -33,7 +34,17 @@ export interface ClusterOptions {
   bookmarkIntervalMs?: number;
   /** Changes kept for watches that start in the past. Default 2,048 for each resource. */
   history?: StoreOptions["history"];
+  /** The node that runs pods as local processes, and how. Default true. Without it pods stay as they are put. */
+  node?: boolean | NodeChoices;
+  /** Deployments, EndpointSlices, garbage collection and so on. Default true. Without them only what clients write happens. */
+  controllers?: boolean;
+  /** Faults to start with. */
+  faults?: FaultOptions;
+  logger?: Logger;
 }
+
+/** As `startNode` takes them. */
+export type NodeChoices = Omit<NodeOptions, "store" | "apiServer" | "logger">;
 
 export interface ClusterUser {
   name: string;
@@ -59,6 +70,10 @@ export interface EmbeddedCluster extends Closable {
   expireUser(name: string, expired?: boolean): void;
   /** The state. What is created here is defaulted and validated as through the API; a status that comes along stays. */
   readonly store: Store;
+  /** What can go wrong, to turn on and off. */
+  readonly faults: Faults;
+  /** Undefined where `node` is false. */
+  readonly node: Node | undefined;
   /** Creates or merges objects, in order: JSON objects, or a YAML text of several documents. `default` where no namespace is named. */
   apply(manifests: readonly object[] | string): Promise<KubeJson[]>;
   /** Cuts all connections and stops listening; the state stays. */
@@ -98,7 +113,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Embedd
 }
 
 async function assemble(options: ClusterOptions, closer: Closer): Promise<EmbeddedCluster> {
-  const { host = "127.0.0.1", port = 0, name = "shipside", bookmarkIntervalMs = 60_000 } = options;
+  const { host = "127.0.0.1", port = 0, name = "shipside", bookmarkIntervalMs = 60_000, logger = silentLogger } = options;
   let finished = false;
 
   const authority = createAuthority(`${name}-ca`);
@@ -117,15 +132,15 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
     ],
   });
   const plainStore = createStore(options.history === undefined ? {} : { history: options.history });
-  const running = { node: false, controllers: false };
-  const registry = createRegistry({ store: plainStore, ca: authority.cert, running });
+  const wanted = { node: options.node !== false, controllers: options.controllers !== false };
+  const registry = createRegistry({ store: plainStore, ca: authority.cert, running: wanted });
   bootstrap(registry);
   const store = admittedStore(plainStore, registry);
   const authenticator = createAuthenticator(plainStore);
   const authorizer = createAuthorizer(plainStore);
   const watches = createWatchHub(plainStore, { bookmarkIntervalMs });
-  const faults: ServerFaults = noFaults;
-  const node: NodeRuntime | undefined = undefined;
+  const faults = createFaults(options.faults);
+  let node: Node | undefined;
   const upgrade = createUpgradeHandler();
 
   const handler = createHandler({
@@ -156,9 +171,15 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
   closer.use(api);
   publishEndpoint(plainStore, host, api.port);
 
-  const directory = await mkdtemp(join(tmpdir(), "shipside-cluster-"));
-  closer.defer(() => rm(directory, { recursive: true, force: true }));
   const server = `https://${host.includes(":") ? `[${host}]` : host}:${api.port}`;
+  if (wanted.controllers) closer.use(startControllers({ store: plainStore, registry, ca: authority.cert, logger }));
+  if (wanted.node) {
+    const tokenFor = tokens(plainStore, authenticator);
+    const choices = typeof options.node === "object" ? options.node : {};
+    node = closer.use(await startNode({ ...choices, store, logger, apiServer: { url: server, caPem: authority.cert, tokenFor } }));
+  }
+  const directory = await mkdtemp(join(node?.stateDir ?? tmpdir(), "shipside-cluster-"));
+  closer.defer(() => rm(directory, { recursive: true, force: true }));
   const kubeconfigs = new Map<string, string>();
 
   const cluster: EmbeddedCluster = {
@@ -166,6 +187,8 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
     ca: authority.cert,
     kubeconfigPath: join(directory, "kubeconfig"),
     store,
+    faults,
+    node,
     kubeconfig(user = ADMIN) {
       const found = kubeconfigs.get(user);
       if (found === undefined) {
@@ -201,9 +224,38 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
     },
     [Symbol.asyncDispose]: () => cluster.close(),
   };
+  faults.wire({
+    store: plainStore,
+    restart: () => cluster.restart(),
+    ...(node && podFaults(node)),
+  });
   await writeFile(cluster.kubeconfigPath, cluster.addUser({ name: ADMIN, groups: ["system:masters"] }), { mode: 0o600 });
   return cluster;
 }
+
+/** Tokens as the kubelet asks for them: bound to the pod they are mounted into. */
+function tokens(store: Store, authenticator: Authenticator): NonNullable<NodeOptions["apiServer"]>["tokenFor"] {
+  return (namespace, name, details) => {
+    const account = store.get("serviceaccounts", namespace, name);
+    if (!account) throw notFound("serviceaccounts", name);
+    return authenticator.issue({
+      namespace,
+      serviceAccount: name,
+      uid: account.metadata.uid,
+      audiences: details?.audience ? [details.audience] : [],
+      lifetime: details?.expirationSeconds ?? 3600,
+      ...(details && { bound: { kind: "Pod", apiVersion: "v1", ...details.pod } }),
+    }).token;
+  };
+}
+
+const podFaults = (node: Node): Pick<FaultParts, "killPod" | "hangPod"> => ({
+  killPod: (namespace, name) => node.killPod(namespace, name),
+  hangPod(namespace, name) {
+    const hung = node.hangPod(namespace, name);
+    return () => void hung.then(() => node.resumePod(namespace, name)).catch(() => {});
+  },
+});
 
 function validateOptions({ host, port, bookmarkIntervalMs, history }: ClusterOptions): void {
   const wrong = (what: string): Error =>

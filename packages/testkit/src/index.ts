@@ -1,5 +1,5 @@
 export { type Status, type StatusCause, StatusError } from "./api/status.ts";
-export { type ClusterOptions, type ClusterUser, type EmbeddedCluster, startCluster } from "./cluster.ts";
+export { type ClusterOptions, type ClusterUser, type EmbeddedCluster, type NodeChoices, startCluster } from "./cluster.ts";
 export type { ContractCase } from "./contracts/contract.ts";
 export { type DialerContractOptions, type DialerSubject, dialerContract } from "./contracts/dialer.ts";
 export { type HostsOwnerContractOptions, type HostsOwnerSubject, hostsOwnerContract } from "./contracts/hosts-owner.ts";
@@ -9,5 +9,11 @@ export {
   listenerFactoryContract,
 } from "./contracts/listener-factory.ts";
 export { TESTKIT_ERRORS, testkitError } from "./errors.ts";
+export type { LinkOptions } from "./faults/slow-link.ts";
+export type { AnswerOptions, FaultOptions, FaultScope, Faults, Undo } from "./faults.ts";
 export { createStore, type StoreOptions } from "./memory-store.ts";
+export { NODE_ERRORS, nodeError } from "./node/errors.ts";
+export type { ImageRuntime } from "./node/images.ts";
+export type { NodeRuntime } from "./node/runtime.ts";
+export type { Node } from "./node/start.ts";
 export type { KubeJson, ObjectMeta, Store, StoreEvent } from "./store.ts";

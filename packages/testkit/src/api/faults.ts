@@ -19,6 +19,8 @@ export interface ServerFaults {
   /** The stream that takes the socket's place; undefined where the connection was dealt with. */
   connection(socket: Socket): Duplex | undefined;
   request(facts: RequestFacts): Promise<RequestFault> | RequestFault;
+  /** What a connection is used for from now on; the answer takes that back. */
+  label?(socket: Duplex, kind: "watch" | "portforward"): () => void;
 }
 
 export const noFaults: ServerFaults = { connection: (socket) => socket, request: () => undefined };

@@ -106,7 +106,11 @@ export function createApiServer(parts: ApiServerParts, options: { host: string; 
       else if (fault) {
         for (const [name, value] of Object.entries(fault.headers ?? {})) response.setHeader(name, value);
         send(response, fault.status, typeof fault.body === "string" ? fault.body : JSON.stringify(fault.body ?? {}));
-      } else await parts.handler({ ...call, response });
+      } else {
+        const done = call.info.verb === "watch" ? parts.faults().label?.(request.socket, "watch") : undefined;
+        if (done) response.on("close", done);
+        await parts.handler({ ...call, response });
+      }
     } catch (error) {
       if (response.destroyed) return;
       sendStatus(response, toStatus(error));
@@ -124,7 +128,10 @@ export function createApiServer(parts: ApiServerParts, options: { host: string; 
       else if (fault) {
         const message = typeof fault.body === "string" ? fault.body : JSON.stringify(fault.body ?? "");
         refuseUpgrade(socket, new StatusError(fault.status, "", message).status);
-      } else stream(call, socket, head);
+      } else {
+        if (call.info.subresource === "portforward") parts.faults().label?.(socket, "portforward");
+        stream(call, socket, head);
+      }
     } catch (error) {
       if (!socket.destroyed) refuseUpgrade(socket, toStatus(error));
     }
