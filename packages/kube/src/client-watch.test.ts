@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { describe, expect, test, vi } from "vitest";
 import { sendJson, sendStatus } from "./fixtures/fake-api.ts";
 import { world } from "./fixtures/world.ts";
-import { SERVICES, type Service } from "./objects.ts";
+import { ENDPOINT_SLICES, SERVICES, type Service } from "./objects.ts";
 import type { Watch } from "./watch.ts";
 
 const service = (name: string, version: number, uid = `uid-${name}`) => ({
@@ -49,6 +49,27 @@ describe("a watch over the wire", () => {
     stream.end();
     await vi.waitFor(() => expect(watches).toEqual(["5", "20"]), 3_000);
     expect([...watch.items.keys()]).toEqual(["shop/grün"]);
+  });
+
+  test("300 services and their slices cost two lists and two watches", async () => {
+    await using w = await world((request, response) => {
+      if (isWatch(request.url)) return open(response);
+      sendJson(response, 200, {
+        metadata: { resourceVersion: "5" },
+        items: Array.from({ length: 300 }, (_, i) => service(`s${i}`, i)),
+      });
+    });
+    await using services = w.cluster.watch(SERVICES);
+    await using slices = w.cluster.watch(ENDPOINT_SLICES);
+    await vi.waitFor(() => expect([services.state.status, slices.state.status]).toEqual(["live", "live"]));
+    expect(services.items.size).toBe(300);
+    expect(w.api.requests.map((request) => request.replace(/timeoutSeconds=\d+/, "timeoutSeconds=N")).sort()).toEqual([
+      "GET /api/v1/services?limit=500",
+      "GET /api/v1/services?watch=true&allowWatchBookmarks=true&resourceVersion=5&timeoutSeconds=N",
+      "GET /apis/discovery.k8s.io/v1/endpointslices?limit=500",
+      "GET /apis/discovery.k8s.io/v1/endpointslices?watch=true&allowWatchBookmarks=true&resourceVersion=5&timeoutSeconds=N",
+    ]);
+    expect(w.api.connections).toBeLessThanOrEqual(4);
   });
 
   test("410 in mid-stream: lists again and emits the differences only", async () => {

@@ -145,18 +145,7 @@ describe("whatever happens to the connection", () => {
     {
       weight: 8,
       arbitrary: fc
-        .constantFrom(
-          ["cut"],
-          ["end"],
-          ["mute"],
-          ["compact"],
-          ["bookmark"],
-          ["gone"],
-          ["error"],
-          ["down"],
-          ["lists down"],
-          ["up"],
-        )
+        .constantFrom(["cut"], ["end"], ["mute"], ["compact"], ["bookmark"], ["gone"], ["error"], ["down"], ["lists down"], ["up"])
         .map((s) => s as [string]),
     },
   );

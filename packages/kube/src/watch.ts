@@ -92,7 +92,7 @@ const STABLE_MS = 10_000;
 
 export function createWatch<T extends KubeObject>(source: WatchSource<T>, options: WatchOptions): ManagedWatch<T> {
   const { logger, what, random = Math.random } = options;
-  const bounds = options.backoff ?? { baseMs: 800, maxMs: 30_000 };
+  const bounds = options.backoff ?? { baseMs: 800, maxMs: 10_000 };
   const events = new EventEmitter<WatchEvents<T>>();
   const items = new Map<string, T>();
   const lifetime = new AbortController();
@@ -208,6 +208,7 @@ export function createWatch<T extends KubeObject>(source: WatchSource<T>, option
       const { signal } = attempt;
       const started = Date.now();
       let wait: number;
+      const relisted = version === undefined;
       try {
         version ??= await relist(signal);
         await follow(version, signal, (seen) => {
@@ -219,13 +220,15 @@ export function createWatch<T extends KubeObject>(source: WatchSource<T>, option
       } catch (cause) {
         if (lifetime.signal.aborted) return;
         const error = cause instanceof Error ? cause : new Error(String(cause));
-        if (hasCode(error, "KUBE_GONE")) version = undefined;
         if (Date.now() - started >= STABLE_MS) backoff.reset();
-        wait = backoff.next();
+        // Too old a version is no failure of the server's, unless it is so again right after a list.
+        const expired = hasCode(error, "KUBE_GONE") && !relisted;
+        wait = expired ? random() * bounds.baseMs * 0.25 : backoff.next();
+        if (hasCode(error, "KUBE_GONE")) version = undefined;
         if (revalidating) {
           wait = random() * 200;
         } else if (hasCode(error, ...HOPELESS)) {
-          wait = bounds.maxMs * (0.5 + 0.5 * random());
+          wait = bounds.maxMs * (1 + 2 * random());
           settle.reject(error);
         }
         logger.debug(`${what}: will reconnect`, { error: error.message, waitMs: Math.round(wait) });

@@ -107,6 +107,8 @@ export function createWire({ server, cluster }: ResolvedContext): Wire {
       const fail = (error: unknown): void => reject(signal.aborted ? abortError(signal) : networkError(error, origin, what));
       try {
         request = module.request({
+          // The SOCKS agent tells TLS from its absence by this; without it no connection would be found again.
+          protocol: server.protocol,
           host: server.hostname.replace(/^\[|\]$/g, ""),
           port: server.port || (secure ? 443 : 80),
           method: r.method,

@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
+import { describe, expect, test, vi } from "vitest";
+import { connectCluster } from "./client.ts";
+import type { Cluster } from "./cluster.ts";
+import { tempDir } from "./fixtures/fake-api.ts";
+import { CONFIG_MAPS, type ConfigMap, ENDPOINT_SLICES, type KubeObject, NAMESPACES, PODS, SERVICES } from "./objects.ts";
+import type { Watch } from "./watch.ts";
+
+interface World extends AsyncDisposable {
+  server: EmbeddedCluster;
+  cluster: Cluster;
+}
+
+async function embedded(options: Parameters<typeof startCluster>[0] = {}): Promise<World> {
+  const stack = new AsyncDisposableStack();
+  const server = stack.use(await startCluster(options));
+  const cluster = stack.use(await connectCluster({ kubeconfig: server.kubeconfigPath }));
+  return { server, cluster, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+const configMap = (name: string, data: Record<string, string> = {}): ConfigMap => ({ metadata: { name }, data });
+const snapshot = (objects: Iterable<KubeObject>): string[] =>
+  [...objects].map(({ metadata }) => `${metadata.namespace}/${metadata.name} ${metadata.uid}@${metadata.resourceVersion}`).sort();
+
+/** What has been emitted must be a history: nothing twice, nothing out of place. */
+function audit<T extends KubeObject>(watch: Watch<T>): { wrong: string[]; model: Map<string, T> } {
+  const model = new Map<string, T>();
+  const seen = new Set<string>();
+  const wrong: string[] = [];
+  watch.events.on("change", ({ type, object }) => {
+    const key = `${object.metadata.namespace}/${object.metadata.name}`;
+    const version = `${object.metadata.uid}@${object.metadata.resourceVersion}`;
+    if ((type === "added") === model.has(key)) wrong.push(`${type} ${key}`);
+    if (type !== "deleted" && seen.has(version)) wrong.push(`${version} twice`);
+    seen.add(version);
+    if (type === "deleted") model.delete(key);
+    else model.set(key, object);
+  });
+  return { wrong, model };
+}
+
+describe("against the embedded cluster", () => {
+  test("objects from cradle to grave", async () => {
+    await using w = await embedded();
+    expect((await w.cluster.version()).gitVersion).toMatch(/^v1\./);
+    expect(w.cluster.info.server).toBe(w.server.server);
+    const made = await w.cluster.create(CONFIG_MAPS, configMap("m", { a: "1" }));
+    expect(made.metadata.uid).toBeTruthy();
+    await expect(w.cluster.create(CONFIG_MAPS, configMap("m"))).rejects.toMatchObject({
+      code: "KUBE_CONFLICT",
+      details: { reason: "AlreadyExists" },
+    });
+    expect((await w.cluster.patch(CONFIG_MAPS, { name: "m" }, { data: { b: "2" } }, { kind: "merge" })).data).toEqual({
+      a: "1",
+      b: "2",
+    });
+    expect((await w.cluster.patch(CONFIG_MAPS, { name: "m" }, [{ op: "remove", path: "/data/a" }], { kind: "json" })).data).toEqual(
+      { b: "2" },
+    );
+    expect(
+      (await w.cluster.patch(CONFIG_MAPS, { name: "m" }, { data: { c: "3" } }, { kind: "strategic", dryRun: true })).data,
+    ).toEqual({ b: "2", c: "3" });
+    expect((await w.cluster.get(CONFIG_MAPS, { name: "m" })).data).toEqual({ b: "2" });
+    const applied = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "m" }, data: { d: "4" } };
+    expect((await w.cluster.patch(CONFIG_MAPS, { name: "m" }, applied, { kind: "apply", force: true })).data).toMatchObject({
+      d: "4",
+    });
+    await expect(w.cluster.delete(CONFIG_MAPS, { name: "m" }, { uid: "another" })).rejects.toMatchObject({ code: "KUBE_CONFLICT" });
+    await w.cluster.delete(CONFIG_MAPS, { name: "m" });
+    await w.cluster.delete(CONFIG_MAPS, { name: "m" });
+    await expect(w.cluster.get(CONFIG_MAPS, { name: "m" })).rejects.toMatchObject({ code: "KUBE_NOT_FOUND" });
+    await expect(w.cluster.create(CONFIG_MAPS, configMap("Not A Name"))).rejects.toMatchObject({ code: "KUBE_INVALID" });
+    await expect(w.cluster.list({ ...PODS, group: "no.such.group" })).rejects.toMatchObject({ code: "KUBE_KIND_UNKNOWN" });
+  });
+
+  test("more objects than a page holds", async () => {
+    await using w = await embedded();
+    for (let i = 0; i < 1_201; i++)
+      w.server.store.create("configmaps", {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name: `m${i}`, namespace: "default" },
+      });
+    const listed = await w.cluster.list(CONFIG_MAPS, { namespace: "default" });
+    expect(new Set(listed.map(({ metadata }) => metadata.name)).size).toBe(listed.length);
+    expect(listed.filter(({ metadata }) => /^m\d+$/.test(metadata.name))).toHaveLength(1_201);
+  });
+
+  test("a user without rights learns which; the rule given, it works", async () => {
+    await using w = await embedded();
+    await using dir = await tempDir();
+    const kubeconfig = await dir.write("jane", w.server.addUser({ name: "jane", token: true }));
+    await using jane = await connectCluster({ kubeconfig });
+    const failure = await jane.list(ENDPOINT_SLICES, { namespace: "default" }).catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      code: "KUBE_FORBIDDEN",
+      details: { user: "jane", verb: "list", resource: "endpointslices", group: "discovery.k8s.io", namespace: "default" },
+    });
+    const { rule } = (failure as { details: { rule: string } }).details;
+    await w.server.apply(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: { name: reader, namespace: default }
+rules:
+${rule}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: reader, namespace: default }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader }
+subjects: [{ kind: User, name: jane, apiGroup: rbac.authorization.k8s.io }]
+`);
+    expect(await jane.list(ENDPOINT_SLICES, { namespace: "default" })).toBeInstanceOf(Array);
+    w.server.expireUser("jane");
+    await expect(jane.list(ENDPOINT_SLICES, { namespace: "default" })).rejects.toMatchObject({ code: "KUBE_UNAUTHORIZED" });
+  });
+
+  test("300 services and what is added to them arrive", async () => {
+    await using w = await embedded();
+    const service = (i: number) => ({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: `s${i}`, namespace: "default" },
+      spec: { selector: { app: `s${i}` }, ports: [{ port: 80 }] },
+    });
+    for (let i = 0; i < 300; i++) w.server.store.create("services", service(i));
+    await using services = w.cluster.watch(SERVICES);
+    await using slices = w.cluster.watch(ENDPOINT_SLICES);
+    await Promise.all([services.synced, slices.synced]);
+    expect([...services.items.keys()].filter((key) => key.startsWith("default/s"))).toHaveLength(300);
+    for (let i = 300; i < 320; i++) w.server.store.create("services", service(i));
+    await vi.waitFor(() => expect(services.items.has("default/s319")).toBe(true));
+  });
+
+  test("soak: 20 restarts and cuts while objects churn; it ends with the server's state and has emitted no version twice", async () => {
+    await using w = await embedded({ history: 40, bookmarkIntervalMs: 200 });
+    await w.cluster.create(NAMESPACES, { metadata: { name: "churn" } });
+    await using watch = w.cluster.watch(CONFIG_MAPS, { namespace: "churn" });
+    const { wrong, model } = audit(watch);
+    await watch.synced;
+
+    let round = 0;
+    let churning = true;
+    const { store } = w.server;
+    const churn = async (): Promise<void> => {
+      while (churning) {
+        round++;
+        const name = `m${round % 15}`;
+        if (!store.get("configmaps", "churn", name))
+          store.create("configmaps", { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "churn" }, data: {} });
+        else if (round % 7 === 0) store.remove("configmaps", "churn", name);
+        else store.mutate("configmaps", "churn", name, (copy) => (copy["data"] = { round: String(round) }));
+        await sleep(5);
+      }
+    };
+    const churned = churn();
+    for (let i = 0; i < 20; i++) {
+      await sleep(50 + (i % 5) * 40);
+      await w.server.stop();
+      // Some are short, some long enough for the history to be compacted: 410.
+      await sleep(i % 4 === 0 ? 300 : 10);
+      await w.server.start();
+      if (i % 4 === 3) await vi.waitFor(() => expect(watch.state.status).toBe("live"), 15_000);
+    }
+    churning = false;
+    await churned;
+    await vi.waitFor(
+      () => expect(snapshot(watch.items.values())).toEqual(snapshot(store.list("configmaps", "churn") as unknown as KubeObject[])),
+      {
+        timeout: 15_000,
+        interval: 20,
+      },
+    );
+    expect(snapshot(model.values())).toEqual(snapshot(watch.items.values()));
+    expect(wrong).toEqual([]);
+    expect(round).toBeGreaterThan(100);
+  }, 90_000);
+});
