@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, readFile, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Closable } from "@shipside/core";
 import { daemonError } from "./errors.ts";
@@ -124,6 +124,8 @@ async function syncDir(dir: string): Promise<void> {
 
 export interface StoredJournal {
   path: string;
+  /** Who is undoing it, where its process is gone. */
+  claimant?: ProcessIdentity;
   run: string;
   process: ProcessIdentity | undefined;
   /** Made and not undone, oldest first. */
@@ -134,7 +136,7 @@ export interface StoredJournal {
  * Reads a journal's text. A last line that was cut off by a crash never became residue and is dropped; so is any line that isn't ours
  * to understand. Never throws.
  */
-export function parseJournal(text: string): Omit<StoredJournal, "path"> {
+export function parseJournal(text: string): Omit<StoredJournal, "path" | "claimant"> {
   const outstanding = new Map<string, JournalEntry>();
   let run = "";
   let owner: ProcessIdentity | undefined;
@@ -169,8 +171,27 @@ export function parseJournal(text: string): Omit<StoredJournal, "path"> {
   return { run, process: owner, outstanding: [...outstanding.values()] };
 }
 
-/** Whether its process is gone, so that what it left is anybody's to undo. */
-export const isAbandoned = (journal: StoredJournal): boolean => journal.process === undefined || !isAlive(journal.process);
+/** Whether its process is gone, and nobody is at undoing it: what it left is anybody's to undo. */
+export const isAbandoned = ({ process: owner, claimant }: StoredJournal): boolean =>
+  !(owner && isAlive(owner)) && !(claimant && isAlive(claimant));
+
+/**
+ * Makes an abandoned journal this process's to undo. Resolves to false where somebody else was faster: undoing the same twice at once
+ * could remove what the first has put back. The claim is a rename, so only one wins, and its name says who: a claimant's own crash
+ * leaves the journal abandoned again.
+ */
+export async function claimJournal(journal: StoredJournal): Promise<StoredJournal | undefined> {
+  const claimant = ownIdentity();
+  const token = Buffer.from(JSON.stringify(claimant)).toString("base64url");
+  const path = `${journal.path.replace(/\.claimed-[\w-]+$/, "")}.claimed-${token}`;
+  try {
+    await rename(journal.path, path);
+  } catch (error) {
+    ignoreMissing(error as NodeJS.ErrnoException);
+    return undefined;
+  }
+  return { ...journal, path, claimant };
+}
 
 /** Every journal in the folder, those of running processes too. */
 export async function readJournals(stateDir: string): Promise<StoredJournal[]> {
@@ -180,13 +201,24 @@ export async function readJournals(stateDir: string): Promise<StoredJournal[]> {
     throw error;
   });
   const journals: StoredJournal[] = [];
-  for (const name of names.filter((file) => file.endsWith(SUFFIX)).sort()) {
+  for (const name of names.sort()) {
+    const [, claim] = /\.jsonl(?:\.claimed-([\w-]+))?$/.exec(name) ?? [];
+    if (!name.includes(SUFFIX)) continue;
     const path = join(dir, name);
     // Its process may have ended in good order in between.
     const text = await readFile(path, "utf8").catch(() => undefined);
-    if (text !== undefined) journals.push({ path, ...parseJournal(text) });
+    const claimant = claim === undefined ? undefined : claimantOf(claim);
+    if (text !== undefined) journals.push({ path, ...(claimant && { claimant }), ...parseJournal(text) });
   }
   return journals;
+}
+
+function claimantOf(token: string): ProcessIdentity | undefined {
+  try {
+    return JSON.parse(Buffer.from(token, "base64url").toString("utf8")) as ProcessIdentity;
+  } catch {
+    return undefined;
+  }
 }
 
 export function ignoreMissing(error: NodeJS.ErrnoException): void {

@@ -1,7 +1,7 @@
-import { unlink } from "node:fs/promises";
+import { rename, unlink } from "node:fs/promises";
 import { type Logger, silentLogger } from "@shipside/core";
 import { daemonError } from "./errors.ts";
-import { ignoreMissing, isAbandoned, type JournalEntry, readJournals } from "./journal.ts";
+import { claimJournal, isAbandoned, type JournalEntry, readJournals } from "./journal.ts";
 import { residueKinds } from "./residue/index.ts";
 
 export interface RecoverReport {
@@ -12,13 +12,15 @@ export interface RecoverReport {
 }
 
 /**
- * Undoes what processes that are gone left behind, newest first. Safe to run at any time and from several processes at once: undoing
- * is idempotent, and the journals of running processes are not touched.
+ * Undoes what processes that are gone left behind, newest first. Safe to run at any time and from several processes at once: a
+ * journal is undone by one of them, and those of running processes are not touched.
  */
 export async function recover(options: { stateDir: string; logger?: Logger }): Promise<RecoverReport> {
   const { stateDir, logger = silentLogger } = options;
   const report: RecoverReport = { undone: [], failed: [] };
-  for (const journal of (await readJournals(stateDir)).filter(isAbandoned)) {
+  for (const abandoned of (await readJournals(stateDir)).filter(isAbandoned)) {
+    const journal = await claimJournal(abandoned);
+    if (!journal) continue;
     let failed = false;
     for (const entry of journal.outstanding.toReversed()) {
       try {
@@ -30,7 +32,8 @@ export async function recover(options: { stateDir: string; logger?: Logger }): P
         report.failed.push({ entry, error: error as Error });
       }
     }
-    if (!failed) await unlink(journal.path).catch(ignoreMissing);
+    if (failed) await rename(journal.path, abandoned.path);
+    else await unlink(journal.path);
   }
   return report;
 }
