@@ -84,6 +84,7 @@ const NODES: ResourceType<Node> = {
 export async function collectEnv(cluster: Cluster, options: CollectOptions): Promise<EnvCollection> {
   const { skipForbidden = false, relaxedNames = true, addressOf, logger = silentLogger } = options;
   const signal = options.signal ?? new AbortController().signal;
+  checkOptions(options);
   const workload =
     typeof options.workload === "string"
       ? await resolveWorkload(cluster, options.workload, { namespace: options.namespace, signal })
@@ -189,6 +190,18 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
     warnings: [...warnings, ...made.warnings],
     references,
   };
+}
+
+function checkOptions({ workload, addressOf, sources }: CollectOptions): void {
+  const bad = (what: string, hint: string): Error => envError("ENV_OPTION_INVALID", `collectEnv: ${what}`, { hint });
+  const resolved = typeof workload === "object" && workload !== null && typeof workload.podSpec === "object";
+  if (typeof workload !== "string" && !resolved)
+    throw bad("`workload` names no workload", "give kind/name, for example deployment/core");
+  if (addressOf !== undefined && typeof addressOf !== "function")
+    throw bad("`addressOf` is not a function", "give ({ namespace, name }) => address");
+  if (sources !== undefined && !(Array.isArray(sources) && sources.every((source) => typeof source?.collect === "function"))) {
+    throw bad("`sources` is not an array of sources", "see the EnvSource type of @shipside/core");
+  }
 }
 
 /** One entry a name: the last one's, in the place of the first. */

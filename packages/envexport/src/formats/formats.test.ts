@@ -52,6 +52,7 @@ const hard: Record<string, string> = {
   MULTILINE: "a\nb\n\nc\n",
   CRLF: "a\r\nb\r",
   QUOTES: `it's "quoted" \`here\``,
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's variable
   DOLLAR: "$HOME ${HOME} $(id) $$ \\$x",
   BACKTICK: "`id`",
   HASH: "a # b#c",

@@ -1,0 +1,125 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Cluster, CONFIG_MAPS, CRON_JOBS, connectCluster } from "@shipside/kube";
+import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type EnvChange, watchEnv } from "./watch.ts";
+
+let embedded: EmbeddedCluster;
+let cluster: Cluster;
+let dir: string;
+
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
+const metadata = (name: string) => ({ name, namespace: "env" });
+const config = (data: Record<string, string>, name = "conf") => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: metadata(name),
+  data,
+});
+const cronJob = (env: object[], name = "nightly", configMap = "conf") => ({
+  apiVersion: "batch/v1",
+  kind: "CronJob",
+  metadata: metadata(name),
+  spec: {
+    schedule: "0 3 * * *",
+    suspend: true,
+    jobTemplate: {
+      spec: {
+        template: {
+          spec: {
+            restartPolicy: "Never",
+            enableServiceLinks: false,
+            containers: [{ name: "c", image: "node", envFrom: [{ configMapRef: { name: configMap } }], env }],
+          },
+        },
+      },
+    },
+  },
+});
+const fromSecret = [{ name: "KEY", valueFrom: { secretKeyRef: { name: "keys", key: "k", optional: true } } }];
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "shipside-watch-"));
+  embedded = await startCluster();
+  await embedded.apply([{ apiVersion: "v1", kind: "Namespace", metadata: { name: "env" } }]);
+  cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
+});
+afterAll(async () => {
+  await cluster?.close();
+  await embedded?.close();
+  await rm(dir, { recursive: true });
+});
+
+describe("watchEnv", () => {
+  it("keeps the file current: a ConfigMap, a Secret that comes later, the template; and deletes it on close", async () => {
+    await embedded.apply([config({ A: "1" }), cronJob([])]);
+    const path = join(dir, "core.env");
+    const changes: EnvChange[] = [];
+    const errors: unknown[] = [];
+    const read = () =>
+      readFile(path, "utf8").then((text) => text.split("\n").filter((line) => line && !line.startsWith("KUBERNETES")));
+    {
+      await using watch = await watchEnv(cluster, {
+        workload: "cronjob/nightly",
+        namespace: "env",
+        file: { path },
+        onChange: (change) => changes.push(change),
+        onError: (error) => errors.push(error),
+      });
+      expect(await read()).toEqual(["A=1"]);
+      const began = performance.now();
+      await embedded.apply([config({ A: "2", B: "1" })]);
+      await expect.poll(read, { timeout: 3_000, interval: 20 }).toEqual(["A=2", "B=1"]);
+      expect(performance.now() - began).toBeLessThan(2_000);
+      await expect
+        .poll(() => changes[0])
+        .toMatchObject({
+          added: [{ name: "B" }],
+          removed: [],
+          changed: [{ before: { value: "1" }, after: { value: "2" } }],
+        });
+
+      await embedded.apply([cronJob(fromSecret)]);
+      await expect.poll(() => watch.current.references.secrets, { timeout: 3_000 }).toEqual(["keys"]);
+      await embedded.apply([{ apiVersion: "v1", kind: "Secret", metadata: metadata("keys"), data: { k: base64("s3cret") } }]);
+      await expect.poll(read, { timeout: 3_000 }).toEqual(["A=2", "B=1", "KEY=s3cret"]);
+      await expect.poll(() => changes.at(-1)?.added).toMatchObject([{ name: "KEY", sensitive: true }]);
+
+      const ref = { namespace: "env", name: "nightly" };
+      const env = "/spec/jobTemplate/spec/template/spec/containers/0/env";
+      await cluster.patch(CRON_JOBS, ref, [{ op: "add", path: env, value: [{ name: "A", value: "own" }] }], { kind: "json" });
+      await expect.poll(read, { timeout: 3_000 }).toEqual(["A=own", "B=1"]);
+      expect(errors).toEqual([]);
+      await expect.poll(() => watch.current.entries.find(({ name }) => name === "A")?.origin.from).toBe("literal");
+    }
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  it("keeps what it has when something goes missing, says so, and goes on when it is back", async () => {
+    await embedded.apply([config({ A: "1" }, "other"), cronJob([], "weekly", "other")]);
+    const path = join(dir, "other.json");
+    const errors: Array<{ code?: string }> = [];
+    await using watch = await watchEnv(cluster, {
+      workload: "cronjob/weekly",
+      namespace: "env",
+      file: { path },
+      onError: (error) => errors.push(error as { code?: string }),
+    });
+    await cluster.delete(CONFIG_MAPS, { namespace: "env", name: "other" });
+    await expect.poll(() => errors.at(-1)?.code, { timeout: 3_000 }).toBe("ENV_REFERENCE_MISSING");
+    expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ A: "1" });
+    await embedded.apply([config({ A: "3" }, "other")]);
+    await expect.poll(async () => JSON.parse(await readFile(path, "utf8")), { timeout: 3_000 }).toMatchObject({ A: "3" });
+    await expect.poll(() => watch.current.entries.find(({ name }) => name === "A")?.value).toBe("3");
+  });
+
+  it("rejects, and leaves no file, when there is nothing to follow", async () => {
+    const path = join(dir, "none.env");
+    await expect(watchEnv(cluster, { workload: "cronjob/none", namespace: "env", file: { path } })).rejects.toMatchObject({
+      code: "KUBE_WORKLOAD_UNKNOWN",
+    });
+    expect(await readdir(dir)).toEqual([]);
+  });
+});
