@@ -4,6 +4,7 @@ import { portForwardError } from "./errors.ts";
 import type { ForwardTarget } from "./failure.ts";
 import { hedged } from "./hedge.ts";
 import type { PoolLimits } from "./limits.ts";
+import type { Relief } from "./relief.ts";
 import type { Connected, Selector } from "./selection.ts";
 import { settle } from "./settle.ts";
 import { createRawCarrier, createWebSocketCarrier } from "./spdy-carriers.ts";
@@ -16,6 +17,7 @@ export interface PodConnectionsOptions {
   limits: PoolLimits;
   logger: Logger;
   selector: Selector;
+  relief: Relief;
   /** Ends what is under way. */
   signal: AbortSignal;
 }
@@ -98,6 +100,7 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
       session: createSpdySession(factory, {
         endings: limits,
         maxBufferedPerStream: limits.maxBufferedPerStream,
+        moved: options.relief,
         closed(cause) {
           const at = connections.indexOf(connection);
           if (at >= 0) connections.splice(at, 1);

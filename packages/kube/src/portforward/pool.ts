@@ -5,6 +5,7 @@ import { portForwardError } from "./errors.ts";
 import { forwardTarget } from "./failure.ts";
 import { type PoolLimits, poolLimits } from "./limits.ts";
 import { createPodConnections, type PodConnections } from "./pod-connections.ts";
+import { createRelief } from "./relief.ts";
 import { createSelector } from "./selection.ts";
 
 export interface PortForwardPoolOptions extends Partial<PoolLimits> {
@@ -57,6 +58,7 @@ export function createPortForwardPool(options: PortForwardPoolOptions): PortForw
   const limits = poolLimits(options);
   const logger = options.logger ?? silentLogger;
   const selector = createSelector({ upgrade: options.upgrade, carriers: limits.carriers, logger });
+  const relief = limits.relieveGarbage ? createRelief() : () => {};
   const pods = new Map<string, PodConnections>();
   const ending = new AbortController();
   let ticker: NodeJS.Timeout | undefined;
@@ -67,7 +69,7 @@ export function createPortForwardPool(options: PortForwardPoolOptions): PortForw
     const key = `${pod.namespace}/${pod.name}`;
     let connections = pods.get(key);
     if (!connections) {
-      connections = createPodConnections({ pod, limits, logger, selector, signal: ending.signal });
+      connections = createPodConnections({ pod, limits, logger, selector, relief, signal: ending.signal });
       pods.set(key, connections);
     }
     if (!ticker) {

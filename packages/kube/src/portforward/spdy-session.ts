@@ -18,6 +18,8 @@ export interface SessionOptions {
   endings: StreamEndings;
   /** Bytes that may wait in one stream for its reader before the whole connection is made to wait. */
   maxBufferedPerStream: number;
+  /** Called with the number of bytes that have been received or sent. */
+  moved(bytes: number): void;
   /** Called once, when the connection is gone; `cause` is undefined where we closed it. */
   closed(cause: Error | undefined): void;
   /** Called when a stream is over. */
@@ -138,6 +140,7 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
   const carrier: Carrier = connect({
     data(chunk) {
       heardAt = performance.now();
+      options.moved(chunk.length);
       try {
         decoder.push(chunk);
       } catch (error) {
@@ -172,6 +175,7 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
       carrier.write(encodeDataHeader(id, length, false));
       for (const part of group) carrier.write(part);
       bytes += length;
+      options.moved(length);
       group = [];
       length = 0;
     };
