@@ -1,14 +1,15 @@
 import type { Json } from "../../json.ts";
 import type { KubeJson } from "../../store.ts";
 import type { Resource } from "../resources.ts";
-import { type Column, columnsOf } from "./columns.ts";
+import type { Column } from "./cells.ts";
+import { columnsOf } from "./columns.ts";
 
-const definition = ({ name, type = "string", format = "", description = "", priority = 0 }: Column): Json => ({
+const definition = ({ name, type, format = "", wide }: Column): Json => ({
   name,
-  type,
+  type: type ?? "string",
   format,
-  description: description || name,
-  priority,
+  description: name,
+  priority: wide ? 1 : 0,
 });
 
 export interface TableOptions {
