@@ -9,6 +9,7 @@ import { createAuthority } from "./api/certificates.ts";
 import { discovery } from "./api/discovery.ts";
 import { createHandler } from "./api/handler.ts";
 import { renderKubeconfig } from "./api/kubeconfig.ts";
+import { openApi } from "./api/openapi.ts";
 import { createAuthorizer } from "./api/rbac.ts";
 import { createRegistry, type Registry } from "./api/registry.ts";
 import { createApiServer } from "./api/server.ts";
@@ -148,6 +149,7 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
     authenticator,
     authorizer,
     discovery: discovery(() => registry.resources(), `${host}:${port}`),
+    openApi: openApi(() => registry.resources()),
     watches,
     node: () => node,
     version: VERSION,

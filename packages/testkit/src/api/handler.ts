@@ -8,6 +8,7 @@ import type { Discovery } from "./discovery.ts";
 import { encodeList, encodeObject } from "./encode.ts";
 import { listPage } from "./list.ts";
 import { type Form, negotiate } from "./negotiation.ts";
+import type { OpenApi } from "./openapi.ts";
 import { APPLY_PATCH, applyPatch } from "./patch/patch.ts";
 import type { Authorizer } from "./rbac.ts";
 import type { Registry, WriteOptions } from "./registry.ts";
@@ -28,6 +29,7 @@ export interface HandlerParts {
   authenticator: Authenticator;
   authorizer: Authorizer;
   discovery: Discovery;
+  openApi: OpenApi;
   watches: WatchHub;
   node(): NodeRuntime | undefined;
   version: object;
@@ -59,6 +61,11 @@ export function createHandler(parts: HandlerParts): Handler {
     }
     if (info.path === "/version" || info.path === "/version/") {
       send(response, 200, JSON.stringify(parts.version, undefined, 2));
+      return;
+    }
+    const schema = parts.openApi.document(info.path, request.headers.accept ?? "");
+    if (schema) {
+      send(response, 200, schema.body, schema.contentType);
       return;
     }
     const form = negotiate(request.headers.accept);

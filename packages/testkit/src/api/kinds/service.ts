@@ -63,7 +63,7 @@ function allocate(object: Json, old: KubeJson | undefined, { addresses }: Surrou
   const errors = fieldErrors();
   if (spec.type === "ExternalName") return;
   const before = old?.["spec"].clusterIP;
-  if (spec.clusterIP !== "None" && spec.clusterIP !== before) {
+  if (spec.clusterIP !== "None" && (!before || spec.clusterIP !== before)) {
     const wanted = spec.clusterIP || undefined;
     if (wanted === undefined || (isIPv4(wanted) && !before)) {
       const given = addresses.clusterIP(wanted);
