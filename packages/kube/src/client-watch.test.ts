@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
+import { eventually } from "./fixtures/eventually.ts";
 import { sendJson, sendStatus } from "./fixtures/fake-api.ts";
 import { world } from "./fixtures/world.ts";
 import { ENDPOINT_SLICES, SERVICES, type Service } from "./objects.ts";
@@ -38,16 +39,16 @@ describe("a watch over the wire", () => {
     await using watch = w.cluster.watch(SERVICES);
     const seen = record(watch);
     await watch.synced;
-    await vi.waitFor(() => expect(watch.state.status).toBe("live"));
+    await eventually(() => expect(watch.state.status).toBe("live"));
     const text = Buffer.from(line("ADDED", service("grün", 6)) + line("MODIFIED", service("a", 7)));
     const cut = text.indexOf(0xc3) + 1;
     stream.write(text.subarray(0, cut));
     await new Promise((resolve) => setTimeout(resolve, 20));
     stream.write(text.subarray(cut));
     stream.write(line("DELETED", service("a", 8)) + line("BOOKMARK", { metadata: { resourceVersion: "20" } }));
-    await vi.waitFor(() => expect(seen).toEqual(["added a@1", "added grün@6", "modified a@7", "deleted a@8"]));
+    await eventually(() => expect(seen).toEqual(["added a@1", "added grün@6", "modified a@7", "deleted a@8"]));
     stream.end();
-    await vi.waitFor(() => expect(watches).toEqual(["5", "20"]), 3_000);
+    await eventually(() => expect(watches).toEqual(["5", "20"]));
     expect([...watch.items.keys()]).toEqual(["shop/grün"]);
   });
 
@@ -61,7 +62,7 @@ describe("a watch over the wire", () => {
     });
     await using services = w.cluster.watch(SERVICES);
     await using slices = w.cluster.watch(ENDPOINT_SLICES);
-    await vi.waitFor(() => expect([services.state.status, slices.state.status]).toEqual(["live", "live"]));
+    await eventually(() => expect([services.state.status, slices.state.status]).toEqual(["live", "live"]));
     expect(services.items.size).toBe(300);
     expect(w.api.requests.map((request) => request.replace(/timeoutSeconds=\d+/, "timeoutSeconds=N")).sort()).toEqual([
       "GET /api/v1/services?limit=500",
@@ -93,9 +94,9 @@ describe("a watch over the wire", () => {
     );
     await watch.synced;
     const seen = record(watch);
-    await vi.waitFor(() => expect(states).toEqual(["live"]));
+    await eventually(() => expect(states).toEqual(["live"]));
     stream.write(line("ERROR", { kind: "Status", code: 410, reason: "Expired", message: "too old resource version: 3 (9)" }));
-    await vi.waitFor(() => expect(states).toEqual(["live", "stale KUBE_GONE", "live"]), 3_000);
+    await eventually(() => expect(states).toEqual(["live", "stale KUBE_GONE", "live"]));
     expect(seen.sort()).toEqual(["added anew@7", "added new@8", "deleted anew@4", "deleted gone@3", "modified changed@9"]);
   });
 
@@ -115,7 +116,7 @@ describe("a watch over the wire", () => {
     watch.events.on("state", (state) => states.push(state.status));
     await watch.synced;
     const seen = record(watch);
-    await vi.waitFor(() => expect(seen).toEqual(["added late@6"]), 5_000);
+    await eventually(() => expect(seen).toEqual(["added late@6"]));
     expect(states.slice(0, 3)).toEqual(["live", "stale", "live"]);
     // The second is kept alive by its bookmarks.
     const keep = setInterval(() => streams[1]!.write(line("BOOKMARK", { metadata: { resourceVersion: "7" } })), 100);

@@ -9,6 +9,7 @@ import { queryString, resourcePath } from "./paths.ts";
 import { createPortForwardPool } from "./portforward/pool.ts";
 import { createRequester } from "./request.ts";
 import { createUpgrade } from "./upgrade.ts";
+import { watchForUpheaval } from "./upheaval.ts";
 import { createWatch, type ManagedWatch } from "./watch.ts";
 import { watchSource } from "./watch-source.ts";
 import { createWire } from "./wire.ts";
@@ -91,6 +92,18 @@ function createCluster(context: ResolvedContext, options: Checked): Cluster {
   closer.defer(() => lifetime.abort(kubeError("KUBE_CLOSED", `the connection to ${info.server} was closed`)));
   closer.use(pool);
   closer.defer(() => Promise.all([...watches].map((watch) => watch.close())));
+
+  const revalidate = (): void => {
+    wire.dropIdle();
+    void pool.revalidate().catch(() => {});
+    for (const watch of watches) watch.revalidate();
+  };
+  closer.defer(
+    watchForUpheaval((reason) => {
+      logger.info(`${reason}; connections to ${info.server} are checked`);
+      revalidate();
+    }),
+  );
 
   const at = (type: ResourceType, ref: ObjectRef): { namespace?: string; name: string } => {
     if (typeof ref.name !== "string" || ref.name === "" || ref.name === "." || ref.name === "..") {
@@ -230,11 +243,7 @@ function createCluster(context: ResolvedContext, options: Checked): Cluster {
         ...execOptions,
         signal: signal ? AbortSignal.any([signal, lifetime.signal]) : lifetime.signal,
       }),
-    revalidate() {
-      wire.dropIdle();
-      void pool.revalidate().catch(() => {});
-      for (const watch of watches) watch.revalidate();
-    },
+    revalidate,
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),
   };

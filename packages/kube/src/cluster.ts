@@ -93,8 +93,8 @@ export interface Cluster extends Closable {
   /** A stream to a port of a pod, with the properties and error codes that the `Dialer` of @shipside/core describes. */
   portForward(pod: PodRef, port: number, options?: { signal?: AbortSignal }): Promise<Duplex>;
   /**
-   * Distrusts every connection: idle ones are dropped, watches connect anew now instead of when their silence is noticed. To be called
-   * after the machine slept or its network changed.
+   * Distrusts every connection: idle ones are dropped, port-forward connections are asked for a sign of life, watches connect anew now
+   * instead of when their silence is noticed. Done by itself within 5 s of the machine waking up or its addresses changing.
    */
   revalidate(): void;
   /** Runs a command to its end. Rejects only when it could not be run; a non-zero exit is a result. */

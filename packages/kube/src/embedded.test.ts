@@ -3,16 +3,35 @@ import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { describe, expect, test, vi } from "vitest";
 import { connectCluster } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
+import { eventually } from "./fixtures/eventually.ts";
 import { tempDir } from "./fixtures/fake-api.ts";
-import { CONFIG_MAPS, type ConfigMap, ENDPOINT_SLICES, type KubeObject, NAMESPACES, PODS, SERVICES } from "./objects.ts";
+import { isReady, livePod } from "./live-pod.ts";
+import { CONFIG_MAPS, type ConfigMap, ENDPOINT_SLICES, type KubeObject, NAMESPACES, PODS, type Pod, SERVICES } from "./objects.ts";
 import type { Watch } from "./watch.ts";
+import { resolveWorkload } from "./workload.ts";
 
 interface World extends AsyncDisposable {
   server: EmbeddedCluster;
   cluster: Cluster;
 }
 
-async function embedded(options: Parameters<typeof startCluster>[0] = {}): Promise<World> {
+const deployment = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      containers:
+      - name: web
+        image: node:24
+        command: [node, -e, 'require("node:http").createServer((q, r) => r.end("hello")).listen(8080)']
+        readinessProbe: { httpGet: { port: 8080 }, periodSeconds: 1 }
+`;
+
+async function embedded(options: Parameters<typeof startCluster>[0] = { node: false, controllers: false }): Promise<World> {
   const stack = new AsyncDisposableStack();
   const server = stack.use(await startCluster(options));
   const cluster = stack.use(await connectCluster({ kubeconfig: server.kubeconfigPath }));
@@ -116,6 +135,35 @@ subjects: [{ kind: User, name: jane, apiGroup: rbac.authorization.k8s.io }]
     await expect(jane.list(ENDPOINT_SLICES, { namespace: "default" })).rejects.toMatchObject({ code: "KUBE_UNAUTHORIZED" });
   });
 
+  test("a workload's live pod; exec in it; a stream to its port", async () => {
+    await using w = await embedded({});
+    await w.server.apply(deployment);
+    const workload = await resolveWorkload(w.cluster, "deploy/web");
+    let pod: Pod | undefined;
+    await vi.waitFor(async () => {
+      pod = await livePod(w.cluster, workload);
+      expect(isReady(pod)).toBe(true);
+    }, 15_000);
+    const ref = { namespace: "default", name: pod!.metadata.name };
+    expect(await w.cluster.exec(ref, ["sh", "-c", "echo out; echo err >&2; exit 7"])).toEqual({
+      stdout: Buffer.from("out\n"),
+      stderr: Buffer.from("err\n"),
+      exitCode: 7,
+    });
+    const big = Buffer.alloc(300_000, "x");
+    expect((await w.cluster.exec(ref, ["cat"], { stdin: big })).stdout.equals(big)).toBe(true);
+    const stream = await w.cluster.portForward(ref, 8080);
+    stream.on("error", () => {});
+    stream.write("GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n");
+    let answer = "";
+    for await (const chunk of stream) answer += String(chunk);
+    expect(answer).toContain("200 OK");
+    await expect(w.cluster.portForward({ namespace: "default", name: "nobody" }, 1)).rejects.toMatchObject({ code: "DIAL_GONE" });
+    await expect(w.cluster.exec({ namespace: "default", name: "nobody" }, ["true"])).rejects.toMatchObject({
+      code: "KUBE_NOT_FOUND",
+    });
+  });
+
   test("300 services and what is added to them arrive", async () => {
     await using w = await embedded();
     const service = (i: number) => ({
@@ -130,11 +178,11 @@ subjects: [{ kind: User, name: jane, apiGroup: rbac.authorization.k8s.io }]
     await Promise.all([services.synced, slices.synced]);
     expect([...services.items.keys()].filter((key) => key.startsWith("default/s"))).toHaveLength(300);
     for (let i = 300; i < 320; i++) w.server.store.create("services", service(i));
-    await vi.waitFor(() => expect(services.items.has("default/s319")).toBe(true));
+    await eventually(() => expect(services.items.has("default/s319")).toBe(true));
   });
 
   test("soak: 20 restarts and cuts while objects churn; it ends with the server's state and has emitted no version twice", async () => {
-    await using w = await embedded({ history: 40, bookmarkIntervalMs: 200 });
+    await using w = await embedded({ node: false, controllers: false, history: 40, bookmarkIntervalMs: 200 });
     await w.cluster.create(NAMESPACES, { metadata: { name: "churn" } });
     await using watch = w.cluster.watch(CONFIG_MAPS, { namespace: "churn" });
     const { wrong, model } = audit(watch);
@@ -161,16 +209,13 @@ subjects: [{ kind: User, name: jane, apiGroup: rbac.authorization.k8s.io }]
       // Some are short, some long enough for the history to be compacted: 410.
       await sleep(i % 4 === 0 ? 300 : 10);
       await w.server.start();
-      if (i % 4 === 3) await vi.waitFor(() => expect(watch.state.status).toBe("live"), 15_000);
+      if (i % 4 === 3) await eventually(() => expect(watch.state.status).toBe("live"), 15_000);
     }
     churning = false;
     await churned;
-    await vi.waitFor(
+    await eventually(
       () => expect(snapshot(watch.items.values())).toEqual(snapshot(store.list("configmaps", "churn") as unknown as KubeObject[])),
-      {
-        timeout: 15_000,
-        interval: 20,
-      },
+      15_000,
     );
     expect(snapshot(model.values())).toEqual(snapshot(watch.items.values()));
     expect(wrong).toEqual([]);

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type ExecRequest, runExecPlugin } from "./exec-credential.ts";
+import { eventually } from "./fixtures/eventually.ts";
 import { tempDir } from "./fixtures/fake-api.ts";
 import { writePlugin } from "./fixtures/plugin.ts";
 import type { ExecConfig } from "./kubeconfig.ts";
@@ -121,7 +122,7 @@ describe("a credential plugin", () => {
     expect(ticks).toBeGreaterThan(30);
     const pids = (await readFile(log, "utf8")).trim().split(" ").map(Number);
     expect(pids).toHaveLength(2);
-    await vi.waitFor(() => expect(pids.map(alive)).toEqual([false, false]), 2_000);
+    await eventually(() => expect(pids.map(alive)).toEqual([false, false]));
   });
 
   test("that leaves an agent behind on its output is not waited for", async () => {

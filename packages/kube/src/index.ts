@@ -13,6 +13,7 @@ export { KUBE_ERRORS, type KubeErrorCode, kubeError } from "./errors.ts";
 export { type ContextSummary, listContexts } from "./kubeconfig.ts";
 export { byPreference, isLive, isReady, livePod, podsOf } from "./live-pod.ts";
 export * from "./objects.ts";
+export { PORTFORWARD_ERRORS } from "./portforward/errors.ts";
 export type { Watch, WatchChange, WatchEvents, WatchState } from "./watch.ts";
 export { type ResolveOptions, resolveWorkload, type Workload } from "./workload.ts";
 export { parseReference, WORKLOAD_TYPES, type WorkloadObject } from "./workload-kinds.ts";

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { kubeError } from "./errors.ts";
+import { eventually } from "./fixtures/eventually.ts";
 import type { KubeObject } from "./objects.ts";
 import { createWatch, type ManagedWatch, type WatchChange, type WatchLine, type WatchOptions, type WatchSource } from "./watch.ts";
 
@@ -174,7 +175,7 @@ describe("whatever happens to the connection", () => {
         }
         server.trouble("none");
         await watch.synced;
-        await vi.waitFor(() => expect(snapshot(watch.items)).toEqual(snapshot(server.objects)), { timeout: 2_000, interval: 2 });
+        await eventually(() => expect(snapshot(watch.items)).toEqual(snapshot(server.objects)));
         expect(snapshot(model)).toEqual(snapshot(server.objects));
         expect(wrong).toEqual([]);
       }),
@@ -189,7 +190,7 @@ describe("state", () => {
     await using watch = createWatch(server.source, options());
     const states: string[] = [watch.state.status];
     watch.events.on("state", ({ status }) => states.push(status));
-    await vi.waitFor(() => expect(watch.state.status).toBe("live"));
+    await eventually(() => expect(watch.state.status).toBe("live"));
     server.end();
     await sleep(20);
     expect(states).toEqual(["connecting", "live"]);
@@ -198,7 +199,7 @@ describe("state", () => {
     await sleep(20);
     expect(watch.state).toMatchObject({ status: "stale", error: { code: "KUBE_UNREACHABLE" } });
     server.trouble("none");
-    await vi.waitFor(() => expect(watch.state.status).toBe("live"));
+    await eventually(() => expect(watch.state.status).toBe("live"));
     expect(server.counts.lists).toBe(1);
   });
 
@@ -222,7 +223,7 @@ describe("state", () => {
     await using watch = createWatch(source, options());
     await expect(watch.synced).rejects.toMatchObject({ code: "KUBE_FORBIDDEN" });
     allowed = true;
-    await vi.waitFor(() => expect(watch.state.status).toBe("live"));
+    await eventually(() => expect(watch.state.status).toBe("live"));
   });
 
   test("a listener that throws is reported and disturbs nobody", async () => {
@@ -236,9 +237,9 @@ describe("state", () => {
     watch.events.on("change", () => {
       throw new Error("mine");
     });
-    await vi.waitFor(() => expect(watch.state.status).toBe("live"));
+    await eventually(() => expect(watch.state.status).toBe("live"));
     server.put("x");
-    await vi.waitFor(() => expect(watch.items.size).toBe(1));
+    await eventually(() => expect(watch.items.size).toBe(1));
     expect(errors).toEqual(["a listener of watch things threw"]);
     expect(watch.state.status).toBe("live");
   });
@@ -267,16 +268,16 @@ describe("pace", () => {
   test("revalidate connects anew at once, also out of a long wait", async () => {
     const server = fakeServer();
     await using watch = createWatch(server.source, options({ backoff: { baseMs: 60_000, maxMs: 60_000 } }));
-    await vi.waitFor(() => expect(server.open.size).toBe(1));
+    await eventually(() => expect(server.open.size).toBe(1));
     server.mute();
     server.put("unseen");
     watch.revalidate();
-    await vi.waitFor(() => expect([...watch.items.keys()]).toEqual(["n/unseen"]), 2_000);
+    await eventually(() => expect([...watch.items.keys()]).toEqual(["n/unseen"]));
     server.cut();
     await sleep(20);
     expect(watch.state.status).toBe("stale");
     watch.revalidate();
-    await vi.waitFor(() => expect(watch.state.status).toBe("live"), 2_000);
+    await eventually(() => expect(watch.state.status).toBe("live"));
   });
 });
 
