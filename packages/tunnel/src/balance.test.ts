@@ -30,6 +30,12 @@ test("never picks what neither is ready nor drains, nor what was tried", () => {
   );
 });
 
+test("draining ones are left out where they won't do", () => {
+  const list = [candidate("a", "draining"), candidate("b", "unready")];
+  expect(pickEndpoint(list)?.key).toBe("a");
+  expect(pickEndpoint(list, { draining: false })).toBeUndefined();
+});
+
 test("the fewest connections win, whatever the lot", () => {
   fc.assert(
     fc.property(

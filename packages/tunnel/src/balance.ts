@@ -1,6 +1,8 @@
 import type { Candidate } from "./endpoints.ts";
 
 export interface PickOptions {
+  /** Whether one that is terminating but still serves will do, where none is ready. Default true. */
+  draining?: boolean;
   /** Keys that this connection has tried already. */
   tried?: ReadonlySet<string>;
   /** Connections that are open to a candidate. */
@@ -13,17 +15,17 @@ export interface PickOptions {
 
 /**
  * Which pod takes a connection: the sticky one while it is ready, else the ready one with the fewest open connections, by lot among
- * equals. Where none is ready (or none is left), one that is terminating but still serves, as kube-proxy does (KEP-1669).
+ * equals. Where none is ready (or none is left), one that is terminating but still serves, as KEP-1669 has it, where such a one will do.
  */
 export function pickEndpoint(candidates: readonly Candidate[], options: PickOptions = {}): Candidate | undefined {
-  const { tried, load = () => 0, sticky, random = Math.random } = options;
+  const { draining = true, tried, load = () => 0, sticky, random = Math.random } = options;
   const left = tried?.size ? candidates.filter((candidate) => !tried.has(candidate.key)) : candidates;
   const ready = left.filter((candidate) => candidate.ready);
   if (sticky !== undefined) {
     const same = ready.find((candidate) => candidate.key === sticky);
     if (same) return same;
   }
-  const pool = ready.length > 0 ? ready : left.filter((candidate) => candidate.draining);
+  const pool = ready.length > 0 || !draining ? ready : left.filter((candidate) => candidate.draining);
   if (pool.length === 0) return undefined;
   const least = Math.min(...pool.map((candidate) => load(candidate.key)));
   const equals = pool.filter((candidate) => load(candidate.key) === least);

@@ -154,15 +154,30 @@ test("what the user may not do is not tried again", async () => {
   expect((await outcome)[0]).toMatchObject({ attempts: 1, error: { code: "DIAL_FAILED", cause: { code: "KUBE_FORBIDDEN" } } });
 });
 
-test("a pod that is terminating but serves is used where nothing is ready, and only there", async () => {
+test("a pod that is terminating but serves is used only where no ready one comes", async () => {
   await using draining = await namedServer("draining");
   await using ready = await namedServer("ready");
   await using web = await webTunnel({ draining, ready });
   const going = { pod: "draining", conditions: { ready: false, serving: true, terminating: true } };
   web.setPods([going]);
-  expect(await ask(web.address)).toBe("draining:hello");
+  const replaced = ask(web.address);
+  await sleep(300);
   web.setPods([going, { pod: "ready" }]);
+  expect(await replaced).toBe("ready:hello");
   for (let i = 0; i < 10; i++) expect(await ask(web.address)).toBe("ready:hello");
+  web.setPods([going]);
+  const outcome = next(web.tunnel, "connection-closed", ({ endpoint }) => endpoint === "home/draining");
+  expect(await ask(web.address)).toBe("draining:hello");
+  const [{ heldMs }] = await outcome;
+  expect(heldMs).toBeGreaterThanOrEqual(1_990);
+  expect(heldMs).toBeLessThan(4_000);
+});
+
+test("a hold that is shorter than that still gives a draining pod its chance", async () => {
+  await using draining = await namedServer("draining");
+  await using web = await webTunnel({ draining }, { holdMs: 0 });
+  web.setPods([{ pod: "draining", conditions: { ready: false, serving: true, terminating: true } }]);
+  expect(await ask(web.address)).toBe("draining:hello");
 });
 
 test("both ways at once, 8 MiB each, byte for byte, and an answer that begins after the client's end", async () => {

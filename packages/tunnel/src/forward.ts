@@ -10,7 +10,8 @@ import { createIntake, type Intake, mayTryAnother, standsTrial } from "./intake.
 export interface Route {
   /** For messages: `namespace/name:port`. */
   readonly label: string;
-  pick(client: string, tried: ReadonlySet<string>): Candidate | undefined;
+  /** `draining`: one that is terminating but still serves will do. */
+  pick(client: string, options: { tried: ReadonlySet<string>; draining: boolean }): Candidate | undefined;
   /** Resolves when the endpoints have changed, or `signal` fires. */
   changed(signal: AbortSignal): Promise<void>;
   dial(candidate: Candidate, signal: AbortSignal): Promise<Duplex>;
@@ -39,6 +40,12 @@ export interface ForwardResult {
  * needs to report it. After this long it is a service that doesn't listen, and the client is told so.
  */
 const REFUSED_HOLD_MS = 3_000;
+
+/**
+ * A pod that is terminating may end in the midst of its answer, and the one that takes its place is mostly on its way: so for this long
+ * a ready one is waited for, in ms, before a draining one is taken.
+ */
+const DRAINING_AFTER_MS = 2_000;
 
 /** One attempt to dial, in ms. */
 const DIAL_MS = 5_000;
@@ -108,14 +115,16 @@ async function connect(
   let refusing: number | undefined;
   for (let round = 0; ; ) {
     if (signal.aborted) throw abortError(signal);
-    const candidate = route.pick(from, tried);
+    const now = performance.now();
+    const untilDraining = began + Math.min(DRAINING_AFTER_MS, holdMs) - now;
+    const candidate = route.pick(from, { tried, draining: untilDraining <= 0 });
     if (!candidate) {
-      const now = performance.now();
       refusing = tried.size > 0 && hasCode(last, "DIAL_REFUSED") ? (refusing ?? now) : undefined;
       const left = Math.min(began + holdMs, (refusing ?? Number.POSITIVE_INFINITY) + REFUSED_HOLD_MS) - now;
       if (left <= 0) throw unanswered(route.label, result.attempts, now - began, last);
-      // Where there is nobody to try, only a change helps; those that failed are tried again after a while.
-      await changedWithin(route, tried.size > 0 ? Math.min(left, 100 * 2 ** Math.min(round++, 4)) : left, signal);
+      // Where there is nobody to try, only a change or time helps; those that failed are tried again after a while.
+      const pause = tried.size > 0 ? 100 * 2 ** Math.min(round++, 4) : left;
+      await changedWithin(route, Math.min(left, pause, untilDraining > 0 ? untilDraining : left), signal);
       tried.clear();
       continue;
     }

@@ -64,9 +64,9 @@ export function createPort({ target, connections, dial }: PortComponents): Port 
 
   const route: Route = {
     label: `${target.namespace}/${target.hostname ? `${target.hostname}.` : ""}${target.service}:${target.port}`,
-    pick: (client, tried) =>
+    pick: (client, options) =>
       pickEndpoint(candidates, {
-        tried,
+        ...options,
         load: (key) => loads.get(key) ?? 0,
         sticky: affinity?.get(client, Date.now()),
       }),
