@@ -145,9 +145,9 @@ test("Endpoints, the older form", async () => {
   await cluster.until(() => cluster.store.get("endpoints", "default", "web") === undefined);
 });
 
-test("300 services of 3 pods each are settled in well under a second of work", async () => {
+test("300 services of 3 pods each are settled fast", async () => {
   await using cluster = await fakeCluster();
-  const start = performance.now();
+  const start = process.cpuUsage();
   for (let i = 0; i < 300; i++) {
     cluster.apply("services", service(`s${i}`, { ports: [{ port: 80 }] }));
     cluster.apply("deployments.apps", {
@@ -161,7 +161,8 @@ test("300 services of 3 pods each are settled in well under a second of work", a
       .filter((slice) => slice["endpoints"]?.filter((e: { conditions: { ready: boolean } }) => e.conditions.ready).length === 3);
   let checks = 0;
   await cluster.until(() => checks++ % 200 === 0 && all().length === 300);
-  const took = performance.now() - start;
-  console.info(`300 services, 300 deployments, 900 pods settled in ${Math.round(took)} ms`);
-  expect(took).toBeLessThan(10_000);
+  const { user, system } = process.cpuUsage(start);
+  const took = (user + system) / 1000;
+  console.info(`300 services, 300 deployments, 900 pods settled with ${Math.round(took)} ms of CPU`);
+  expect(took).toBeLessThan(5000);
 });

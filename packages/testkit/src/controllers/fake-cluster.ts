@@ -1,3 +1,4 @@
+import { bootstrap } from "../api/bootstrap.ts";
 import { createRegistry, type Registry } from "../api/registry.ts";
 import { createStore } from "../memory-store.ts";
 import type { KubeJson, Store } from "../store.ts";
@@ -18,11 +19,15 @@ export interface FakeCluster extends AsyncDisposable {
   until(check: () => boolean): Promise<void>;
   /** Looks at all pods again. */
   refresh(): void;
+  triggerCronJob(namespace: string, name: string): KubeJson;
 }
 
 export async function fakeCluster(options: Partial<ControllersOptions> = {}): Promise<FakeCluster> {
   const store = createStore();
   const registry = createRegistry({ store, ca: "", running: { node: true, controllers: true } });
+  bootstrap(registry);
+  // Not of interest here, and in the way of counting.
+  store.remove("services", "default", "kubernetes");
   let next = 0;
   const cluster: FakeCluster = {
     store,
@@ -45,6 +50,7 @@ export async function fakeCluster(options: Partial<ControllersOptions> = {}): Pr
     refresh() {
       for (const pod of store.list("pods")) run(pod);
     },
+    triggerCronJob: (namespace, name) => controllers.triggerCronJob(namespace, name),
     async [Symbol.asyncDispose]() {
       stop();
       await controllers.close();
@@ -74,8 +80,6 @@ export async function fakeCluster(options: Partial<ControllersOptions> = {}): Pr
       setImmediate(() => store.get("pods", object.metadata.namespace, object.metadata.name) && run(object));
   });
   const controllers = startControllers({ store, registry, ...options });
-  cluster.apply("namespaces", { metadata: { name: "default" } });
   cluster.apply("nodes", { metadata: { name: "node-1", labels: { "kubernetes.io/hostname": "node-1" } } });
-  await cluster.until(() => store.get("serviceaccounts", "default", "default") !== undefined);
   return cluster;
 }

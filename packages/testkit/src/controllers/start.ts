@@ -1,31 +1,38 @@
 import { type Closable, type Logger, silentLogger } from "@shipside/core";
 import { createRegistry, type Registry } from "../api/registry.ts";
+import { notFound } from "../api/status.ts";
 import { createRecorder, type RecordEvent } from "../node/events.ts";
 import type { KubeJson, Store, StoreEvent } from "../store.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Context, Controller } from "./context.ts";
+import { cronJobController, triggerCronJob } from "./cron-job.ts";
+import { daemonSetController } from "./daemon-set.ts";
 import { deploymentController } from "./deployment.ts";
 import { endpointSliceController } from "./endpoint-slices.ts";
 import { endpointsController } from "./endpoints.ts";
+import { garbageCollector } from "./garbage-collector.ts";
+import { jobController } from "./job.ts";
 import { createLabelIndex } from "./label-index.ts";
-import { namespaceDefaultsController } from "./namespace-defaults.ts";
+import { namespaceController } from "./namespaces.ts";
 import { createObjectIndex } from "./object-index.ts";
 import { replicaSetController } from "./replica-set.ts";
 import { schedulerController } from "./scheduler.ts";
 import { createServiceIndex } from "./services-of.ts";
+import { statefulSetController } from "./stateful-set.ts";
 import { createWorkQueue, type WorkQueue } from "./work-queue.ts";
 
 export interface ControllersOptions {
   store: Store;
   /** What they write through. Default: one of their own, for a cluster without a node. */
   registry?: Registry;
-  /** PEM of the cluster's own authority, for `kube-root-ca.crt`. Default empty. */
-  ca?: string;
   logger?: Logger;
   clock?: Clock;
 }
 
-export interface Controllers extends Closable {}
+export interface Controllers extends Closable {
+  /** Makes a Job of a CronJob now. Throws Status 404. */
+  triggerCronJob(namespace: string, name: string): KubeJson;
+}
 
 /** The cluster's own controllers: each works when something changed that concerns it, never by the clock alone. */
 export function startControllers(options: ControllersOptions): Controllers {
@@ -33,7 +40,7 @@ export function startControllers(options: ControllersOptions): Controllers {
   const registry =
     options.registry ?? createRegistry({ store, ca: "", running: { node: false, controllers: true }, now: clock.now });
   const context = createContext(store, registry, logger, clock);
-  const running = controllersOf(context, options.ca ?? "").map((controller) => ({
+  const running = controllersOf(context).map((controller) => ({
     controller,
     queue: queueOf(controller, context),
   }));
@@ -55,16 +62,29 @@ export function startControllers(options: ControllersOptions): Controllers {
     undo();
     for (const { queue } of running) queue.close();
   };
-  return { close, [Symbol.asyncDispose]: close };
+  return {
+    triggerCronJob(namespace, name) {
+      const cron = store.get("cronjobs.batch", namespace, name);
+      if (!cron) throw notFound("cronjobs.batch", name);
+      return triggerCronJob(context, cron);
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
-const controllersOf = (context: Context, ca: string): Controller[] => [
+const controllersOf = (context: Context): Controller[] => [
   endpointSliceController(context),
   endpointsController(context),
   deploymentController(context),
   replicaSetController(context),
   schedulerController(context),
-  namespaceDefaultsController(context, ca),
+  statefulSetController(context),
+  daemonSetController(context),
+  jobController(context),
+  cronJobController(context),
+  namespaceController(context),
+  garbageCollector(context),
 ];
 
 function queueOf(controller: Controller, { clock, logger }: Context): WorkQueue {
