@@ -42,7 +42,7 @@ const template = {
 };
 
 beforeAll(async () => {
-  embedded = await startCluster();
+  embedded = await startCluster({ node: false, controllers: false });
   await embedded.apply([
     { apiVersion: "v1", kind: "Namespace", metadata: { name: "env" } },
     object("ConfigMap", "conf", { data: { MODE: "test" } }),

@@ -42,7 +42,7 @@ const fromSecret = [{ name: "KEY", valueFrom: { secretKeyRef: { name: "keys", ke
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "shipside-watch-"));
-  embedded = await startCluster();
+  embedded = await startCluster({ node: false, controllers: false });
   await embedded.apply([{ apiVersion: "v1", kind: "Namespace", metadata: { name: "env" } }]);
   cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
 });

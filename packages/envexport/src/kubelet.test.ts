@@ -1,0 +1,211 @@
+import { buffer } from "node:stream/consumers";
+import { type Cluster, type Container, connectCluster, type EnvVar, PODS, type Pod } from "@shipside/kube";
+import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { collectEnv } from "./collect.ts";
+
+const soak = process.env["SHIPSIDE_SOAK"] === "1";
+const NAMESPACE = "kubelet";
+const CONTAINERS = 10;
+let embedded: EmbeddedCluster;
+let cluster: Cluster;
+
+const text = fc.oneof(
+  { weight: 3, arbitrary: fc.string({ unit: fc.constantFrom(..."$()aAB_ '\"\\\n={}é"), maxLength: 16 }) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .array(
+        fc.constantFrom("$(T_A)", "$(T_B)", "$$(T_A)", "$(K1)", "$(P_K1)", "$(DB_SERVICE_HOST)", "$(NONE)", "$", "x", "$$", "$("),
+        { maxLength: 6 },
+      )
+      .map((parts) => parts.join("")),
+  },
+);
+const variable = fc.constantFrom("T_A", "T_B", "T_C", "K1", "k.2", "P_K1", "DB_PORT", "KUBERNETES_SERVICE_PORT");
+const object = fc.constantFrom("one", "two");
+const key = fc.constantFrom("K1", "k.2", "K3");
+const optional = fc
+  .constantFrom({ name: "one", key: "none" }, { name: "none", key: "K1" })
+  .map((ref) => ({ ...ref, optional: true }));
+const reference = fc.oneof({ weight: 4, arbitrary: fc.record({ name: object, key }) }, { weight: 1, arbitrary: optional });
+const valueFrom = fc.oneof(
+  reference.map((ref) => ({ configMapKeyRef: ref })),
+  reference.map((ref) => ({ secretKeyRef: ref })),
+  fc
+    .constantFrom(
+      ...[
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.uid",
+        "metadata.labels['app']",
+        "metadata.labels['none']",
+        "metadata.annotations['a/b']",
+      ],
+      ...["spec.nodeName", "spec.serviceAccountName", "status.podIP", "status.podIPs", "status.hostIP", "status.hostIPs"],
+    )
+    .map((fieldPath) => ({ fieldRef: { fieldPath } })),
+  fc
+    .record({
+      resource: fc.constantFrom("limits.cpu", "limits.memory", "requests.cpu", "requests.memory", "limits.ephemeral-storage"),
+      divisor: fc.constantFrom("0", "1"),
+    })
+    .map((resourceFieldRef) => ({ resourceFieldRef })),
+  fc.constantFrom("1m", "10m").map((divisor) => ({ resourceFieldRef: { resource: "limits.cpu", divisor } })),
+  fc.constantFrom("1Ki", "1M", "1k").map((divisor) => ({ resourceFieldRef: { resource: "limits.memory", divisor } })),
+);
+const env: fc.Arbitrary<EnvVar[]> = fc.array(
+  fc.oneof(fc.record({ name: variable, value: text }), fc.record({ name: variable, valueFrom })),
+  { maxLength: 10 },
+);
+const source = fc
+  .record({ name: fc.constantFrom("one", "two", "none"), secret: fc.boolean(), prefix: fc.constantFrom("", "P_", "x.") })
+  .map(({ name, secret, prefix }) => {
+    const ref = { name, ...(name === "none" && { optional: true }) };
+    return { ...(prefix && { prefix }), ...(secret ? { secretRef: ref } : { configMapRef: ref }) };
+  });
+const resources = fc.constantFrom<Record<string, Record<string, string>>>(
+  {},
+  { limits: { cpu: "1500m", memory: "129e6" } },
+  { limits: { memory: "64Mi" }, requests: { cpu: "250m", memory: "1M" } },
+);
+const containers: fc.Arbitrary<Container[]> = fc
+  .array(fc.record({ env, envFrom: fc.array(source, { maxLength: 3 }), resources }), {
+    minLength: CONTAINERS,
+    maxLength: CONTAINERS,
+  })
+  .map((all) => all.map((each, at) => ({ name: `c${at}`, image: "pause", ...each })));
+const spec = fc.record({ containers, enableServiceLinks: fc.boolean() });
+
+const create = (kind: string, name: string, fields: object) => ({
+  apiVersion: "v1",
+  kind,
+  metadata: { name, namespace: NAMESPACE },
+  ...fields,
+});
+const base64 = (value: string): string => Buffer.from(value).toString("base64");
+
+beforeAll(async () => {
+  embedded = await startCluster();
+  await embedded.apply([
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } },
+    ...["one", "two"].flatMap((name) => {
+      const data = { K1: `${name} $(T_A)`, "k.2": "a\nb ", K3: "" };
+      const secret = Object.fromEntries(Object.entries(data).map(([k, value]) => [k, base64(`secret ${value}`)]));
+      return [create("ConfigMap", name, { data, binaryData: { BIN: "AAAA" } }), create("Secret", name, { data: secret })];
+    }),
+    create("Service", "db", {
+      spec: {
+        ports: [
+          { name: "sql", port: 5432 },
+          { name: "ui", port: 80 },
+        ],
+        selector: { app: "db" },
+      },
+    }),
+    create("Service", "headless", { spec: { clusterIP: "None", ports: [{ port: 1 }], selector: { app: "db" } } }),
+  ]);
+  cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
+});
+afterAll(async () => {
+  await cluster?.close();
+  await embedded?.close();
+});
+
+/** What the container's processes have, without what the runtime sets. */
+async function actual(pod: string, container: string, wanted: Record<string, string>): Promise<Record<string, string>> {
+  // Of the node, not through the API server: what a container has is asked, not how it is told.
+  const process = await embedded.node!.exec(NAMESPACE, pod, { container, command: ["env", "-0"], stdin: false, tty: false });
+  const [stdout, exitCode] = await Promise.all([buffer(process.stdout), process.exited]);
+  expect(exitCode).toBe(0);
+  const pairs = stdout
+    .toString()
+    .split("\0")
+    .slice(0, -1)
+    .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)] as const);
+  const runtime = new Set(["PATH", "HOME", "HOSTNAME", "POD_IP", "SHIPSIDE_ROOT"]);
+  return Object.fromEntries(pairs.filter(([name]) => !runtime.has(name) || name in wanted));
+}
+
+async function running(name: string): Promise<Pod> {
+  let pod: Pod | undefined;
+  await expect
+    .poll(
+      async () => {
+        pod = await cluster.get(PODS, { namespace: NAMESPACE, name });
+        const waiting = pod.status?.containerStatuses?.map(
+          ({ state }) => (state as { waiting?: { message?: string } })?.waiting?.message,
+        );
+        return [pod.status?.phase, pod.status?.containerStatuses?.every(({ ready }) => ready), waiting?.find(Boolean)];
+      },
+      { timeout: 15_000, interval: 50 },
+    )
+    .toEqual(["Running", true, undefined]);
+  return pod!;
+}
+
+describe("what is collected is what a container gets", () => {
+  it("for random pod specs", async () => {
+    let number = 0;
+    await fc.assert(
+      fc.asyncProperty(spec, async (podSpec) => {
+        const name = `random-${number++}`;
+        const metadata = { name, namespace: NAMESPACE, labels: { app: "core" }, annotations: { "a/b": "c" } };
+        await embedded.apply([{ apiVersion: "v1", kind: "Pod", metadata, spec: { ...podSpec, terminationGracePeriodSeconds: 0 } }]);
+        await running(name);
+        await Promise.all(
+          podSpec.containers.map(async (container) => {
+            const { entries, warnings } = await collectEnv(cluster, {
+              workload: `pod/${name}`,
+              namespace: NAMESPACE,
+              container: container.name,
+            });
+            const wanted = Object.fromEntries(entries.map((entry) => [entry.name, entry.value]));
+            expect(warnings).toEqual([]);
+            expect(wanted).toEqual(await actual(name, container.name, wanted));
+          }),
+        );
+        await cluster.delete(PODS, { namespace: NAMESPACE, name }, { gracePeriodSeconds: 0 });
+      }),
+      { numRuns: soak ? 500 / CONTAINERS : 4, endOnFailure: true },
+    );
+  });
+
+  it("for a deployment, from a running pod that is named", async () => {
+    const fields = ["metadata.name", "metadata.uid", "status.podIP", "spec.nodeName", "metadata.labels['pod-template-hash']"];
+    const own = fields.map((fieldPath, at) => ({ name: `F${at}`, valueFrom: { fieldRef: { fieldPath } } }));
+    const limit = { name: "CPU", valueFrom: { resourceFieldRef: { resource: "limits.cpu" } } };
+    await embedded.apply([
+      {
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: { name: "core", namespace: NAMESPACE },
+        spec: {
+          replicas: 2,
+          selector: { matchLabels: { app: "deployed" } },
+          template: {
+            metadata: { labels: { app: "deployed" } },
+            spec: { containers: [{ name: "main", image: "pause", env: [...own, limit] }] },
+          },
+        },
+      },
+    ]);
+    await expect
+      .poll(
+        async () =>
+          (await cluster.list(PODS, { namespace: NAMESPACE, labelSelector: "app=deployed" })).filter(
+            (pod) => pod.status?.phase === "Running",
+          ).length,
+        {
+          timeout: 15_000,
+        },
+      )
+      .toBe(2);
+    const { pod, entries, warnings } = await collectEnv(cluster, { workload: "deployment/core", namespace: NAMESPACE });
+    const wanted = Object.fromEntries(entries.map((entry) => [entry.name, entry.value]));
+    expect(warnings).toEqual([]);
+    expect(wanted["F0"]).toBe(pod?.name);
+    expect(wanted).toEqual(await actual(pod?.name ?? "", "main", wanted));
+  });
+});
