@@ -50,22 +50,15 @@ export function endpointSliceController(context: Context): Controller {
 
   const reconcileFamily = (service: KubeJson, family: Family, pods: readonly KubeJson[], slices: readonly KubeJson[]): void => {
     const spare = new Set(slices);
-    let wrote = false;
-    for (const { ports, endpoints } of groups(podEndpoints(service, pods, family))) {
-      const group = [...spare].filter((slice) => sameJson(slice["ports"], ports));
-      const planned = distribute(endpoints, group);
-      for (const { slice, content } of planned) {
-        if (slice) spare.delete(slice);
-        write(service, slice, family, ports, content);
-        wrote = true;
-      }
-    }
+    const planned = groups(podEndpoints(service, pods, family)).flatMap(({ ports, endpoints }) => {
+      const group = slices.filter((slice) => sameJson(slice["ports"], ports));
+      return distribute(endpoints, group).map((plan) => ({ ports: ports as Json, ...plan }));
+    });
+    for (const { slice } of planned) if (slice) spare.delete(slice);
     // A service without endpoints keeps one slice that says so.
-    let rest = [...spare];
-    if (!wrote) {
-      write(service, rest[0], family, null, []);
-      rest = rest.slice(1);
-    }
+    if (planned.length === 0) planned.push({ ports: null, content: [] });
+    const rest = [...spare];
+    for (const { slice, ports, content } of planned) write(service, slice ?? rest.shift(), family, ports, content);
     for (const slice of rest) context.remove(RESOURCE, slice.metadata.namespace, slice.metadata.name);
   };
 
