@@ -27,6 +27,8 @@ export interface Plan {
 export interface PlanOptions {
   /** A plugin's dialer takes care of the target. */
   handles(target: Target): boolean;
+  /** Pods that have a front although no slice lists them. */
+  hostnames?: Iterable<string>;
   /** Clients use the ports as they are in the cluster: false where they ask for an address (`bind: "local"`). */
   ownPorts: boolean;
 }
@@ -98,7 +100,7 @@ export function planOf({ service, slices }: ServiceView, options: PlanOptions): 
   const ports = planPorts();
   const fronts: PlannedFront[] = [{ ports }];
   if (headless) {
-    const hostnames = new Set(ports.flatMap(({ candidates }) => candidates.flatMap(({ hostname }) => hostname ?? [])));
+    const hostnames = new Set([...hostnamesOf({ service, slices }), ...(options.hostnames ?? [])]);
     for (const hostname of [...hostnames].sort()) fronts.push({ hostname, ports: planPorts(hostname) });
   }
   const reasons = new Set(ports.map((port) => port.unsupported));
@@ -109,6 +111,14 @@ export function planOf({ service, slices }: ServiceView, options: PlanOptions): 
         ? [...reasons][0]
         : undefined;
   return { fronts, ...(unsupported !== undefined && { unsupported }) };
+}
+
+/** The pods of a headless service that have names of their own. */
+export function hostnamesOf({ service, slices }: ServiceView): Set<string> {
+  if (service.spec.clusterIP !== "None") return new Set();
+  return new Set(
+    slices.flatMap(({ endpoints }) => (endpoints ?? []).flatMap(({ hostname, targetRef }) => (targetRef && hostname) || [])),
+  );
 }
 
 const isTcp = (port: ServicePort): boolean => (port.protocol ?? "TCP") === "TCP";

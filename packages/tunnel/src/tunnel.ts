@@ -45,6 +45,8 @@ export interface Tunnel extends Closable {
 
 /** Ports that failed are tried again this often, in ms: who held one may have let go. */
 const RETRY_MS = 5_000;
+/** A pod that a StatefulSet makes anew is back sooner than this, in ms. */
+const POD_LINGER_MS = 30_000;
 /** On close, connections may end by themselves for this long, in ms. */
 const CLOSE_GRACE_MS = 500;
 
@@ -148,6 +150,7 @@ function assemble(
       {
         bind,
         listeners,
+        lingerMs: POD_LINGER_MS,
         handles: dialers.handles,
         addressOf: async (namespace, name, hostname) => book?.addressOf(namespace, name, hostname) ?? "127.0.0.1",
         createPort: (target) => createPort({ target, connections, dial: dialers.dial }),

@@ -1,6 +1,6 @@
 import type { ListenerFactory, ServiceFacts, Target } from "@shipside/core";
 import type { Unsupported } from "./events.ts";
-import { type Plan, type PlannedFront, type PlannedPort, planOf } from "./plan.ts";
+import { hostnamesOf, type Plan, type PlannedFront, type PlannedPort, planOf } from "./plan.ts";
 import type { Port, TunneledPort } from "./port.ts";
 import { factsOf, type ServiceView } from "./services.ts";
 
@@ -41,6 +41,11 @@ export interface ServiceTunnel {
 export interface ServiceTunnelComponents {
   bind: "pool" | "local";
   listeners: ListenerFactory;
+  /**
+   * How long a pod of a headless service keeps its name and its listeners when no slice lists it, in ms: a StatefulSet's comes back under
+   * the same name, and connections are held for it meanwhile.
+   */
+  lingerMs: number;
   handles(target: Target): boolean;
   /** The address of a service or a pod. Rejects with `POOL_EXHAUSTED` and so on. */
   addressOf(namespace: string, name: string, hostname: string | undefined): Promise<string>;
@@ -71,6 +76,10 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
   let running: Promise<void> | undefined;
   let again = false;
   let closed: Promise<void> | undefined;
+  let present = new Set<string>();
+  /** Pods that are no longer listed, and until when they are kept. */
+  const lingering = new Map<string, number>();
+  let lingerTimer: NodeJS.Timeout | undefined;
 
   const service: TunneledService = {
     namespace: first.service.metadata.namespace ?? "default",
@@ -210,7 +219,26 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
     return running;
   };
 
+  const linger = (): void => {
+    const now = performance.now();
+    const current = hostnamesOf(view);
+    for (const hostname of present) if (!current.has(hostname)) lingering.set(hostname, now + components.lingerMs);
+    for (const [hostname, until] of lingering) if (current.has(hostname) || until <= now) lingering.delete(hostname);
+    present = current;
+    clearTimeout(lingerTimer);
+    if (lingering.size > 0) lingerTimer = setTimeout(() => void update(view), Math.min(...lingering.values()) - now + 1).unref();
+  };
+
+  const update = (next: ServiceView): Promise<void> => {
+    view = next;
+    linger();
+    plan = planOf(view, { handles: components.handles, ownPorts: bind === "pool", hostnames: lingering.keys() });
+    feed();
+    return refresh();
+  };
+
   const close = async (): Promise<void> => {
+    clearTimeout(lingerTimer);
     await running?.catch(() => {});
     for (const front of fronts.values()) {
       for (const [key, port] of [...front.ports]) await closePort(front, key, port);
@@ -219,12 +247,7 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
 
   return {
     service,
-    update(next) {
-      view = next;
-      plan = planOf(view, { handles: components.handles, ownPorts: bind === "pool" });
-      feed();
-      return refresh();
-    },
+    update,
     retry: refresh,
     get hasFailures() {
       return [...eachPort()].some(([, , port]) => port.state === "failed");
