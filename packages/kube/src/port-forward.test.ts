@@ -12,10 +12,11 @@ test("a stream to a port of a pod through TLS and the kubeconfig's credentials; 
   await new Promise<void>((resolve) => echo.listen(0, "127.0.0.1", resolve));
   stack.defer(() => void echo.close());
   let authorization: string | undefined;
+  let accept: string | undefined;
   const kubelet = stack.use(
     await startFakeKubelet({
       answer: (request) => {
-        authorization = request.headers.authorization;
+        ({ authorization, accept } = request.headers);
         return 101;
       },
     }),
@@ -37,6 +38,8 @@ test("a stream to a port of a pod through TLS and the kubeconfig's credentials; 
   const [reply] = (await new Promise((resolve) => stream.once("data", (chunk) => resolve([chunk])))) as [Buffer];
   expect(reply.toString()).toBe("hello");
   expect(authorization).toBe("Bearer t0ken");
+  // The real API server answers 406 to a stream that is asked for as JSON.
+  expect(accept).toBe("*/*");
   const closed = new Promise((resolve) => stream.once("close", resolve));
   await cluster.close();
   await closed;

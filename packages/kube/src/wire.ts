@@ -116,7 +116,8 @@ export function createWire({ server, cluster }: ResolvedContext): Wire {
           agent,
           headers: {
             "User-Agent": "shipside",
-            Accept: "application/json",
+            // A streaming subresource offers no representation: the API server answers 406 to one that is asked for.
+            Accept: upgrade ? "*/*" : "application/json",
             ...r.credentials.headers,
             ...r.headers,
             ...(r.body !== undefined && { "Content-Length": Buffer.byteLength(r.body) }),

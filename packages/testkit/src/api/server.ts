@@ -142,6 +142,8 @@ export function createApiServer(parts: ApiServerParts, options: { host: string; 
     const resource = parts.registry.find(group, version, info.resource);
     if (resource?.key !== "pods" || (subresource !== "exec" && subresource !== "attach" && subresource !== "portforward"))
       throw noSuchPath();
+    // A stream has no representation, so the real server finds nothing acceptable unless anything is.
+    if (!/(^|,)\s*\*\/\*/.test(request.headers.accept ?? "*/*")) throw new StatusError(406, "NotAcceptable", "406: Not Acceptable");
     const pod = parts.registry.get(resource, namespace, name);
     scheduled(pod);
     if (subresource !== "portforward") query.set("container", chooseContainer(pod, query.get("container")));
