@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { TLSSocket } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { connectCluster } from "./client.ts";
-import { JANE, JOAN } from "./fixtures/certificates.ts";
+import { CA, JANE, JOAN } from "./fixtures/certificates.ts";
 import { type Answer, fakeApi, kubeconfigText, sendJson, sendStatus, tempDir } from "./fixtures/fake-api.ts";
 import { writePlugin } from "./fixtures/plugin.ts";
 import { world } from "./fixtures/world.ts";
@@ -172,6 +172,17 @@ describe("a credential plugin", () => {
     expect(await w.cluster.list(PODS)).toEqual([]);
   });
 
+  test("may take longer than a request: a person may be logging in", async () => {
+    await using w = await world(
+      only(() => "t"),
+      {
+        requestTimeoutMs: 500,
+        user: async (dir) => exec((await writePlugin(dir, `setTimeout(() => answer({ token: "t" }), 1_200)`)).command),
+      },
+    );
+    expect(await w.cluster.list(PODS)).toEqual([]);
+  });
+
   test("that hangs ends with KUBE_AUTH_PLUGIN_TIMEOUT, also for a watch's synced", async () => {
     await using w = await world(mirror, {
       authPluginTimeoutMs: 400,
@@ -207,12 +218,74 @@ describe("a credential plugin", () => {
   });
 });
 
-test("an OIDC token that is valid is sent; one that can't be refreshed is KUBE_UNAUTHORIZED", async () => {
-  const jwt = (exp: number): string => `${base64('{"alg":"none"}')}.${base64(JSON.stringify({ exp }))}.c2ln`;
+describe("OIDC", () => {
+  const url = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const inAnHour = (): number => Math.floor(Date.now() / 1000) + 3600;
+  const jwt = (claims: object): string => `${url({ alg: "RS256" })}.${url(claims)}.c2ln`;
   const provider = (token: string, more = {}) => ({ "auth-provider": { name: "oidc", config: { "id-token": token, ...more } } });
-  const good = jwt(Math.floor(Date.now() / 1000) + 3600);
-  expect((await headersOf(provider(good)))["authorization"]).toBe(`Bearer ${good}`);
-  const stale = provider(jwt(1), { "client-id": "c", "refresh-token": "r", "idp-issuer-url": "http://127.0.0.1:9" });
-  await using w = await world(mirror, { user: async () => stale });
-  await expect(w.cluster.version()).rejects.toMatchObject({ code: "KUBE_UNAUTHORIZED", message: expect.stringContaining("oidc") });
+
+  test("a token that is valid is sent", async () => {
+    const good = jwt({ exp: inAnHour() });
+    expect((await headersOf(provider(good)))["authorization"]).toBe(`Bearer ${good}`);
+  });
+
+  test("one that has ended is refreshed at the issuer, once for many requests", async () => {
+    let refreshes = 0;
+    let issued = "";
+    await using issuer = await fakeApi((request, response) => {
+      const iss = issuer.url;
+      if (request.url === "/.well-known/openid-configuration")
+        return sendJson(response, 200, { issuer: iss, token_endpoint: `${iss}/token` });
+      refreshes++;
+      issued = jwt({ iss, aud: "c", sub: "jane", iat: Math.floor(Date.now() / 1000), exp: inAnHour() });
+      sendJson(response, 200, { access_token: "a", token_type: "bearer", id_token: issued, refresh_token: "r2", expires_in: 3600 });
+    });
+    const config = {
+      "client-id": "c",
+      "refresh-token": "r",
+      "idp-issuer-url": issuer.url,
+      "idp-certificate-authority-data": base64(CA),
+    };
+    await using w = await world(
+      only(() => issued),
+      { user: async () => provider(jwt({ exp: 1 }), config) },
+    );
+    for (let i = 0; i < 5; i++) await w.cluster.list(PODS);
+    expect(refreshes).toBe(1);
+  });
+
+  test("one that the server refuses is refreshed, one that can't be is KUBE_UNAUTHORIZED", async () => {
+    let answer: [number, object] = [400, { error: "invalid_grant" }];
+    await using issuer = await fakeApi((request, response) => {
+      if (request.method === "GET") return sendJson(response, 200, { token_endpoint: `${issuer.url}/token` });
+      sendJson(response, ...answer);
+    });
+    await using dir = await tempDir();
+    await dir.write("idp.pem", CA);
+    const config = {
+      "client-id": "c",
+      "client-secret": "s",
+      "refresh-token": "r",
+      "idp-issuer-url": `${issuer.url}/`,
+      "idp-certificate-authority": `${dir.path}/idp.pem`,
+    };
+    const fresh = jwt({ exp: inAnHour(), jti: "2" });
+    await using w = await world(
+      only(() => fresh),
+      { user: async () => provider(jwt({ exp: inAnHour(), jti: "1" }), config) },
+    );
+    await expect(w.cluster.list(PODS)).rejects.toMatchObject({
+      code: "KUBE_UNAUTHORIZED",
+      message: expect.stringContaining("invalid_grant"),
+    });
+    answer = [200, { id_token: fresh }];
+    expect(await w.cluster.list(PODS)).toEqual([]);
+
+    const noMeans = provider(jwt({ exp: 1 }));
+    await using stale = await world(mirror, { user: async () => noMeans });
+    await expect(stale.cluster.version()).rejects.toMatchObject({
+      code: "KUBE_UNAUTHORIZED",
+      message: expect.stringContaining("refresh-token"),
+    });
+  });
 });

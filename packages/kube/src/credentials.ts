@@ -7,6 +7,7 @@ import { loadKubeConfig } from "./client-node.ts";
 import { kubeError } from "./errors.ts";
 import { type ExecCredential, runExecPlugin } from "./exec-credential.ts";
 import type { RawUser, ResolvedContext } from "./kubeconfig.ts";
+import { createOidcTokens, type OidcConfig } from "./oidc.ts";
 
 type Pem = string | Buffer;
 
@@ -43,6 +44,8 @@ export function createCredentialSource(context: ResolvedContext, options: { plug
   const lifetime = new AbortController();
   const { user } = context;
   const provide = lazily(() => clientNodeOptions(context));
+  const oidc =
+    user["auth-provider"]?.name === "oidc" ? createOidcTokens((user["auth-provider"].config ?? {}) as OidcConfig) : undefined;
   let cached: { credentials: Credentials; until: number } | undefined;
   let plugin: { credential: ExecCredential; until: number } | undefined;
   let loading: Promise<Credentials> | undefined;
@@ -72,6 +75,7 @@ export function createCredentialSource(context: ResolvedContext, options: { plug
     if (given.auth) headers["Authorization"] = `Basic ${Buffer.from(given.auth).toString("base64")}`;
     // As kubectl: a token file is read anew and wins over the token beside it.
     if (user.tokenFile) headers["Authorization"] = `Bearer ${await readToken(user.tokenFile)}`;
+    if (oidc) headers["Authorization"] = `Bearer ${await oidc.current(lifetime.signal)}`;
     if (user.exec) {
       const { token, clientCertificateData, clientKeyData } = await execCredential(tls.ca);
       if (token) headers["Authorization"] = `Bearer ${token}`;
@@ -85,9 +89,7 @@ export function createCredentialSource(context: ResolvedContext, options: { plug
       headers,
       tls: known && sameTls(known, tls) ? known : { ...tls, secureContext: secureContextOf(context, tls) },
     };
-    // A legacy auth provider (OIDC) keeps its own expiry: it is asked each time.
-    const ttl = user["auth-provider"] ? 0 : FILE_TTL_MS;
-    cached = { credentials, until: Math.min(Date.now() + ttl, plugin?.until ?? Number.POSITIVE_INFINITY) };
+    cached = { credentials, until: Math.min(Date.now() + FILE_TTL_MS, plugin?.until ?? Number.POSITIVE_INFINITY) };
     return credentials;
   };
 
@@ -107,6 +109,7 @@ export function createCredentialSource(context: ResolvedContext, options: { plug
       if (!loading && cached?.credentials === stale) {
         cached.until = 0;
         plugin = undefined;
+        oidc?.invalidate();
       }
       const fresh = cached && cached.until > Date.now() ? cached.credentials : await unlessAborted(loadShared(), signal);
       return same(fresh, stale) ? undefined : fresh;
@@ -115,12 +118,12 @@ export function createCredentialSource(context: ResolvedContext, options: { plug
   };
 }
 
-/** client-node's reading of the user: certificates, tokens, basic auth, OIDC and the other legacy providers. */
+/** client-node's reading of the user: certificates, tokens, basic auth, and the legacy auth providers. */
 async function clientNodeOptions({ info, server, cluster, user }: ResolvedContext): Promise<() => Promise<RequestOptions>> {
   const KubeConfig = await loadKubeConfig();
   const kubeconfig = new KubeConfig();
-  // Exec plugins and token files are ours: they must not block, must end, and are read as kubectl reads them.
-  const { exec: _exec, tokenFile: _tokenFile, ...rest } = user;
+  // Exec plugins, token files and OIDC are ours: they must not block, must end, and are read as kubectl reads them.
+  const { exec: _exec, tokenFile: _tokenFile, "auth-provider": provider, ...rest } = user;
   // Where data and file are both given, kubectl takes the data and client-node the file.
   const { "certificate-authority": caFile, ...clusterRest } = cluster;
   const { "client-certificate": certFile, "client-key": keyFile, ...userRest } = rest;
@@ -142,6 +145,7 @@ async function clientNodeOptions({ info, server, cluster, user }: ResolvedContex
         name: "user",
         user: {
           ...userRest,
+          ...(provider && provider.name !== "oidc" && { "auth-provider": provider }),
           ...(!user["client-certificate-data"] && certFile && { "client-certificate": certFile }),
           ...(!user["client-key-data"] && keyFile && { "client-key": keyFile }),
         },
@@ -163,11 +167,14 @@ async function clientNodeOptions({ info, server, cluster, user }: ResolvedContex
           details: { file: path },
         });
       }
-      const provider = user["auth-provider"]?.name ?? "kubeconfig";
-      throw kubeError("KUBE_UNAUTHORIZED", `auth provider ${provider} of user "${info.user}" gave no credential: ${message}`, {
-        cause,
-        hint: "log in again with the tool that wrote this kubeconfig",
-      });
+      throw kubeError(
+        "KUBE_UNAUTHORIZED",
+        `auth provider ${provider?.name ?? "(none)"} of user "${info.user}" gave no credential: ${message}`,
+        {
+          cause,
+          hint: "log in again with the tool that wrote this kubeconfig",
+        },
+      );
     }
     return options;
   };

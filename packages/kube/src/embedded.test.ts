@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { describe, expect, test, vi } from "vitest";
 import { connectCluster } from "./client.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster, ConnectOptions } from "./cluster.ts";
 import { eventually } from "./fixtures/eventually.ts";
 import { tempDir } from "./fixtures/fake-api.ts";
 import { isReady, livePod } from "./live-pod.ts";
@@ -31,10 +31,13 @@ spec:
         readinessProbe: { httpGet: { port: 8080 }, periodSeconds: 1 }
 `;
 
-async function embedded(options: Parameters<typeof startCluster>[0] = { node: false, controllers: false }): Promise<World> {
+async function embedded(
+  options: Parameters<typeof startCluster>[0] = { node: false, controllers: false },
+  more: ConnectOptions = {},
+): Promise<World> {
   const stack = new AsyncDisposableStack();
   const server = stack.use(await startCluster(options));
-  const cluster = stack.use(await connectCluster({ kubeconfig: server.kubeconfigPath }));
+  const cluster = stack.use(await connectCluster({ kubeconfig: server.kubeconfigPath, ...more }));
   return { server, cluster, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
@@ -181,8 +184,12 @@ subjects: [{ kind: User, name: jane, apiGroup: rbac.authorization.k8s.io }]
     await eventually(() => expect(services.items.has("default/s319")).toBe(true));
   });
 
-  test("soak: 20 restarts and cuts while objects churn; it ends with the server's state and has emitted no version twice", async () => {
-    await using w = await embedded({ node: false, controllers: false, history: 40, bookmarkIntervalMs: 200 });
+  test("soak: 20 times something breaks while objects churn; it ends with the server's state and has emitted no version twice", async () => {
+    await using w = await embedded(
+      { node: false, controllers: false, history: 40, bookmarkIntervalMs: 200 },
+      { watchInactivityMs: 1_000, requestTimeoutMs: 2_000 },
+    );
+    const { store, faults } = w.server;
     await w.cluster.create(NAMESPACES, { metadata: { name: "churn" } });
     await using watch = w.cluster.watch(CONFIG_MAPS, { namespace: "churn" });
     const { wrong, model } = audit(watch);
@@ -190,34 +197,46 @@ subjects: [{ kind: User, name: jane, apiGroup: rbac.authorization.k8s.io }]
 
     let round = 0;
     let churning = true;
-    const { store } = w.server;
     const churn = async (): Promise<void> => {
       while (churning) {
         round++;
         const name = `m${round % 15}`;
+        const metadata = { name, namespace: "churn" };
         if (!store.get("configmaps", "churn", name))
-          store.create("configmaps", { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "churn" }, data: {} });
+          store.create("configmaps", { apiVersion: "v1", kind: "ConfigMap", metadata, data: {} });
         else if (round % 7 === 0) store.remove("configmaps", "churn", name);
         else store.mutate("configmaps", "churn", name, (copy) => (copy["data"] = { round: String(round) }));
         await sleep(5);
       }
     };
+    const during = async (undo: () => void, ms: number): Promise<void> => {
+      await sleep(ms);
+      undo();
+    };
+    const troubles: Array<() => unknown> = [
+      () => faults.restartApiServer(),
+      () => faults.dropConnections("watch"),
+      async () => {
+        await w.server.stop();
+        await sleep(300); // Long enough for the history to be compacted: 410.
+        await w.server.start();
+      },
+      () => faults.expireVersions({ resource: "configmaps", times: 2 }) && faults.dropConnections("watch"),
+      () => faults.throttle({ times: 2, retryAfterSeconds: 0 }) && faults.dropConnections(),
+      () => faults.fail({ times: 2, status: 503 }) && faults.dropConnections("watch"),
+      () => during(faults.freeze("watch"), 1_300),
+    ];
     const churned = churn();
     for (let i = 0; i < 20; i++) {
-      await sleep(50 + (i % 5) * 40);
-      await w.server.stop();
-      // Some are short, some long enough for the history to be compacted: 410.
-      await sleep(i % 4 === 0 ? 300 : 10);
-      await w.server.start();
-      if (i % 4 === 3) await eventually(() => expect(watch.state.status).toBe("live"), 15_000);
+      await troubles[i % troubles.length]!();
+      await sleep(100);
+      if (i % 4 === 3) await eventually(() => expect(watch.state.status).toBe("live"), 20_000);
     }
     churning = false;
     await churned;
-    await eventually(
-      () => expect(snapshot(watch.items.values())).toEqual(snapshot(store.list("configmaps", "churn") as unknown as KubeObject[])),
-      15_000,
-    );
-    expect(snapshot(model.values())).toEqual(snapshot(watch.items.values()));
+    const held = (): string[] => snapshot(watch.items.values());
+    await eventually(() => expect(held()).toEqual(snapshot(store.list("configmaps", "churn") as unknown as KubeObject[])), 20_000);
+    expect(snapshot(model.values())).toEqual(held());
     expect(wrong).toEqual([]);
     expect(round).toBeGreaterThan(100);
   }, 90_000);

@@ -251,6 +251,10 @@ function mergeInto(merged: Merged, file: RawFile, path: string): void {
     if (copy.exec?.command && /[\\/]/.test(copy.exec.command)) {
       copy.exec = { ...copy.exec, command: absolute(copy.exec.command)! };
     }
+    const provider = copy["auth-provider"];
+    if (provider?.config) {
+      copy["auth-provider"] = { ...provider, config: withPaths(provider.config, "idp-certificate-authority") };
+    }
     merged.users.set(name, copy);
   }
   for (const { name, context } of file.contexts) if (!merged.contexts.has(name)) merged.contexts.set(name, context);

@@ -1,3 +1,4 @@
+import { EventEmitter } from "node:events";
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
@@ -51,11 +52,11 @@ export function createRequester(options: RequesterOptions): Requester {
   /** Sends, and once more with fresh credentials after a 401. Resolves with a success; any other answer is an error. */
   const send = async <R extends IncomingMessage | Upgraded>(
     action: Action,
-    signal: AbortSignal,
+    { signal, untimed }: Exchange,
     attempt: (credentials: Credentials) => Promise<R | IncomingMessage>,
     succeeded: (answer: R | IncomingMessage) => answer is R,
   ): Promise<R> => {
-    let using = await credentials.current(signal);
+    let using = await untimed(credentials.current(signal));
     for (let again = true; ; again = false) {
       const answer = await attempt(using);
       if (succeeded(answer)) return answer;
@@ -64,7 +65,7 @@ export function createRequester(options: RequesterOptions): Requester {
       const body = (await readBody(response, MAX_ERROR_BODY, server).catch(() => Buffer.alloc(0))).toString("utf8");
       const error = statusError({ status, headers: response.headers, body, action, server });
       if (status !== 401 || !again) throw error;
-      const fresh = await credentials.refresh(using, signal).catch((cause: unknown) => {
+      const fresh = await untimed(credentials.refresh(using, signal)).catch((cause: unknown) => {
         throw cause instanceof ShipsideError ? cause : error;
       });
       if (!fresh) throw error;
@@ -77,12 +78,13 @@ export function createRequester(options: RequesterOptions): Requester {
     "statusCode" in response && response.statusCode !== undefined && response.statusCode >= 200 && response.statusCode < 300;
   const isUpgraded = (answer: IncomingMessage | Upgraded): answer is Upgraded => "socket" in answer && "head" in answer;
 
-  const once = async <T>(request: ApiRequest, signal: AbortSignal): Promise<T> => {
+  const once = async <T>(request: ApiRequest, exchange: Exchange): Promise<T> => {
     const { action, method, path, body } = request;
     const headers = { "Accept-Encoding": "gzip", ...request.headers };
+    const { signal } = exchange;
     const response = await send<IncomingMessage>(
       action,
-      signal,
+      exchange,
       (current) =>
         wire.send({
           method,
@@ -105,11 +107,12 @@ export function createRequester(options: RequesterOptions): Requester {
 
   return {
     json: <T>(request: ApiRequest) =>
-      within(options, request, async (signal) => {
+      within(options, request, async (exchange) => {
+        const { signal } = exchange;
         const backoff = createBackoff({ baseMs: 200, maxMs: 3_000 });
         for (let attempt = 1; ; attempt++) {
           try {
-            return await once<T>(request, signal);
+            return await once<T>(request, exchange);
           } catch (error) {
             if (signal.aborted || attempt >= MAX_ATTEMPTS || !mayRetry(error, request.method)) throw error;
             const asked = (error as ShipsideError).details?.["retryAfterMs"];
@@ -126,77 +129,103 @@ export function createRequester(options: RequesterOptions): Requester {
           }
         }
       }),
-    // The time limit is for the headers only: the response outlives it, so it is attached to the caller's signal and ours.
     stream: ({ action, method, path, headers, signal }) =>
-      within(options, { action, signal }, (limited, lasting) =>
+      within(options, { action, signal }, (exchange) =>
         send<IncomingMessage>(
           action,
-          limited,
+          exchange,
           (current) =>
-            wire.send({ method, path, ...(headers && { headers }), connection: "own", credentials: current, signal: lasting }),
+            wire.send({
+              method,
+              path,
+              ...(headers && { headers }),
+              connection: "own",
+              credentials: current,
+              signal: exchange.signal,
+            }),
           isOk,
         ),
       ),
     upgrade: ({ action, method, path, headers, signal }) =>
-      within(options, { action, signal }, (limited, lasting) =>
+      within(options, { action, signal }, (exchange) =>
         send<Upgraded>(
           action,
-          limited,
-          (current) => wire.upgrade({ method, path, ...(headers && { headers }), credentials: current, signal: lasting }),
+          exchange,
+          (current) => wire.upgrade({ method, path, ...(headers && { headers }), credentials: current, signal: exchange.signal }),
           isUpgraded,
         ),
       ),
   };
 }
 
-/**
- * Runs `work` with a signal that also fires at the time limit (then the error is `KUBE_TIMEOUT`), and a lasting one that the time
- * limit fires only while `work` runs.
- */
+interface Exchange {
+  /** Fires when the caller gives up, the cluster is closed, or the time is over (then the reason is `KUBE_TIMEOUT`). */
+  signal: AbortSignal;
+  /** The clock stands still meanwhile: a person may be logging in. What is waited for has a limit of its own. */
+  untimed<T>(waiting: Promise<T>): Promise<T>;
+}
+
+/** Runs `work` under the time limit. Where it gives a stream, the signal goes on to end that, without the limit. */
 async function within<T>(
   options: RequesterOptions,
   { action, signal }: { action: Action; signal?: AbortSignal | undefined },
-  work: (limited: AbortSignal, lasting: AbortSignal) => Promise<T>,
+  work: (exchange: Exchange) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
-  const onAbort = (): void => controller.abort(abortError(options.signal.aborted ? options.signal : signal!));
   const sources = [options.signal, ...(signal ? [signal] : [])];
+  const onAbort = (): void => controller.abort(abortError(sources.find((source) => source.aborted)!));
   if (sources.some((source) => source.aborted)) onAbort();
   for (const source of sources) source.addEventListener("abort", onAbort, { once: true });
   const detach = (): void => {
     for (const source of sources) source.removeEventListener("abort", onAbort);
   };
-  const timer = setTimeout(() => {
-    controller.abort(
-      kubeError(
-        "KUBE_TIMEOUT",
-        `could not ${describe(action)}: ${options.server} did not answer within ${options.timeoutMs / 1000} s`,
-        {
-          hint: "the network or the API server is slow; requestTimeoutMs raises the limit",
-          details: { server: options.server, timeoutMs: options.timeoutMs },
-        },
-      ),
-    );
-  }, options.timeoutMs);
-  let lasts = false;
+
+  let left = options.timeoutMs;
+  let since = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    since = Date.now();
+    timer = setTimeout(() => {
+      controller.abort(
+        kubeError(
+          "KUBE_TIMEOUT",
+          `could not ${describe(action)}: ${options.server} did not answer within ${options.timeoutMs / 1000} s`,
+          {
+            hint: "the network or the API server is slow; requestTimeoutMs raises the limit",
+            details: { server: options.server, timeoutMs: options.timeoutMs },
+          },
+        ),
+      );
+    }, left);
+  };
+  const stop = (): void => {
+    clearTimeout(timer);
+    left = Math.max(1, left - (Date.now() - since));
+  };
+  const untimed = async <R>(waiting: Promise<R>): Promise<R> => {
+    stop();
+    try {
+      return await waiting;
+    } finally {
+      start();
+    }
+  };
+
+  let streaming = false;
+  start();
   try {
-    if (controller.signal.aborted) throw abortError(controller.signal);
-    const result = await work(controller.signal, controller.signal);
-    // A stream lives on under the signals; it lets go of them when it ends.
-    const stream = result as {
-      once?: (event: string, listener: () => void) => unknown;
-      socket?: { once(event: string, listener: () => void): unknown };
-    };
-    if (typeof stream?.once === "function") {
-      lasts = true;
-      stream.once("close", detach);
+    controller.signal.throwIfAborted();
+    const result = await work({ signal: controller.signal, untimed });
+    if (result instanceof EventEmitter) {
+      streaming = true;
+      result.once("close", detach);
     }
     return result;
   } catch (error) {
     throw controller.signal.aborted ? abortError(controller.signal) : error;
   } finally {
     clearTimeout(timer);
-    if (!lasts) detach();
+    if (!streaming) detach();
   }
 }
 
