@@ -1,4 +1,5 @@
 import { createCloser, type EnvEntry, type ErrorJson, errorToJson, type HostsEntry } from "@shipside/core";
+import type { HostOptions } from "@shipside/daemon";
 import {
   connectSessionHosts,
   type Journal,
@@ -56,11 +57,15 @@ export async function openCommandSession(options: SessionOptions, context: OpenS
   }
 }
 
-async function openHere(options: SessionOptions, { terminal, signal, onEvent }: OpenSessionContext): Promise<CommandSession> {
+export async function openHere(
+  options: SessionOptions,
+  { terminal, signal, onEvent }: Pick<OpenSessionContext, "terminal" | "signal" | "onEvent">,
+  hostOptions: HostOptions = {},
+): Promise<CommandSession> {
   terminal.busy("loading");
   const { createSessionHost, recover, serveSessions } = await import("@shipside/daemon");
   signal.throwIfAborted();
-  sayRecovered(await recover({ stateDir: stateDir() }), terminal);
+  sayRecovered(await recover({ stateDir: hostOptions.stateDir ?? stateDir() }), terminal);
   const closer = createCloser();
   try {
     const host = closer.use(createSessionHost());

@@ -1,6 +1,6 @@
 /** What talks to running sessions without loading what makes them: for programs that must start fast. */
 
-export { type CommandInSession, type RunInSessionOptions, runInSession } from "./child/in-session.ts";
+export { type CommandInSession, mergeEnv, type RunInSessionOptions, runInSession } from "./child/in-session.ts";
 export { type ChildNames, type PrivateNames, privateNames } from "./child/names.ts";
 export { type RunCommandOptions, type RunningCommand, runCommand } from "./child/run.ts";
 export { type ConnectControlOptions, type ControlClient, connectControl, tryConnectControl } from "./control/client.ts";
@@ -10,6 +10,7 @@ export { type OpenedSession, openRemoteSession, type SessionMethods } from "./co
 export { DAEMON_ERRORS, daemonError } from "./errors.ts";
 export { isAbandoned, type Journal, type JournalEntry, openJournal, type Residue, readJournals } from "./journal.ts";
 export { controlPath, runtimeDir, stateDir } from "./paths.ts";
-export { isAlive } from "./process-identity.ts";
+export { identityOf, isAlive, type ProcessIdentity } from "./process-identity.ts";
+export { makeDirectory } from "./residue/directory.ts";
 export type { NamesInfo, ProbeResult, ServiceInfo, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
 export { startDaemon, stopDaemon } from "./start.ts";

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { definePlugin, type SessionFacts } from "@shipside/core";
@@ -122,7 +122,7 @@ test("a teleport: names, tunnels, env and file; closing undoes all of it", async
   }
   expect(events.map(({ step }) => step)).toEqual(["connected", "resolved", "tunnels", "names", "env"]);
   expect(await readFile(envFile, "utf8")).toBe("MINE=1\n");
-  expect(await readdir(journalDir(join(dir, "state")))).toEqual([]);
+  expect(existsSync(journalDir(join(dir, "state")))).toBe(false);
 });
 
 test("where is said before anything is asked of the cluster", async () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Closable } from "@shipside/core";
 import { daemonError } from "./errors.ts";
@@ -56,7 +56,12 @@ export function openJournal(stateDir: string): Journal {
 
   const create = async (): Promise<FileHandle> => {
     await mkdir(dir, { recursive: true, mode: 0o700 });
-    const handle = await open(path, "ax", 0o600);
+    const handle = await open(path, "ax", 0o600).catch(async (error: NodeJS.ErrnoException) => {
+      // Another process, which closed the last journal, took the empty folder away in between.
+      ignoreMissing(error);
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      return open(path, "ax", 0o600);
+    });
     await append(handle, { v: 1, run, process: ownIdentity() });
     await syncDir(dir);
     return handle;
@@ -98,7 +103,10 @@ export function openJournal(stateDir: string): Journal {
         const handle = await file?.catch(() => undefined);
         if (!handle) return;
         await handle.close();
-        if (outstanding.size === 0) await unlink(path).catch(ignoreMissing);
+        if (outstanding.size > 0) return;
+        await unlink(path).catch(ignoreMissing);
+        // The folder goes with its last journal, and stays where it isn't empty.
+        await rmdir(dir).catch(() => {});
       })();
       return closed;
     },

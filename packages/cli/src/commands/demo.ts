@@ -1,4 +1,276 @@
+import { createServer } from "node:net";
+import { dirname } from "node:path";
+import { createCloser } from "@shipside/core";
+import { mergeEnv, privateNames, type SessionInfo } from "@shipside/daemon/client";
 import type { CommandModule } from "../command.ts";
+import { flag } from "../command.ts";
+import { startChild } from "../demo/child.ts";
+import { keepRunning } from "../demo/keep.ts";
+import { CALLER } from "../demo/programs.ts";
+import { type Proof, witness } from "../demo/proof.ts";
+import { restartRollout, untilReady } from "../demo/sample.ts";
+import { envLines, serviceLines } from "../demo/show.ts";
+import { demoStateDir } from "../demo/state.ts";
+import { cliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
+import type { Interrupt } from "../interrupt.ts";
+import { type CommandSession, openHere } from "../open-session.ts";
+import { createProgress } from "../progress.ts";
+import type { Terminal } from "../terminal.ts";
+import { recoverNow } from "./session.ts";
 
-export const run: CommandModule["run"] = async (_invocation, _terminal) => EXIT.ok;
+const NAMESPACE = "sample";
+const LEAF = "http://leaf:3010";
+
+interface Story {
+  server: string;
+  names: "hosts" | "namespace" | "preload";
+  services: Array<{ name: string; address: string | undefined }>;
+  variables: number;
+  firstCall: { url: string; address: string; pod: string; ms: number };
+  core: { version: string; calls: Array<{ to: string; ok: boolean; address?: string; answer?: unknown }> };
+  rollout: { calls: number; failed: number; pods: string[] };
+  timings: Record<"cluster" | "sample" | "teleport" | "firstCallByName" | "total", number>;
+}
+
+export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
+  if (flag(invocation, "clean")) return (await recoverNow(terminal)).length > 0 ? EXIT.residue : EXIT.ok;
+  const began = performance.now();
+  const since = (): number => Math.round(performance.now() - began);
+  const look = await witness();
+  const state = await demoStateDir();
+  const closer = createCloser();
+  closer.defer(state.remove);
+  let story: Partial<Story> = {};
+  let failure: unknown;
+  try {
+    story = await tell({ terminal, interrupt, since, look, closer, stateDir: state.path });
+    if (flag(invocation, "keep")) await keepRunning(terminal, interrupt, story as Story & { kubeconfig: string });
+  } catch (error) {
+    failure = error;
+  }
+  const title = heading(terminal);
+  if (interrupt.by) terminal.say();
+  title("Cleaning up, and the proof");
+  terminal.busy("cleaning up");
+  await look.noteProcesses();
+  await closer.close().catch((error: unknown) => {
+    failure ??= error;
+  });
+  const proof = await look.examine();
+  sayProof(proof, terminal);
+  if (failure !== undefined) throw failure;
+  if (proof.residue.length > 0) {
+    throw cliError("DEMO_FAILED", `the demo left something behind: ${proof.residue.join("; ")}`, {
+      details: { residue: proof.residue },
+    });
+  }
+  const total = since();
+  const first = story.timings?.firstCallByName ?? 0;
+  terminal.say();
+  terminal.say(
+    `${terminal.err("bold", "Nothing is left behind.")} ${(total / 1000).toFixed(1)} s in all; the first call by name came ${(first / 1000).toFixed(1)} s after the start.`,
+  );
+  terminal.result({ ...story, timings: { ...story.timings, total }, hosts: proof.hosts, residue: proof.residue }, "");
+  return interrupt.exitCode;
+};
+
+interface Stage {
+  terminal: Terminal;
+  interrupt: Interrupt;
+  since(): number;
+  look: Awaited<ReturnType<typeof witness>>;
+  closer: ReturnType<typeof createCloser>;
+  stateDir: string;
+}
+
+async function tell(stage: Stage): Promise<Partial<Story> & { kubeconfig: string }> {
+  const { terminal, interrupt, since, look, closer, stateDir } = stage;
+  const { err } = terminal;
+  const title = heading(terminal);
+  const { signal } = interrupt;
+
+  terminal.say(
+    `${err("bold", "Shipside demo")}: a cluster, a teleport into it, and the way back. Nothing of yours is touched but the hosts file.`,
+  );
+  title("A cluster");
+  terminal.busy("starting a small Kubernetes in this process");
+  const { startCluster, sampleCorePath, sampleManifests } = await import("@shipside/testkit");
+  signal.throwIfAborted();
+  const cluster = closer.use(await startCluster({ name: "shipside-demo" }));
+  const clusterMs = since();
+  look.expectGone({
+    files: [dirname(cluster.kubeconfigPath), ...(cluster.node ? [cluster.node.stateDir] : [])],
+    listeners: [new URL(cluster.server).host],
+  });
+  terminal.done(`a small Kubernetes runs in this process: ${err("bold", cluster.server)}`);
+  terminal.busy("starting the sample's pods");
+  const manifests = sampleManifests();
+  await cluster.apply(manifests);
+  const workloads = manifests.filter((object) => /^(Deployment|StatefulSet)$/.test((object as { kind: string }).kind)).length;
+  await untilReady(cluster, NAMESPACE, workloads, signal);
+  const sampleMs = since() - clusterMs;
+  terminal.done(
+    `the sample runs in it: frontend ${arrow} core ${arrow} leaf, and a database; ${workloads} pods, each a process of its own`,
+  );
+
+  title("The teleport", "shipside teleport deployment/core");
+  const teleportBegan = since();
+  const progress = createProgress(terminal, { command: true });
+  const session = await openHere(
+    { workload: "deployment/core", namespace: NAMESPACE, kubeconfig: cluster.kubeconfigPath },
+    { terminal, signal, onEvent: progress.on },
+    { stateDir, pool: { stateFile: false } },
+  );
+  closer.use(session);
+  progress.ready();
+  const teleportMs = since() - teleportBegan;
+  const info = session.info();
+  look.expectGone({ listeners: listenersOf(info) });
+  for (const line of serviceLines(info, err)) terminal.say(line);
+  terminal.say();
+  for (const line of envLines(session.env, err)) terminal.say(line);
+
+  title("Your version of core, an ordinary process that knows nothing of Shipside");
+  const names = await namesFor(session, stage);
+  const leaf = await callLeaf(cluster, names, stage);
+  const core = await runCore(sampleCorePath(), session, names, stage);
+  return {
+    kubeconfig: cluster.kubeconfigPath,
+    server: cluster.server,
+    names: names.how,
+    services: info.services.map(({ namespace, name, address }) => ({ name: `${name}.${namespace}`, address })),
+    variables: session.env.length,
+    firstCall: leaf.first,
+    core,
+    rollout: leaf.rollout,
+    timings: { cluster: clusterMs, sample: sampleMs, teleport: teleportMs, firstCallByName: leaf.at, total: since() },
+  };
+}
+
+interface NamesForChildren {
+  how: Story["names"];
+  wrap(command: readonly string[], env: NodeJS.ProcessEnv): { command: readonly string[]; env: NodeJS.ProcessEnv };
+}
+
+/** The machine's hosts file where it could be written, else names that only the children see. */
+async function namesFor(session: CommandSession, { closer, look, terminal }: Stage): Promise<NamesForChildren> {
+  if (session.info().names.where === "hosts") return { how: "hosts", wrap: (command, env) => ({ command, env }) };
+  const { makeDirectory } = await import("@shipside/daemon/client");
+  const dir = await makeDirectory(session.journal, "demo");
+  closer.defer(dir.remove);
+  look.expectGone({ files: [dir.path] });
+  const names = await privateNames(dir.path);
+  await names.update(session.entries);
+  const how = names.how === "namespace" ? "a hosts file of their own" : "a module that answers Node's look-ups";
+  terminal.done(`without the right to write the hosts file, the processes below get the names by ${how}`);
+  return names;
+}
+
+/** Calls leaf by its name while its pod is replaced. */
+async function callLeaf(
+  cluster: Parameters<typeof restartRollout>[0],
+  names: NamesForChildren,
+  { terminal, since, look, closer, interrupt }: Stage,
+): Promise<{ first: Story["firstCall"]; rollout: Story["rollout"]; at: number }> {
+  const { err } = terminal;
+  const { command, env } = names.wrap([process.execPath, "-e", CALLER, LEAF, "3", "20000"], process.env);
+  const caller = startChild(command, env);
+  const done = closer.defer(() => caller.close());
+  await look.noteProcesses();
+  terminal.busy(`calling ${LEAF}`);
+  const aborted = new Promise<undefined>((resolve) =>
+    interrupt.signal.addEventListener("abort", () => resolve(undefined), { once: true }),
+  );
+  const read = async <T>(): Promise<T> => {
+    const line = await Promise.race([caller.line(), aborted]);
+    interrupt.signal.throwIfAborted();
+    if (line === undefined) throw cliError("DEMO_FAILED", `the call of ${LEAF} failed`, { details: { stderr: caller.complaints } });
+    return JSON.parse(line) as T;
+  };
+  const first = { url: LEAF, ...(await read<Omit<Story["firstCall"], "url">>()) };
+  const at = since();
+  if (first.pod.startsWith("error")) throw cliError("DEMO_FAILED", `the call of ${LEAF} failed: ${first.pod}`);
+  terminal.done(`${err("cyan", LEAF)} ${arrow} ${first.address} ${arrow} answered by ${err("bold", first.pod)} (${first.ms} ms)`);
+  terminal.busy("replacing leaf's pod while it is called");
+  restartRollout(cluster, NAMESPACE, "leaf");
+  const rollout = await read<Story["rollout"]>();
+  await done();
+  if (rollout.failed > 0 || rollout.pods.length < 2) {
+    throw cliError("DEMO_FAILED", `${rollout.failed} of ${rollout.calls} calls failed while leaf's pod was replaced`, {
+      details: { ...rollout },
+    });
+  }
+  terminal.done(
+    `${rollout.calls} calls while leaf was rolled out anew: none failed, ${err("bold", rollout.pods.at(-1)!)} answers now`,
+  );
+  return { first, rollout, at };
+}
+
+/** Runs the local version of core with the workload's env, and asks it once. */
+async function runCore(program: string, session: CommandSession, names: NamesForChildren, stage: Stage): Promise<Story["core"]> {
+  const { terminal, closer, look, interrupt } = stage;
+  const { err } = terminal;
+  const port = await freePort();
+  const wrapped = names.wrap([process.execPath, program], { ...mergeEnv(process.env, session.env), PORT: String(port) });
+  const child = startChild(wrapped.command, wrapped.env);
+  const done = closer.defer(() => child.close());
+  look.expectGone({ listeners: [`127.0.0.1:${port}`] });
+  await look.noteProcesses();
+  terminal.busy("starting the local core");
+  if ((await child.line()) === undefined) {
+    throw cliError("DEMO_FAILED", "the local version of core did not start", { details: { stderr: child.complaints } });
+  }
+  const response = await fetch(`http://127.0.0.1:${port}/`, {
+    signal: AbortSignal.any([interrupt.signal, AbortSignal.timeout(10_000)]),
+  });
+  const core = (await response.json()) as Story["core"] & { ok: boolean; greeting?: string };
+  if (!core.ok) throw cliError("DEMO_FAILED", "the local version of core could not call its neighbours", { details: { core } });
+  terminal.done(
+    `your core runs here with the cluster's configuration: it greets with ${err("bold", JSON.stringify(core.greeting))}`,
+  );
+  for (const { to, address, answer } of core.calls) {
+    terminal.say(`    it called ${err("cyan", to)} ${arrow} ${address} ${arrow} ${short(answer)}`);
+  }
+  await done();
+  return { version: core.version, calls: core.calls };
+}
+
+const arrow = "→";
+
+const short = (answer: unknown): string => {
+  const pod = (answer as { pod?: string } | null)?.pod;
+  return pod ?? JSON.stringify(answer);
+};
+
+function heading({ say, err }: Terminal): (text: string, command?: string) => void {
+  return (text, command) => {
+    say();
+    say(`${err("bold", text)}${command ? `   ${err("dim", `$ ${command}`)}` : ""}`);
+  };
+}
+
+function listenersOf({ services }: SessionInfo): string[] {
+  return services.flatMap(({ address, ports }) =>
+    address === undefined ? [] : ports.filter(({ state }) => state === "listening").map(({ port }) => `${address}:${port}`),
+  );
+}
+
+function sayProof({ hosts, residue }: Proof, { done, warn, err }: Terminal): void {
+  if (hosts.identical) done(`${hosts.path} is byte for byte what it was (${err("dim", `sha256 ${hosts.after.slice(0, 12)}…`)})`);
+  for (const what of residue) warn(`still there: ${what}`);
+  if (residue.length > 0) return;
+  done("nothing listens on the addresses any more");
+  done("no file and no process is left");
+}
+
+/** For a moment ago: whoever takes it in between makes the demo fail, which is said. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

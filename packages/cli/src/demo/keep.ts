@@ -1,0 +1,28 @@
+import type { Interrupt } from "../interrupt.ts";
+import type { Terminal } from "../terminal.ts";
+
+export interface Kept {
+  kubeconfig: string;
+  names: "hosts" | "namespace" | "preload";
+  services: ReadonlyArray<{ name: string; address: string | undefined }>;
+}
+
+/** Shows what to play with, and waits for Ctrl-C. */
+export async function keepRunning(terminal: Terminal, interrupt: Interrupt, kept: Kept): Promise<void> {
+  const { err } = terminal;
+  const leaf = kept.services.find(({ name }) => name.startsWith("leaf."));
+  const host = kept.names === "hosts" ? "leaf.sample" : (leaf?.address ?? "leaf.sample");
+  const tries: Array<[string, string]> = [
+    [`curl http://${host}:3010`, "call a service of the cluster"],
+    [`kubectl --kubeconfig ${kept.kubeconfig} -n sample get pods`, "it is a real API: any client works"],
+    ["shipside session list --details", "what is open, with addresses"],
+    [`shipside teleport deployment/core -k ${kept.kubeconfig} -n sample -- env`, "core's environment in a command of yours"],
+    ["shipside status", "whether it works now"],
+  ];
+  terminal.say();
+  terminal.say(err("bold", "It stays up. In another terminal, try:"));
+  for (const [command, does] of tries) terminal.say(`    ${err("cyan", command)}\n        ${err("dim", does)}`);
+  terminal.say();
+  terminal.say("Ctrl-C ends it, and cleans up.");
+  await interrupt.came;
+}

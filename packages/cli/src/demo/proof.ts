@@ -1,0 +1,113 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { readdir, readFile, stat, unlink } from "node:fs/promises";
+import { createConnection } from "node:net";
+import { identityOf, isAlive } from "@shipside/daemon/client";
+
+export interface Proof {
+  hosts: { path: string; before: string; after: string; identical: boolean };
+  /** What is still there, in words; empty is what the demo promises. */
+  residue: string[];
+}
+
+/** What the machine looks like before and after: taken by looking, not by remembering what was undone. */
+export interface Witness {
+  /** Notes what is to be gone in the end. */
+  expectGone(what: { files?: readonly string[]; listeners?: readonly string[] }): void;
+  /** Notes every process that this one has started, and theirs. */
+  noteProcesses(): Promise<void>;
+  examine(): Promise<Proof>;
+}
+
+export async function witness(hostsFile = "/etc/hosts"): Promise<Witness> {
+  const before = await fingerprint(hostsFile);
+  const backup = `${hostsFile}.shipside-backup`;
+  const hadBackup = existsSync(backup);
+  const files = new Set<string>();
+  const listeners = new Set<string>();
+  const processes = new Map<number, NonNullable<ReturnType<typeof identityOf>>>();
+
+  return {
+    expectGone(what) {
+      for (const file of what.files ?? []) files.add(file);
+      for (const listener of what.listeners ?? []) listeners.add(listener);
+    },
+    async noteProcesses() {
+      for (const pid of await descendants(process.pid)) {
+        const identity = identityOf(pid);
+        if (identity) processes.set(pid, identity);
+      }
+    },
+    async examine() {
+      const after = await fingerprint(hostsFile);
+      const residue: string[] = [];
+      if (after !== before) residue.push(`${hostsFile} differs from what it was`);
+      // The copy of the original is of no more use where the original stands again.
+      else if (!hadBackup) await unlink(backup).catch(() => {});
+      for (const file of files) if (existsSync(file)) residue.push(`file ${file}`);
+      const open = await Promise.all(
+        [...listeners].map(async (listener) => ((await answers(listener)) ? [`listener on ${listener}`] : [])),
+      );
+      residue.push(...open.flat());
+      for (const [pid, identity] of processes) if (isAlive(identity)) residue.push(`process ${pid} (${nameOf(pid)})`);
+      return { hosts: { path: hostsFile, before, after, identical: after === before }, residue };
+    },
+  };
+}
+
+/** Content, mode and owner. */
+async function fingerprint(path: string): Promise<string> {
+  try {
+    const [content, { mode, uid, gid }] = await Promise.all([readFile(path), stat(path)]);
+    return createHash("sha256").update(content).update(`${mode} ${uid} ${gid}`).digest("hex");
+  } catch {
+    return "absent";
+  }
+}
+
+function answers(listener: string): Promise<boolean> {
+  const at = listener.lastIndexOf(":");
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: listener.slice(0, at), port: Number(listener.slice(at + 1)), timeout: 500 });
+    const done = (answer: boolean) => (): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.on("connect", done(true));
+    socket.on("timeout", done(false));
+    socket.on("error", done(false));
+  });
+}
+
+/** Linux (proc(5)); elsewhere none, and the embedded cluster's own word counts. */
+async function descendants(root: number): Promise<number[]> {
+  const parents = new Map<number, number>();
+  for (const entry of await readdir("/proc").catch(() => [])) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const stat_ = readFileSync(`/proc/${entry}/stat`, "latin1");
+      parents.set(Number(entry), Number(stat_.slice(stat_.lastIndexOf(")") + 2).split(" ")[1]));
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  const found = new Set([root]);
+  for (let grew = true; grew; ) {
+    grew = false;
+    for (const [pid, parent] of parents) {
+      if (found.has(pid) || !found.has(parent)) continue;
+      found.add(pid);
+      grew = true;
+    }
+  }
+  found.delete(root);
+  return [...found];
+}
+
+function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return "?";
+  }
+}
