@@ -1,33 +1,39 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { buffer, text } from "node:stream/consumers";
-import type { Dialer, DialRequest } from "@shipside/core";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Dialer, Endpoint, Target } from "@shipside/core";
 import type { ContractCase } from "./contract.ts";
+import { inTime, rejection } from "./settle.ts";
 
-type Destination = Omit<DialRequest, "signal">;
+export interface DialTarget {
+  target: Target;
+  endpoint: Endpoint;
+}
 
+/** A dialer to be tested, and what it can dial. */
 export interface DialerSubject extends AsyncDisposable {
-  dialer: Dialer;
-  /** Something to dial whose far side is this. Sockets come with `allowHalfOpen`. */
-  serve(onConnection: (socket: Socket) => void): Promise<Destination>;
-  /** Where nothing listens. */
-  refused(): Promise<Destination>;
-  /** What no longer exists, where the dialer can tell that from a refusal. */
-  gone?(): Promise<Destination>;
+  readonly dialer: Dialer;
+  /** Lets `far` have the far end of each connection to the returned endpoint. Half-open is allowed there. */
+  serve(far: (socket: Duplex) => void): Promise<DialTarget>;
+  /** An endpoint that is there, on a port where nothing listens. */
+  refused(): Promise<DialTarget>;
+  /** An endpoint that is no longer there. Left out where this dialer can't tell it from one that refuses. */
+  gone?(): Promise<DialTarget>;
 }
 
 export interface DialerContractOptions {
-  /** Prefix of the cases' names. */
+  /** Shown before each case. Default "dialer". */
   name?: string;
+  /** A fresh subject for each case. */
   open(): Promise<DialerSubject>;
-  /**
-   * The path tells the far side of our end at once, and carries its answer however late. Without it an end may be withheld until the
-   * far side has ended. Default true.
-   */
+  /** Whether our FIN reaches the far end while its answer can still come back. Default true; port-forward can't. */
   halfClose?: boolean;
+  /** Whether a reset of the far end arrives as one. Default true. */
+  resets?: boolean;
 }
+
+/** More than any path may hold for a reader that has stalled, in bytes. */
+const TOO_MUCH = 64 * 1024 * 1024;
 
 /** What every {@link Dialer} must do. */
 export function dialerContract(options: DialerContractOptions): ContractCase[] {
@@ -38,139 +44,283 @@ export function dialerContract(options: DialerContractOptions): ContractCase[] {
       await run(subject);
     },
   });
-  const { halfClose = true } = options;
+  const dial = async ({ dialer }: DialerSubject, to: DialTarget): Promise<Duplex> => {
+    const stream = await inTime(dialer.dial({ ...to, signal: new AbortController().signal }), "dial");
+    stream.on("error", () => {});
+    return stream;
+  };
 
-  return [
-    contract("bytes go both ways at once, and arrive as they were", async (subject) => {
-      const size = 2 * 1024 * 1024;
-      const down = Buffer.alloc(size, "abcdefg");
-      let up: Promise<Buffer> | undefined;
-      const stream = await dial(subject, (socket) => {
-        let seen = 0;
-        const parts: Buffer[] = [];
-        up = new Promise((resolve) => {
-          socket.on("data", (chunk) => {
-            parts.push(chunk);
-            seen += chunk.length;
-            if (seen < size) return;
-            resolve(Buffer.concat(parts));
-            socket.end();
-          });
-        });
-        socket.write(down);
-      });
-      const sent = Buffer.alloc(size, "0123456789");
+  const cases = [
+    contract("carries bytes both ways, all of them, in order", async (subject) => {
+      const stream = await dial(subject, await subject.serve(echo));
+      assert.equal(stream.allowHalfOpen, true, "allowHalfOpen");
+      const sent = pattern(3_000_000, 7);
       stream.write(sent);
-      assert.ok((await buffer(stream)).equals(down), "what came is what was sent to us");
-      assert.ok((await up)?.equals(sent), "what arrived is what we sent");
+      const got = await read(stream, sent.length);
+      assert.ok(got.equals(sent), "what came back is what was sent");
       stream.destroy();
     }),
 
-    contract("the far side's end is an end, after all its bytes", async (subject) => {
-      const stream = await dial(subject, (socket) => socket.end("good bye"));
-      assert.equal(await text(stream), "good bye");
+    contract("carries many connections at once", async (subject) => {
+      const to = await subject.serve(echo);
+      const one = async (seed: number): Promise<void> => {
+        const stream = await dial(subject, to);
+        const sent = pattern(20_000, seed);
+        stream.write(sent);
+        assert.ok((await read(stream, sent.length)).equals(sent), `connection ${seed}`);
+        stream.destroy();
+      };
+      await Promise.all(Array.from({ length: 40 }, (_, seed) => one(seed)));
+    }),
+
+    contract("the far end's FIN is `end`, behind everything it sent", async (subject) => {
+      const sent = pattern(500_000, 3);
+      const stream = await dial(subject, await subject.serve((socket) => void socket.end(sent)));
+      assert.ok((await readAll(stream)).equals(sent), "all bytes came before the end");
       stream.destroy();
     }),
 
-    ...(halfClose
-      ? [
-          contract("our end is an end there, and the answer to it arrives", async (subject) => {
-            const stream = await dial(subject, (socket) => {
-              void text(socket).then((all) => setTimeout(() => socket.end(`${all}!`), 50));
-            });
-            stream.end("question");
-            assert.equal(await text(stream), "question!");
-          }),
-        ]
-      : []),
+    contract("our end is seen by the far end", async (subject) => {
+      const far = deferred<Duplex>();
+      const stream = await dial(subject, await subject.serve(far.resolve));
+      stream.end("goodbye");
+      const socket = await inTime(far.promise, "the connection arrives");
+      assert.equal((await readAll(socket)).toString(), "goodbye");
+      socket.end();
+      stream.resume();
+      stream.destroy();
+    }),
 
-    contract("an answer that is on its way when we end arrives", async (subject) => {
-      const stream = await dial(subject, (socket) => {
-        socket.once("data", () => setTimeout(() => socket.end("answer"), 300));
+    contract("destroying it closes the far end", async (subject) => {
+      const far = deferred<Duplex>();
+      const stream = await dial(subject, await subject.serve(far.resolve));
+      stream.write("x");
+      const socket = await inTime(far.promise, "the connection arrives");
+      const over = new Promise<void>((resolve) => {
+        socket.on("end", resolve);
+        socket.on("close", resolve);
+        socket.on("error", () => resolve());
       });
-      stream.end("question");
-      assert.equal(await text(stream), "answer");
-    }),
-
-    contract("the far side's reset is ECONNRESET", async (subject) => {
-      const stream = await dial(subject, (socket) => void socket.once("data", () => socket.resetAndDestroy()));
-      stream.write("go");
-      await assert.rejects(text(stream), { code: "ECONNRESET" });
-    }),
-
-    contract("destroying the stream ends the far side", async (subject) => {
-      let closed: Promise<unknown> | undefined;
-      const stream = await dial(subject, (socket) => {
-        closed = new Promise((resolve) => socket.on("close", resolve));
-        socket
-          .on("error", () => {})
-          .on("end", () => socket.end())
-          .resume();
-        socket.write("hello");
-      });
-      await once(stream, "data");
+      socket.resume();
       stream.destroy();
-      await closed;
+      await inTime(over, "the far end notices");
+      socket.destroy();
     }),
 
-    contract("a reader that stalls holds its own far side back, and no other stream", async (subject) => {
-      let written = 0;
-      const destination = await subject.serve((socket) => {
-        const pour = (): void => {
-          while (!socket.destroyed && written < 512 * 1024 * 1024) {
-            written += 64 * 1024;
-            if (!socket.write(Buffer.alloc(64 * 1024))) return void socket.once("drain", pour);
+    contract("a far end that doesn't read stalls the writer, and no other stream", async (subject) => {
+      const stalled: Duplex[] = [];
+      const to = await subject.serve((socket) => {
+        socket.once("data", (first: Buffer) => {
+          if (first[0] === 0) {
+            stalled.push(socket);
+            socket.pause();
+          } else {
+            socket.write(first);
+            echo(socket);
           }
-        };
-        socket.on("error", () => {});
-        socket.once("data", (chunk) => (String(chunk) === "pour" ? pour() : socket.end("quick")));
+        });
       });
-      const stalled = await subject.dialer.dial({ ...destination, signal: AbortSignal.timeout(10_000) });
-      stalled.on("error", () => {});
-      stalled.write("pour");
-      let before = -1;
-      while (before !== written) {
-        before = written;
-        await new Promise((resolve) => setTimeout(resolve, 300));
-      }
-      assert.ok(written < 256 * 1024 * 1024, `the far side wrote ${written} bytes to a reader that doesn't read`);
-      const other = await subject.dialer.dial({ ...destination, signal: AbortSignal.timeout(10_000) });
-      other.write("other");
-      assert.equal(await text(other), "quick");
+      const slow = await dial(subject, to);
+      const before = await dial(subject, to);
+      before.write("a");
+      await read(before, 1);
+      assert.ok((await writeUntilFull(slow)) < TOO_MUCH, "writes are held back");
+      before.write("b");
+      assert.equal((await read(before, 1)).toString(), "b", "a stream that stood already goes on");
+      const after = await dial(subject, to);
+      after.write("c");
+      assert.equal((await read(after, 1)).toString(), "c", "a new stream works");
+      for (const stream of [slow, before, after, ...stalled]) stream.destroy();
+    }),
+
+    contract("a reader that stops holds the far end back, and no other stream", async (subject) => {
+      let sent = 0;
+      const to = await subject.serve((socket) => {
+        socket.once("data", (first: Buffer) => {
+          if (first[0] !== 0) {
+            socket.write(first);
+            return;
+          }
+          const more = (): void => {
+            while (sent < 2 * TOO_MUCH) {
+              sent += 65_536;
+              if (!socket.write(Buffer.alloc(65_536))) return;
+            }
+          };
+          socket.on("drain", more);
+          more();
+        });
+      });
+      const slow = await dial(subject, to);
+      slow.write(Buffer.from([0]));
+      await steady(() => sent);
+      assert.ok(sent < TOO_MUCH, "the far end is held back");
+      const other = await dial(subject, to);
+      other.write("x");
+      assert.equal((await read(other, 1)).toString(), "x");
+      slow.destroy();
       other.destroy();
-      stalled.destroy();
     }),
 
-    contract("nothing listens: DIAL_REFUSED, from the dial or the stream", async (subject) => {
-      await assert.rejects(firstByte(subject, await subject.refused()), { code: "DIAL_REFUSED" });
+    contract("nothing listens: DIAL_REFUSED", async (subject) => {
+      const to = await subject.refused();
+      const code = await rejection(subject.dialer.dial({ ...to, signal: new AbortController().signal }), "dial");
+      assert.equal(code, "DIAL_REFUSED");
+      // And it still works.
+      (await dial(subject, await subject.serve(echo))).destroy();
     }),
 
-    contract("what no longer exists: DIAL_GONE", async (subject) => {
+    contract("no longer there: DIAL_GONE, where it can tell", async (subject) => {
       if (!subject.gone) return;
-      await assert.rejects(firstByte(subject, await subject.gone()), { code: "DIAL_GONE" });
+      const to = await subject.gone();
+      assert.equal(await rejection(subject.dialer.dial({ ...to, signal: new AbortController().signal }), "dial"), "DIAL_GONE");
     }),
 
-    contract("an abort ends the dial", async (subject) => {
-      const destination = await subject.serve(() => {});
-      await assert.rejects(subject.dialer.dial({ ...destination, signal: AbortSignal.abort(new Error("enough")) }));
+    contract("an aborted dial rejects", async (subject) => {
+      const to = await subject.serve(echo);
+      await rejection(subject.dialer.dial({ ...to, signal: AbortSignal.abort() }), "a dial that was aborted before it began");
+      const abort = new AbortController();
+      const dialling = subject.dialer.dial({ ...to, signal: abort.signal });
+      abort.abort();
+      // It may have been through already; then it's an ordinary stream.
+      await inTime(
+        dialling.then(
+          (stream) => void stream.destroy(),
+          () => {},
+        ),
+        "a dial that is aborted settles",
+      );
     }),
 
-    contract("closing twice is closing once", async (subject) => {
-      await subject.dialer.close();
-      await subject.dialer.close();
+    contract("close may be called again; then nothing more is dialled", async (subject) => {
+      const to = await subject.serve(echo);
+      (await dial(subject, to)).destroy();
+      const { dialer } = subject;
+      await inTime(Promise.all([dialer.close(), dialer.close()]), "close");
+      await dialer.close();
+      await rejection(dialer.dial({ ...to, signal: new AbortController().signal }), "a dial after close");
     }),
   ];
+
+  if (options.halfClose !== false) {
+    cases.push(
+      contract("an answer that comes long after our FIN arrives", async (subject) => {
+        const to = await subject.serve((socket) => {
+          socket.resume();
+          socket.on("end", () => setTimeout(() => socket.end("at last"), 1500));
+        });
+        const stream = await dial(subject, to);
+        stream.end("question");
+        assert.equal((await readAll(stream)).toString(), "at last");
+      }),
+      contract("after the far end's FIN we can still send", async (subject) => {
+        const got = deferred<Buffer>();
+        const to = await subject.serve((socket) => {
+          socket.end();
+          got.resolve(readAll(socket) as never);
+        });
+        const stream = await dial(subject, to);
+        stream.resume();
+        await inTime(new Promise((resolve) => stream.once("end", resolve)), "the far end's FIN");
+        await sleep(1500);
+        stream.end("still here");
+        assert.equal((await inTime(got.promise, "what we sent")).toString(), "still here");
+      }),
+    );
+  }
+  if (options.resets !== false) {
+    cases.push(
+      contract("a reset of the far end is an error, ECONNRESET", async (subject) => {
+        const to = await subject.serve((socket) => {
+          socket.once("data", () => (socket as Duplex & { resetAndDestroy(): void }).resetAndDestroy());
+        });
+        const { dialer } = subject;
+        const stream = await inTime(dialer.dial({ ...to, signal: new AbortController().signal }), "dial");
+        const failed = new Promise<NodeJS.ErrnoException>((resolve) => stream.once("error", resolve));
+        stream.resume();
+        stream.write("x");
+        assert.equal((await inTime(failed, "the error")).code, "ECONNRESET");
+      }),
+    );
+  }
+  return cases;
 }
 
-async function dial(subject: DialerSubject, onConnection: (socket: Socket) => void): Promise<Duplex> {
-  const destination = await subject.serve((socket) => onConnection(socket.on("error", () => {})));
-  const stream = await subject.dialer.dial({ ...destination, signal: AbortSignal.timeout(10_000) });
-  return stream.on("error", () => {});
+const echo = (socket: Duplex): void => {
+  socket.on("error", () => {});
+  socket.pipe(socket);
+};
+
+const pattern = (length: number, seed: number): Buffer => {
+  const out = Buffer.allocUnsafe(length);
+  for (let at = 0, value = seed + 1; at < length; at++) {
+    value = (value * 1_103_515_245 + 12_345) & 0x7fffffff;
+    out[at] = value >> 16;
+  }
+  return out;
+};
+
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }
 
-/** A path may learn of a refusal only after it has opened the stream. */
-async function firstByte(subject: DialerSubject, destination: Destination): Promise<void> {
-  const stream = await subject.dialer.dial({ ...destination, signal: AbortSignal.timeout(10_000) });
-  stream.write("anybody there?");
-  for await (const _chunk of stream) break;
+/** Exactly so many bytes; the stream stays paused afterwards. */
+async function read(stream: Duplex, count: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let missing = count;
+  const all = new Promise<void>((resolve, reject) => {
+    const take = (chunk: Buffer): void => {
+      parts.push(chunk);
+      missing -= chunk.length;
+      if (missing > 0) return;
+      stream.off("data", take);
+      stream.pause();
+      resolve();
+    };
+    stream.on("data", take);
+    stream.once("end", () => reject(new Error(`ended ${missing} bytes early`)));
+    stream.resume();
+  });
+  await inTime(all, `reading ${count} bytes`, 10_000);
+  return Buffer.concat(parts);
+}
+
+async function readAll(stream: Duplex): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  const ended = new Promise<void>((resolve, reject) => {
+    stream.on("data", (chunk: Buffer) => parts.push(chunk));
+    stream.once("end", resolve);
+    stream.once("error", reject);
+  });
+  await inTime(ended, "the end of the stream", 10_000);
+  return Buffer.concat(parts);
+}
+
+/** Writes, heeding backpressure, until nothing more is taken. Returns how much that was. */
+async function writeUntilFull(stream: Duplex): Promise<number> {
+  let written = 0;
+  const more = (): void => {
+    while (written < 2 * TOO_MUCH) {
+      written += 65_536;
+      if (!stream.write(Buffer.alloc(65_536))) return;
+    }
+  };
+  stream.on("drain", more);
+  more();
+  await steady(() => written);
+  return written;
+}
+
+/** Waits until a number has stopped growing. */
+async function steady(value: () => number): Promise<void> {
+  for (let last = -1, still = 0; still < 4; ) {
+    await sleep(100);
+    const now = value();
+    still = now === last ? still + 1 : 0;
+    last = now;
+  }
 }

@@ -1,139 +1,150 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Listener, ListenerFactory } from "@shipside/core";
 import type { ContractCase } from "./contract.ts";
+import { inTime, rejection } from "./settle.ts";
 
 export interface ListenerFactorySubject extends AsyncDisposable {
-  factory: ListenerFactory;
-  /** Two addresses that the factory can listen on, and that this process can connect to. */
-  addresses: readonly [string, string];
+  readonly factory: ListenerFactory;
+  /** An address that the factory can make a listener on. */
+  readonly address: string;
+  /** Another one. Left out where there is just one. */
+  readonly otherAddress?: string;
+  /** Connects as a client in the listeners' world would. Default: from this process. */
+  connect?(address: string, port: number): Promise<Socket>;
 }
 
 export interface ListenerFactoryContractOptions {
-  /** Prefix of the cases' names. */
+  /** Shown before each case. Default "listener factory". */
   name?: string;
+  /** A fresh subject for each case. */
   open(): Promise<ListenerFactorySubject>;
 }
 
-/** What every {@link ListenerFactory} must do, whoever makes its sockets. */
+/** What every {@link ListenerFactory} must do. */
 export function listenerFactoryContract(options: ListenerFactoryContractOptions): ContractCase[] {
-  const contract = (
-    name: string,
-    run: (factory: ListenerFactory, addresses: readonly [string, string]) => Promise<void>,
-  ): ContractCase => ({
+  const contract = (name: string, run: (subject: ListenerFactorySubject) => Promise<void>): ContractCase => ({
     name: `${options.name ?? "listener factory"}: ${name}`,
     async run() {
       await using subject = await options.open();
-      await run(subject.factory, subject.addresses);
+      await run(subject);
     },
   });
+  const join = async (subject: ListenerFactorySubject, { address, port }: Listener): Promise<Socket> => {
+    const socket = await inTime((subject.connect ?? connectHere)(address, port), `connecting to ${address}:${port}`);
+    socket.on("error", () => {});
+    return socket;
+  };
+  const accepted = async (listener: Listener): Promise<Socket> => {
+    const [socket] = await inTime(once(listener.server, "connection"), "the connection");
+    socket.on("error", () => {});
+    return socket;
+  };
 
   return [
-    contract("listens where it says, on a free port where none is asked for", async (factory, [address]) => {
-      await using listener = await factory.listen({ address, port: 0 });
-      assert.equal(listener.address, address);
-      assert.ok(listener.port > 0 && listener.port < 65_536);
-      assert.ok(listener.server.listening);
-      const { client, accepted } = await connected(listener);
-      accepted.end("hello");
-      assert.equal(await text(client), "hello");
-    }),
-
-    contract("listens on the port that is asked for", async (factory, [address]) => {
-      const { port } = await freed(factory, address);
-      await using listener = await factory.listen({ address, port });
-      assert.equal(listener.port, port);
-    }),
-
-    contract("hands over connections paused: no byte is lost before somebody reads", async (factory, [address]) => {
-      await using listener = await factory.listen({ address, port: 0 });
-      const { client, accepted } = await connected(listener);
-      client.end("early");
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      assert.equal(await text(accepted), "early");
-      accepted.end();
-    }),
-
-    contract("hands over connections that stay half open: an answer after the client's end arrives", async (factory, [address]) => {
-      await using listener = await factory.listen({ address, port: 0 });
-      const { client, accepted } = await connected(listener);
-      client.end("question");
-      await text(accepted);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      accepted.end("answer");
-      assert.equal(await text(client), "answer");
-    }),
-
-    contract("the same port on two addresses is two listeners", async (factory, [first, second]) => {
-      await using one = await factory.listen({ address: first, port: 0 });
-      await using two = await factory.listen({ address: second, port: one.port });
-      for (const [listener, name] of [
-        [one, "one"],
-        [two, "two"],
-      ] as const) {
-        const { client, accepted } = await connected(listener);
-        accepted.end(name);
-        assert.equal(await text(client), name);
-      }
-    }),
-
-    contract("a port that is taken is LISTEN_IN_USE, and who has it keeps it", async (factory, [address]) => {
-      await using listener = await factory.listen({ address, port: 0 });
-      await assert.rejects(factory.listen({ address, port: listener.port }), { code: "LISTEN_IN_USE" });
-      const { client, accepted } = await connected(listener);
-      accepted.end("mine");
-      assert.equal(await text(client), "mine");
-    }),
-
-    contract("an address that nobody here can have is refused with a LISTEN code", async (factory) => {
-      // RFC 5737: for documentation, so never a machine's own.
-      await assert.rejects(factory.listen({ address: "192.0.2.1", port: 0 }), (error: { code?: string }) => {
-        assert.match(String(error.code), /^LISTEN_(FAILED|FORBIDDEN)$/);
-        return true;
-      });
-    }),
-
-    contract("closing a listener stops accepting, frees the port, and leaves its connections", async (factory, [address]) => {
-      const listener = await factory.listen({ address, port: 0 });
-      const { client, accepted } = await connected(listener);
+    contract("port 0 is a free port, and the listener says which", async (subject) => {
+      const listener = await subject.factory.listen({ address: subject.address, port: 0 });
+      assert.equal(listener.address, subject.address);
+      assert.ok(Number.isInteger(listener.port) && listener.port >= 1 && listener.port <= 65_535, `port ${listener.port}`);
+      assert.equal(listener.server.listening, true);
+      const [near, far] = await Promise.all([join(subject, listener), accepted(listener)]);
+      far.end("hello");
+      const [chunk] = await inTime(once(near, "data"), "bytes");
+      assert.equal(String(chunk), "hello");
+      near.destroy();
       await listener.close();
-      await listener.close();
-      await assert.rejects(dialled(address, listener.port), { code: "ECONNREFUSED" });
-      accepted.end("still here");
-      assert.equal(await text(client), "still here");
-      await using again = await factory.listen({ address, port: listener.port });
-      assert.equal(again.port, listener.port);
     }),
 
-    contract("closing the factory closes its listeners; twice is once", async (factory, [address]) => {
-      const listener = await factory.listen({ address, port: 0 });
-      await factory.close();
-      await factory.close();
-      await assert.rejects(dialled(address, listener.port), { code: "ECONNREFUSED" });
+    contract("a port that is asked for is the one it gets", async (subject) => {
+      const first = await subject.factory.listen({ address: subject.address, port: 0 });
+      const { port } = first;
+      await first.close();
+      const second = await subject.factory.listen({ address: subject.address, port });
+      assert.equal(second.port, port);
+      (await join(subject, second)).destroy();
+      await second.close();
+    }),
+
+    contract("connections wait, paused, for whoever takes them: no byte is lost", async (subject) => {
+      const listener = await subject.factory.listen({ address: subject.address, port: 0 });
+      const [near, far] = await Promise.all([join(subject, listener), accepted(listener)]);
+      near.write("early");
+      await sleep(100);
+      assert.equal(far.bytesRead, 0, "nothing is read before somebody takes the connection");
+      let got = "";
+      far.on("data", (chunk) => (got += chunk));
+      far.resume();
+      near.write(" late");
+      for (let i = 0; i < 100 && got.length < 10; i++) await sleep(10);
+      assert.equal(got, "early late");
+      near.destroy();
+      far.destroy();
+      await listener.close();
+    }),
+
+    contract("half-open is allowed: an answer after the client's FIN arrives", async (subject) => {
+      const listener = await subject.factory.listen({ address: subject.address, port: 0 });
+      const [near, far] = await Promise.all([join(subject, listener), accepted(listener)]);
+      far.resume();
+      far.on("end", () => setTimeout(() => far.end("answer"), 50));
+      near.end("question");
+      let got = "";
+      near.on("data", (chunk) => (got += chunk));
+      await inTime(once(near, "end"), "the end");
+      assert.equal(got, "answer");
+      await listener.close();
+    }),
+
+    contract("an address and port that are taken: LISTEN_IN_USE, and the first goes on", async (subject) => {
+      const first = await subject.factory.listen({ address: subject.address, port: 0 });
+      const again = subject.factory.listen({ address: subject.address, port: first.port });
+      assert.equal(await rejection(again, "the second listener"), "LISTEN_IN_USE");
+      (await join(subject, first)).destroy();
+      await first.close();
+    }),
+
+    contract("the same port on two addresses", async (subject) => {
+      if (!subject.otherAddress) return;
+      const first = await subject.factory.listen({ address: subject.address, port: 0 });
+      const second = await subject.factory.listen({ address: subject.otherAddress, port: first.port });
+      const [, far] = await Promise.all([join(subject, second), accepted(second)]);
+      assert.equal(far.localAddress, subject.otherAddress);
+      far.destroy();
+      await second.close();
+      await first.close();
+    }),
+
+    contract("an address that this machine hasn't is refused with a code", async (subject) => {
+      // 198.51.100.0/24 is for documentation (RFC 5737).
+      const code = await rejection(subject.factory.listen({ address: "198.51.100.1", port: 0 }), "listening there");
+      assert.ok(code === "LISTEN_FAILED" || code === "LISTEN_FORBIDDEN", `code ${code}`);
+      const bad = await rejection(subject.factory.listen({ address: "not an address", port: 0 }), "listening nowhere");
+      assert.equal(typeof bad, "string");
+    }),
+
+    contract("close of a listener may be called again, and frees the port", async (subject) => {
+      const listener = await subject.factory.listen({ address: subject.address, port: 0 });
+      await inTime(Promise.all([listener.close(), listener.close()]), "close");
+      await listener.close();
+      assert.equal(listener.server.listening, false);
+      await rejection((subject.connect ?? connectHere)(subject.address, listener.port), "connecting to a closed listener");
+      await (await subject.factory.listen({ address: subject.address, port: listener.port })).close();
+    }),
+
+    contract("close of the factory closes its listeners; then it makes no more", async (subject) => {
+      const listeners = await Promise.all([1, 2, 3].map(() => subject.factory.listen({ address: subject.address, port: 0 })));
+      await inTime(Promise.all([subject.factory.close(), subject.factory.close()]), "close");
+      for (const { server } of listeners) assert.equal(server.listening, false);
+      const code = await rejection(subject.factory.listen({ address: subject.address, port: 0 }), "listening after close");
+      assert.equal(typeof code, "string");
     }),
   ];
 }
 
-/** A port that was free a moment ago. */
-async function freed(factory: ListenerFactory, address: string): Promise<Listener> {
-  const listener = await factory.listen({ address, port: 0 });
-  await listener.close();
-  return listener;
-}
-
-async function connected(listener: Listener): Promise<{ client: Socket; accepted: Socket }> {
-  const connection = once(listener.server, "connection");
-  const client = await dialled(listener.address, listener.port);
-  const [accepted] = (await connection) as [Socket];
-  accepted.on("error", () => {});
-  return { client, accepted };
-}
-
-async function dialled(host: string, port: number): Promise<Socket> {
-  const client = connect({ host, port, allowHalfOpen: true });
-  client.on("error", () => {});
-  await once(client, "connect");
-  return client;
+async function connectHere(host: string, port: number): Promise<Socket> {
+  const socket = connect({ host, port, allowHalfOpen: true });
+  await once(socket, "connect");
+  return socket;
 }
