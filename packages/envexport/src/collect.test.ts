@@ -203,6 +203,50 @@ describe("collectEnv", () => {
     }
   });
 
+  it("takes three round trips at most, however many objects there are", async () => {
+    const names = Array.from({ length: 20 }, (_, at) => `part-${at}`);
+    const data = (name: string, encode: (text: string) => string) =>
+      Object.fromEntries(Array.from({ length: 10 }, (_, at) => [`${name}-${at}`, encode(String(at))]));
+    await embedded.apply([
+      ...names.map((name, at) =>
+        at % 2 ? object("Secret", name, { data: data(name, base64) }) : object("ConfigMap", name, { data: data(name, String) }),
+      ),
+      object("Pod", "large", {
+        spec: {
+          containers: [
+            {
+              name: "c",
+              image: "node",
+              envFrom: names.map((name, at) => (at % 2 ? { secretRef: { name } } : { configMapRef: { name } })),
+            },
+          ],
+        },
+      }),
+    ]);
+    const LATENCY = 150;
+    let [now, most, trips] = [0, 0, 0];
+    const slow = async <T>(work: () => Promise<T>): Promise<T> => {
+      if (now++ === 0) trips++;
+      most = Math.max(most, now);
+      try {
+        const [result] = await Promise.all([work(), new Promise((resolve) => setTimeout(resolve, LATENCY))]);
+        return result;
+      } finally {
+        now--;
+      }
+    };
+    const far: Cluster = {
+      ...cluster,
+      info: cluster.info,
+      get: (type, ref, options) => slow(() => cluster.get(type, ref, options)),
+      list: (type, options) => slow(() => cluster.list(type, options)),
+    };
+    const { entries } = await collectEnv(far, { workload: "pod/large", namespace: "env" });
+    expect(entries.filter(({ name }) => name.startsWith("part-"))).toHaveLength(200);
+    expect(trips).toBeLessThanOrEqual(3);
+    expect(most).toBeGreaterThanOrEqual(20);
+  });
+
   it("reads each object once", async () => {
     const seen: string[] = [];
     const counting: Cluster = {

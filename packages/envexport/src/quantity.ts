@@ -8,7 +8,7 @@ const DECIMAL: Readonly<Record<string, number>> = { n: -9, u: -6, m: -3, "": 0, 
 const BINARY: Readonly<Record<string, bigint>> = { Ki: 10n, Mi: 20n, Gi: 30n, Ti: 40n, Pi: 50n, Ei: 60n };
 
 /** Rule: API reference of `resource.Quantity`. Undefined where `text` isn't one. */
-export function parseQuantity(text: string): Quantity | undefined {
+function parseQuantity(text: string): Quantity | undefined {
   const match = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d{1,3})|([A-Za-z]*))$/.exec(text);
   const [, sign, whole = "", fraction = "", exponent, suffix = ""] = match ?? [];
   if (match === null || whole + fraction === "") return undefined;

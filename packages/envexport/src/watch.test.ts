@@ -115,6 +115,21 @@ describe("watchEnv", () => {
     await expect.poll(() => watch.current.entries.find(({ name }) => name === "A")?.value).toBe("3");
   });
 
+  it("goes on after the API server was away, with what was changed meanwhile", async () => {
+    await embedded.apply([config({ A: "1" }, "lasting"), cronJob([], "yearly", "lasting")]);
+    const path = join(dir, "lasting.json");
+    await using watch = await watchEnv(cluster, { workload: "cronjob/yearly", namespace: "env", file: { path } });
+    await embedded.stop();
+    embedded.store.mutate("configmaps", "env", "lasting", (copy) => {
+      copy["data"] = { A: "2" };
+    });
+    await embedded.start();
+    await expect.poll(async () => JSON.parse(await readFile(path, "utf8")), { timeout: 12_000 }).toMatchObject({ A: "2" });
+    await embedded.apply([config({ A: "3" }, "lasting")]);
+    await expect.poll(async () => JSON.parse(await readFile(path, "utf8")), { timeout: 3_000 }).toMatchObject({ A: "3" });
+    await expect.poll(() => watch.current.entries.find(({ name }) => name === "A")?.value).toBe("3");
+  });
+
   it("rejects, and leaves no file, when there is nothing to follow", async () => {
     const path = join(dir, "none.env");
     await expect(watchEnv(cluster, { workload: "cronjob/none", namespace: "env", file: { path } })).rejects.toMatchObject({

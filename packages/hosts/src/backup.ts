@@ -6,7 +6,7 @@ import { ownersIn, withoutOwners } from "./block.ts";
 import { hostsError } from "./errors.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-export const backupPath = (side: string): string => `${side}.shipside-backup`;
+const backupPath = (side: string): string => `${side}.shipside-backup`;
 
 /**
  * Keeps a copy of the file as it was before any owner's first line, and never one with an owner's lines in it: while there are some,

@@ -40,8 +40,8 @@ function readForeign(path: string, owner: string, getFile: ReadLines): ForeignLi
   }
 }
 
-/** Pure: one conflict a name and foreign line, in the file's order. */
-export function conflictsOf(foreign: readonly ForeignLine[], entries: readonly HostsEntry[]): HostsConflict[] {
+/** One conflict a name and foreign line, in the file's order. */
+function conflictsOf(foreign: readonly ForeignLine[], entries: readonly HostsEntry[]): HostsConflict[] {
   const taken = new Set(foreign.flatMap(({ names }) => names.map((name) => name.toLowerCase())));
   const ours = new Map<string, string[]>();
   for (const { address, names } of entries) {

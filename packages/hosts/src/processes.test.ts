@@ -8,20 +8,18 @@ import { scratchHosts } from "./fixtures/scratch.ts";
 import { openHosts } from "./hosts-file.ts";
 
 const run = promisify(execFile);
-const node = (fixture: string, ...args: string[]): ChildProcess =>
-  spawn(
-    process.execPath,
-    ["--conditions=@shipside/source", fileURLToPath(new URL(`fixtures/${fixture}`, import.meta.url)), ...args],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
+const RACE = new URL("./fixtures/race-child.ts", import.meta.url);
+const HOLD = new URL("./fixtures/hold-lock.ts", import.meta.url);
+const node = (fixture: URL, ...args: string[]): ChildProcess =>
+  spawn(process.execPath, ["--conditions=@shipside/source", fileURLToPath(fixture), ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 
 describe("several processes", () => {
   it("race without losing a line of anybody", async () => {
     const original = "127.0.0.1 localhost\n10.0.0.1 mine\n";
     await using scratch = await scratchHosts(original);
-    const children = Array.from({ length: 5 }, (_, at) => node("race-child.ts", scratch.path, `owner${at}`, "12"));
+    const children = Array.from({ length: 5 }, (_, at) => node(RACE, scratch.path, `owner${at}`, "12"));
     // One of them dies at a moment that nobody chose.
     const victim = children[4] as ChildProcess;
     victim.stdout?.once("data", () => setTimeout(() => victim.kill("SIGKILL"), 15));
@@ -44,7 +42,7 @@ describe("several processes", () => {
 
   it("succeed one that was killed while it held the lock, and clear up after it", async () => {
     await using scratch = await scratchHosts();
-    const holder = node("hold-lock.ts", scratch.path, "holder");
+    const holder = node(HOLD, scratch.path, "holder");
     await once(holder.stdout as NonNullable<typeof holder.stdout>, "data");
     const path = scratch.path;
     const entries = [{ address: "127.72.0.1", names: ["x"] }];
@@ -64,12 +62,13 @@ describe("several processes", () => {
   });
 
   it("are told when they may not write", async () => {
-    if (process.getuid?.() !== 0) return;
     await using scratch = await scratchHosts();
-    await chmod(scratch.dir, 0o755);
+    await chmod(scratch.path, 0o444);
+    await chmod(scratch.dir, 0o555);
     const script = `
       const { openHosts } = await import(${JSON.stringify(new URL("index.ts", import.meta.url).href)});
-      process.setgid(65534); process.setuid(65534);
+      // Modes bind nobody who is root.
+      if (process.getuid() === 0) { process.setgid(65534); process.setuid(65534); }
       const hosts = await openHosts({ path: ${JSON.stringify(scratch.path)}, owner: "o", reportConflicts: false });
       const entries = [{ address: "127.72.0.1", names: ["x"] }];
       const plan = await hosts.plan(entries);
