@@ -174,7 +174,7 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
   publishEndpoint(plainStore, host, api.port);
 
   const server = `https://${host.includes(":") ? `[${host}]` : host}:${api.port}`;
-  if (wanted.controllers) closer.use(startControllers({ store: plainStore, registry, ca: authority.cert, logger }));
+  if (wanted.controllers) closer.use(startControllers({ store: plainStore, registry, logger }));
   if (wanted.node) {
     const tokenFor = tokens(plainStore, authenticator);
     const choices = typeof options.node === "object" ? options.node : {};

@@ -65,7 +65,8 @@ export async function fakeCluster(options: Partial<ControllersOptions> = {}): Pr
       return;
     }
     store.mutate("pods", metadata.namespace, metadata.name, (pod) => {
-      if (!pod["spec"].nodeName) return;
+      // Scheduled as it begins: to the only node, where nobody has chosen one.
+      pod["spec"].nodeName ??= "node-1";
       const phase = cluster.pods.phase(pod);
       const ready = phase === "Running" && cluster.pods.ready(pod) ? "True" : "False";
       const podIP = pod["status"].podIP ?? `10.244.${next >> 8}.${next++ & 255}`;

@@ -16,7 +16,6 @@ import { createLabelIndex } from "./label-index.ts";
 import { namespaceController } from "./namespaces.ts";
 import { createObjectIndex } from "./object-index.ts";
 import { replicaSetController } from "./replica-set.ts";
-import { schedulerController } from "./scheduler.ts";
 import { createServiceIndex } from "./services-of.ts";
 import { statefulSetController } from "./stateful-set.ts";
 import { createWorkQueue, type WorkQueue } from "./work-queue.ts";
@@ -78,7 +77,6 @@ const controllersOf = (context: Context): Controller[] => [
   endpointsController(context),
   deploymentController(context),
   replicaSetController(context),
-  schedulerController(context),
   statefulSetController(context),
   daemonSetController(context),
   jobController(context),
