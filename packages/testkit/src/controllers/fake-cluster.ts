@@ -39,8 +39,10 @@ export async function fakeCluster(options: Partial<ControllersOptions> = {}): Pr
     },
     until: (check) =>
       new Promise((resolve) => {
+        let over = false;
         const look = (): void => {
-          if (!check()) return;
+          if (over || !check()) return;
+          over = true;
           stop();
           resolve();
         };
