@@ -32,7 +32,8 @@ export function openApi(resources: () => readonly Resource[]): OpenApi {
         if (!accept.includes(V2_PROTOBUF)) {
           return json({ swagger: "2.0", info: INFO, paths: {}, definitions: {} });
         }
-        return { body: emptyV2(), contentType: `${V2_PROTOBUF}@v1.0+protobuf` };
+        // Asked for with `@v1.0`, which is no media type that Go's parser takes.
+        return { body: emptyV2(), contentType: `${V2_PROTOBUF}.v1.0+protobuf` };
       }
       const all = groupVersions();
       if (path === V3 || path === `${V3}/`) {

@@ -74,7 +74,7 @@ function mergeList(original: Json, patch: Json[], field: Field | undefined, orde
   }
   if (key === undefined) {
     const merged = [...before, ...patch.filter((item) => !before.some((other) => sameJson(item, other)))];
-    return order ? ordered(merged, before, order, field) : merged;
+    return ordered(merged, before, order ?? patch, field);
   }
   if (patch.some((item) => isMap(item) && item[DIRECTIVE] === "replace" && item[key] === undefined)) {
     return patch.filter((item) => item[DIRECTIVE] === undefined);
@@ -94,7 +94,7 @@ function mergeList(original: Json, patch: Json[], field: Field | undefined, orde
     if (at < 0) merged.push(applyStrategicPatch(undefined, item, message));
     else merged[at] = applyStrategicPatch(merged[at], item, message);
   }
-  return order ? ordered(merged, before, order, field) : merged;
+  return ordered(merged, before, order ?? patch, field);
 }
 
 /** What `order` names comes in its order; what only the server has keeps its place among the server's. */

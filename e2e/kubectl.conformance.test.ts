@@ -1,0 +1,57 @@
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type EmbeddedCluster, startCluster } from "../packages/testkit/src/index.ts";
+import { type Kubectl, kubectls } from "./kubectl/binaries.ts";
+import { fits, runStep, type Setting } from "./kubectl/run-step.ts";
+import { SCRIPT } from "./kubectl/script.ts";
+
+const run = promisify(execFile);
+const { found, missing } = await kubectls();
+
+test("there are kubectls of at least two versions", () => {
+  expect(found.length, `could not be had: ${missing.join("; ")}`).toBeGreaterThanOrEqual(2);
+});
+
+describe.each(found)("kubectl $version", (kubectl: Kubectl) => {
+  let cluster: EmbeddedCluster | undefined;
+  const setting: Setting = {
+    kubectl: kubectl.path,
+    kubeconfig: process.env["SHIPSIDE_E2E_KUBECONFIG"] ?? "",
+    namespace: `conformance-${randomBytes(3).toString("hex")}`,
+    home: "",
+  };
+  const kubectlRun = (...args: string[]): Promise<{ stdout: string }> =>
+    run(kubectl.path, args, { env: { ...process.env, KUBECONFIG: setting.kubeconfig, HOME: setting.home } });
+
+  beforeAll(async () => {
+    setting.home = await mkdtemp(join(tmpdir(), "shipside-kubectl-"));
+    if (!setting.kubeconfig) {
+      cluster = await startCluster();
+      setting.kubeconfig = cluster.kubeconfigPath;
+    }
+    await kubectlRun("create", "namespace", setting.namespace);
+  });
+
+  afterAll(async () => {
+    if (setting.home) await kubectlRun("delete", "namespace", setting.namespace, "--wait=false");
+    await cluster?.close();
+    await rm(setting.home, { recursive: true, force: true });
+  });
+
+  test.each(SCRIPT.filter(({ since = 0 }) => kubectl.minor >= since))("$name", { timeout: 60_000 }, async (step) => {
+    let { args } = step;
+    if (args.some((arg) => arg.includes("{pod}"))) {
+      const { stdout } = await kubectlRun("get", "pods", "-n", setting.namespace, "-o", "jsonpath={.items[0].metadata.name}");
+      args = args.map((arg) => arg.replaceAll("{pod}", stdout));
+    }
+    const outcome = await runStep({ ...step, args }, setting);
+    expect
+      .soft(fits(step, outcome), `${step.args.join(" ")}\nexit ${outcome.exit}\n${outcome.output}\n${outcome.answer ?? ""}`)
+      .toBe(true);
+  });
+});

@@ -1,0 +1,41 @@
+/** One kubectl command and what has to come of it. `{ns}` stands for the namespace that the script runs in. */
+export interface Step {
+  name: string;
+  args: readonly string[];
+  stdin?: string;
+  env?: Readonly<Record<string, string>>;
+  /** Default 0. */
+  exit?: number;
+  /** The whole output (standard output, then standard error) after normalising, or what it has to match. */
+  expect: string | RegExp;
+  /** The command is ended once this has been printed. */
+  until?: RegExp;
+  /** Requested over HTTP once `until` was printed; `$1` is its first group. */
+  request?: string;
+  /** Tried again until it fits, this long, in ms: the command shows what takes time. */
+  within?: number;
+  /** The least kubectl that can do it (1.x). */
+  since?: number;
+  /** A namespace of its own is named, or none counts. */
+  unscoped?: true;
+}
+
+/** Takes out what differs from one run, or from one cluster, to the next. */
+export function normalise(output: string, namespace: string): string {
+  return output
+    .replaceAll(namespace, "{ns}")
+    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "{uid}")
+    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "{time}")
+    .replace(/\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}/g, "{time}")
+    .replace(/(resourceVersion: )"\d+"/g, "$1{version}")
+    .replace(/\b(web|api|job|tick)-[0-9a-f]{7,10}-[a-z0-9]{5}\b/g, "$1-{hash}-{id}")
+    .replace(/\b(web|api)-[0-9a-f]{7,10}\b/g, "$1-{hash}")
+    .replace(/\b(web|api|once|from-cron|kube-api-access)-[bcdfghjklmnpqrstvwxz2456789]{5}\b/g, "$1-{id}")
+    .replace(/pod-template-hash=[0-9a-f]+/g, "pod-template-hash={hash}")
+    .replace(/\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b/g, "{ip}")
+    .replace(/(?<=\s)(\d+d)?(\d+h)?(\d+m)?(\d+s)(?=\s|$)/g, "{age}")
+    .replace(/(?<=\s)(\d+d)?(\d+h)?(\d+m)(?=\s|$)/g, "{age}")
+    .replace(/[ \t]+/g, " ")
+    .replace(/ $/gm, "")
+    .trim();
+}
