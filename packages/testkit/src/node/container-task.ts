@@ -323,7 +323,8 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
         started: false,
       });
       const again = restartPolicy === "Always" || (restartPolicy === "OnFailure" && exitCode !== 0);
-      if (!again || stopping.signal.aborted) return exitCode;
+      // Without its sandbox it can't run again; the pod gets a new one, and the container with it.
+      if (!again || stopping.signal.aborted || !sandbox.agent.alive) return exitCode;
       const ms = restarts.next(Date.now() - startedAt);
       if (ms > 0) {
         waiting(

@@ -6,8 +6,8 @@ export interface LogSource {
   path: string;
   /** Called with a listener for news of the log; returns its undo. Undefined where nothing more will be written. */
   watch?(listener: () => void): () => void;
-  /** Whether the container still runs. */
-  running(): boolean;
+  /** Resolves when the container has ended and its log is whole. */
+  ended?: Promise<unknown>;
 }
 
 const HEAD = /^(\S+) (stdout|stderr) ([FP]) /;
@@ -85,20 +85,21 @@ export function readLog(source: LogSource, options: LogOptions): Readable {
   if (fd !== undefined) first.push(...more());
   const start = tailLines === undefined ? first : lastLines(first, tailLines);
   const go = emit(start);
+  let finished = false;
   const finish = (): void => {
+    finished = true;
     unwatch?.();
     out.push(null);
   };
   if (!go || !options.follow || !source.watch || fd === undefined) finish();
   else {
-    const news = (): void => {
-      if (fd === undefined) return;
-      // Asked before reading: what a container wrote last is in the file when it counts as ended.
-      const alive = source.running();
-      if (!emit(more()) || !alive) finish();
+    const news = (last: boolean): void => {
+      if (fd === undefined || finished) return;
+      if (!emit(more()) || last) finish();
     };
-    unwatch = source.watch(news);
-    news();
+    unwatch = source.watch(() => news(false));
+    void source.ended?.then(() => news(true));
+    news(false);
   }
   return out;
 }

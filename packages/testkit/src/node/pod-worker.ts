@@ -176,7 +176,7 @@ export function startPod(first: KubeJson, context: NodeContext): PodWorker {
   const life = (async () => {
     for (;;) {
       await live();
-      const lost = sandbox && (await Promise.race([sandbox.lost.then(() => true), Promise.resolve(false)]));
+      const lost = sandbox !== undefined && !sandbox.agent.alive;
       if (!lost || stopping.signal.aborted || spec.restartPolicy === "Never") break;
       context.record(pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
       await closeSandbox();

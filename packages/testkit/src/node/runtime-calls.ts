@@ -62,8 +62,7 @@ export function createRuntime(context: NodeContext, find: (namespace: string, po
       return readLog(
         {
           path,
-          running: () => run !== undefined && task.running === run,
-          ...(run && sandbox && { watch: (listener: () => void) => sandbox.agent.onLog(run.id, listener) }),
+          ...(run && sandbox && { ended: run.exited, watch: (listener: () => void) => sandbox.agent.onLog(run.id, listener) }),
         },
         options,
       );

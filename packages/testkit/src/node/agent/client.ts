@@ -33,8 +33,8 @@ export interface Agent extends Closable {
   serve(address: string, routes: readonly ServiceRoute[]): Promise<void>;
   /** Gets connections to routes that are handed over. */
   onHandOver(listener: (socket: Socket) => void): void;
-  /** The agent removes the directory when this process disappears without closing it. */
-  adopt(directory: string): Promise<void>;
+  /** False once the process is gone: everything that it held is gone too. */
+  readonly alive: boolean;
   /** Called when a container has written to its log. Returns its undo. */
   onLog(id: string, listener: () => void): () => void;
 }
@@ -68,6 +68,7 @@ class ChildAgent implements Agent {
   readonly #execs = new Map<string, PendingExec>();
   readonly #logListeners = new Map<string, Set<() => void>>();
   #handOver: ((socket: Socket) => void) | undefined;
+  #alive = true;
   #seq = 0;
   #stderr = "";
 
@@ -78,6 +79,7 @@ class ChildAgent implements Agent {
     this.ready = ready.promise;
     this.gone = gone.promise;
     const end = (cause?: unknown): void => {
+      this.#alive = false;
       const error = nodeError(
         "NODE_AGENT_GONE",
         `the process that holds the pod's containers ended${this.#stderr && `: ${this.#stderr.trim()}`}`,
@@ -160,8 +162,8 @@ class ChildAgent implements Agent {
     this.#handOver = listener;
   }
 
-  async adopt(directory: string): Promise<void> {
-    await this.#ask({ op: "adopt", directory });
+  get alive(): boolean {
+    return this.#alive;
   }
 
   onLog(id: string, listener: () => void): () => void {
@@ -174,6 +176,7 @@ class ChildAgent implements Agent {
   }
 
   async close(): Promise<void> {
+    if (this.#alive) await this.#ask({ op: "release" }).catch(() => {});
     if (this.#child.connected) this.#child.disconnect();
     await this.gone;
   }

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { lstatSync } from "node:fs";
 import type { Socket } from "node:net";
 import { constants } from "node:os";
+import { join } from "node:path";
 import { openLogFile } from "./log-file.ts";
 import type { AgentMessage, AgentRequest, Launch } from "./protocol.ts";
 import { enterArgv, viewArgv } from "./root-view.ts";
@@ -71,6 +73,9 @@ export function createContainers(say: (message: AgentMessage, handle?: Socket) =
       if (!container) throw Object.assign(new Error("container not running"), { code: "NotRunning" });
       const { launch, child: main } = container;
       const words = tty ? ["script", "-qefc", argv.map(quote).join(" "), "/dev/null"] : argv;
+      if (launch.view && !existsIn(`/proc/${main.pid}/root`, words[0]!, launch.env["PATH"] ?? "")) {
+        throw Object.assign(new Error(`no such program: ${words[0]}`), { code: "ENOENT" });
+      }
       const [program, ...args] = launch.view ? enterArgv(main.pid!, words) : words;
       const pairs = await Promise.all([socketPair("."), socketPair("."), socketPair(".")]);
       const child = spawn(program!, args, {
@@ -144,6 +149,12 @@ function throttle(ms: number, run: () => void): () => void {
       run();
     }, ms);
   };
+}
+
+/** Whether a word names something that can be run below another root; by its path, or found on `path`. */
+function existsIn(root: string, word: string, path: string): boolean {
+  const candidates = word.includes("/") ? [word] : path.split(":").map((directory) => join(directory, word));
+  return candidates.some((candidate) => lstatSync(join(root, candidate), { throwIfNoEntry: false }) !== undefined);
 }
 
 const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

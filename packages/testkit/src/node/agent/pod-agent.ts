@@ -1,6 +1,6 @@
 // Runs inside a pod's namespaces (or beside the node, where there are none), started by agent/client.ts. Imports nothing but Node's own
 // modules and its neighbours here, so that it starts in the time that Node itself takes.
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -13,7 +13,8 @@ const say = (message: AgentMessage, handle?: Socket): void => {
 };
 
 const containers = createContainers(say);
-const adopted: string[] = [];
+/** Where the node keeps everything: removed from here when the node disappears without a word. */
+let adopted: string | undefined = process.argv[2];
 
 /** Only the node's own agent needs it: pods start without loading it. */
 let listeners: Promise<ServiceListeners> | undefined;
@@ -40,8 +41,8 @@ async function serve(request: AgentRequest): Promise<{ pid?: number; handle?: So
     case "serve":
       await (await serviceListeners()).set(request.address, request.routes);
       return {};
-    case "adopt":
-      adopted.push(request.directory);
+    case "release":
+      adopted = undefined;
       return {};
   }
 }
@@ -72,17 +73,22 @@ process.on("message", async ({ seq, ...request }: AgentRequest & { seq: number }
 
 process.on("disconnect", async () => {
   containers.killAll();
-  // What dying containers still write may make a removal fail once.
-  for (let tries = 0; tries < 50 && adopted.length > 0; tries++) {
-    try {
-      for (const directory of adopted) rmSync(directory, { recursive: true, force: true });
-      break;
-    } catch {
-      await delay(20);
-    }
-  }
+  if (adopted !== undefined) await removeForGood(adopted);
   process.exit(0);
 });
+
+/** Until it stays away: agents that were just starting, and containers that are dying, may still write. */
+async function removeForGood(directory: string): Promise<void> {
+  for (let tries = 0, absent = 0; tries < 30 && absent < 4; tries++) {
+    try {
+      absent = existsSync(directory) ? 0 : absent + 1;
+      rmSync(directory, { recursive: true, force: true });
+    } catch {
+      absent = 0;
+    }
+    await delay(50);
+  }
+}
 // A terminal's Ctrl-C is the node's to handle; the agent ends when its channel does.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 

@@ -45,8 +45,8 @@ export type AgentRequest =
   | { op: "dial"; host: string; port: number }
   /** What a service's address serves from now on: the agent is the node's proxy. */
   | { op: "serve"; address: string; routes: readonly ServiceRoute[] }
-  /** Directory to remove when the node disappears without a word. */
-  | { op: "adopt"; directory: string };
+  /** The node ends in good order, and removes its directory itself. */
+  | { op: "release" };
 
 export type AgentMessage =
   | { type: "ready" }

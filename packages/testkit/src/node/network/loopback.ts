@@ -31,19 +31,16 @@ export async function openLoopback(options: {
   const closer = createCloser();
   let agent: Promise<Agent> | undefined;
   /** One that died is replaced with the next pod. */
-  const theAgent = async (): Promise<Agent> => {
-    const opened = await (agent ??= openPodAgent(directory).catch((error) => {
-      agent = undefined;
-      throw error;
-    }));
-    return opened;
+  const theAgent = (): Promise<Agent> => {
+    const opening = (agent ??= openPodAgent(directory, [], temporary));
+    const forget = (): void => {
+      if (agent === opening) agent = undefined;
+    };
+    opening.then((opened) => opened.gone.then(forget), forget);
+    return opening;
   };
-  const first = await theAgent();
+  await theAgent();
   closer.defer(async () => (await agent)?.close());
-  if (temporary) await first.adopt(directory);
-  void first.gone.then(() => {
-    agent = undefined;
-  });
 
   const ranges = await canBind(`${PODS}.0.2`);
   const pool = createAddressPool(PODS);
@@ -69,7 +66,6 @@ export async function openLoopback(options: {
         ip,
         localAddress: ip,
         agent,
-        lost: agent.gone,
         env(container) {
           const root = join(podDirectory, "root", container);
           return { PATH: `${root}/usr/local/bin:${SYSTEM_PATH}`, HOME: root, POD_IP: ip, SHIPSIDE_ROOT: root };

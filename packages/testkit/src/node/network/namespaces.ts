@@ -71,12 +71,10 @@ export async function openNamespaces(options: {
   const closer = createCloser();
   try {
     const tools = findTools();
-    const { agent: node, overlayable } = await startNodeAgent(directory, tools);
+    const { agent: node, overlayable } = await startNodeAgent(directory, temporary, tools);
     closer.use(node);
     const enter = [tools.nsenter, "--preserve-credentials", `--user=/proc/${node.pid}/ns/user`, `--net=/proc/${node.pid}/ns/net`];
     await tryPodNamespaces(enter, tools);
-    // Not before: an agent that is closed takes the directory along, and loopback may still want it.
-    if (temporary) await node.adopt(directory);
 
     if (apiServer) node.onHandOver((client) => toApiServer(client, apiServer.url));
     const proxy = createServiceProxy({
@@ -145,7 +143,6 @@ export async function openNamespaces(options: {
           ip,
           localAddress: "127.0.0.1",
           agent,
-          lost: agent.gone,
           env: () => ({}),
           container({ name, mounts, workingDir = "/" }) {
             const links = ["hosts", "hostname", "resolv.conf"].map((file) => ({ at: `/etc/${file}`, target: `/.pod/${file}` }));
@@ -182,7 +179,11 @@ function findTools(): Tools {
   return Object.fromEntries(TOOLS.map((name) => [name, findTool(name)])) as Tools;
 }
 
-async function startNodeAgent(directory: string, tools: Tools): Promise<{ agent: Agent; overlayable: string[] }> {
+async function startNodeAgent(
+  directory: string,
+  temporary: boolean,
+  tools: Tools,
+): Promise<{ agent: Agent; overlayable: string[] }> {
   const trial = join(directory, "trial");
   mkdirSync(trial, { recursive: true });
   const candidates = overlayCandidates();
@@ -199,10 +200,11 @@ async function startNodeAgent(directory: string, tools: Tools): Promise<{ agent:
     "link set br0 up",
     `route add local ${SERVICE_RANGE} dev lo`,
   ].join("\n");
-  const agent = await openPodAgent(directory, [
+  const wrapper = [
     ...[tools.unshare, "--user", "--map-root-user", "--net", "--mount", tools.sh, "-ec", NODE_SCRIPT],
     ...["node", commands, tools.ip, tools.mount, trial, file, candidates.join(" "), tools.umount],
-  ]);
+  ];
+  const agent = await openPodAgent(directory, wrapper, temporary);
   // The mounts are gone again: the directory must be removable from where the agent sees it.
   const mounted = new Set(mountPoints(`${file}.mounted`));
   const overlayable = candidates.filter((path) => mounted.has(`${trial}/root${path}`));

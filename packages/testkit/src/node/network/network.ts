@@ -26,8 +26,6 @@ export interface Sandbox extends Closable {
   /** Where `127.0.0.1` of the pod is, for the agent. */
   readonly localAddress: string;
   readonly agent: Agent;
-  /** Resolves when the sandbox is gone without having been closed. */
-  readonly lost: Promise<void>;
   /** What a container's environment has from the sandbox; the pod's own values win. */
   env(container: string): Record<string, string>;
   container(request: { name: string; mounts: readonly ContainerMount[]; workingDir: string | undefined }): ContainerView;

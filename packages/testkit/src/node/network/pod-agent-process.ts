@@ -9,9 +9,12 @@ export const podAgentArgv = (): string[] => [
   programPath("node/agent/pod-agent"),
 ];
 
-/** `cwd` is where the agent keeps its sockets, and what Node compiled, from which the next agent starts faster. */
-export const openPodAgent = (cwd: string, wrapper: readonly string[] = []): Promise<Agent> =>
-  openAgent([...wrapper, ...podAgentArgv()], {
+/**
+ * `cwd` is where the agent keeps its sockets, and what Node compiled, from which the next agent starts faster. With `adopt`, the agent
+ * removes that directory when this process disappears without closing it.
+ */
+export const openPodAgent = (cwd: string, wrapper: readonly string[] = [], adopt = false): Promise<Agent> =>
+  openAgent([...wrapper, ...podAgentArgv(), ...(adopt ? [cwd] : [])], {
     cwd,
     env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: join(cwd, "compile-cache") },
   });

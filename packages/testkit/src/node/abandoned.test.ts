@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { isReady, makeBed, web } from "./fixtures/bed.ts";
+import { availableModes } from "./fixtures/modes.ts";
+
+const modes = await availableModes();
+
+/** All processes that descend from `root`, or have it as their process group's or session's origin. */
+function descendants(root: number): number[] {
+  const children = Map.groupBy(
+    readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap((name) => {
+        try {
+          const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+          return [{ pid: Number(name), parent: Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) }];
+        } catch {
+          return [];
+        }
+      }),
+    ({ parent }) => parent,
+  );
+  const found: number[] = [];
+  const walk = (pid: number): void => {
+    for (const child of children.get(pid) ?? []) {
+      found.push(child.pid);
+      walk(child.pid);
+    }
+  };
+  walk(root);
+  return found;
+}
+
+function commandOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
+
+const alive = (pid: number): boolean => {
+  try {
+    // A zombie has ended; whoever adopted it hasn't looked yet.
+    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+};
+
+function doomed(network: string): ChildProcess {
+  const program = fileURLToPath(new URL("./fixtures/doomed.ts", import.meta.url));
+  return spawn(process.execPath, ["--conditions=@shipside/source", program, network], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+}
+
+// What is left of a process can be seen in /proc alone.
+describe.each(process.platform === "linux" ? modes : [])("with %s", (network) => {
+  it("a node whose process is killed leaves no process and no directory within two seconds", async () => {
+    const child = doomed(network);
+    try {
+      const [{ stateDir }] = (await once(child, "message")) as [{ stateDir: string }];
+      const sleeps = (): number[] => descendants(child.pid!).filter((pid) => commandOf(pid)[0]?.startsWith("sleep"));
+      await expect.poll(sleeps).toHaveLength(4);
+      const pids = descendants(child.pid!);
+      expect(existsSync(stateDir)).toBe(true);
+
+      child.kill("SIGKILL");
+      await once(child, "exit");
+      const from = Date.now();
+      while (Date.now() - from < 2_000 && (pids.some(alive) || existsSync(stateDir)))
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(pids.filter(alive)).toEqual([]);
+      expect(existsSync(stateDir)).toBe(false);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+
+  it("a node that is closed leaves no process and no directory, and its mounts are gone", async () => {
+    const before = readFileSync("/proc/self/mountinfo", "utf8");
+    const own = new Set(descendants(process.pid));
+    const bed = await makeBed({ network });
+    bed.pod("one", { containers: [web(3000, "1", { readinessProbe: { tcpSocket: { port: 3000 } } })] });
+    await bed.until("one", isReady);
+    const pids = descendants(process.pid).filter((pid) => !own.has(pid));
+    expect(pids.length).toBeGreaterThan(1);
+    const { stateDir } = bed.node;
+    await Promise.all([bed.node.close(), bed.node.close()]);
+    expect(pids.filter(alive)).toEqual([]);
+    expect(existsSync(stateDir)).toBe(false);
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).toBe(before);
+  });
+
+  it("a pod whose agent is killed gets a new sandbox", async () => {
+    await using bed = await makeBed({ network });
+    bed.pod("lost", { containers: [web(3000, "1", { readinessProbe: { tcpSocket: { port: 3000 } } })] });
+    const first = await bed.until("lost", isReady);
+    const agents = descendants(process.pid).filter((pid) => {
+      const words = commandOf(pid);
+      return words.some((word) => word.endsWith("pod-agent.ts")) && words[0] === process.execPath;
+    });
+    // The last one is the pod's; without namespaces there is one for all.
+    process.kill(agents.at(-1)!, "SIGKILL");
+    const again = await bed.until("lost", (pod) => isReady(pod) && pod["status"].containerStatuses[0].restartCount === 1);
+    expect(again["status"].podIP).not.toBe(first["status"].podIP);
+    expect(bed.events("lost")).toContain("SandboxChanged: Pod sandbox changed, it will be killed and re-created.");
+  });
+});
