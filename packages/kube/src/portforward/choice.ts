@@ -46,6 +46,6 @@ export function chooseConnection(connections: readonly ConnectionFacts[], underW
 
   const use = least(calm) ?? (total >= limits.maxConnections ? (least((c) => !c.stuck) ?? least(() => true)) : undefined);
   if (use === undefined) return { use, prepare: underWay === 0 };
-  const emptyLeft = open.some((connection) => connection !== connections[use] && connection.streams === 0 && calm(connection));
+  const emptyLeft = connections.some((other, index) => index !== use && !other.retired && other.streams === 0 && calm(other));
   return { use, prepare: !emptyLeft && underWay === 0 && total < Math.min(limits.spread, limits.maxConnections) };
 }

@@ -37,7 +37,6 @@ const WRITE_AHEAD = 64 * 1024;
 const MAX_REASON_LENGTH = 8 * 1024;
 /** A reader on its way to the end should not lose it to an EPIPE. */
 const DROPPED_MS = 1_000;
-const NOTHING = Buffer.alloc(0);
 
 /** How the dial stands: `accepted` once the server has taken the stream, `spoke` once the pod has sent a byte or ended. */
 export type DialState = "asked" | "accepted" | "spoke" | "failed";
@@ -200,13 +199,7 @@ export class ForwardStream extends Duplex {
 
   /** What came before a reset is read before it is told, as a TCP socket does it. */
   #failWhenRead(): void {
-    if (this.destroyed) return;
-    if (this.readableLength === 0) {
-      this.destroy(this.#failure);
-      return;
-    }
-    // Pushing nothing makes the next read ask `_read` again.
-    this.push(NOTHING);
+    if (this.#failure && this.readableLength === 0 && !this.destroyed) this.destroy(this.#failure);
   }
 
   #finish(): void {
@@ -217,9 +210,14 @@ export class ForwardStream extends Duplex {
 
   // What the user of the stream does.
 
-  override _read(): void {
+  override read(size?: number): Buffer | null {
+    const chunk = super.read(size) as Buffer | null;
     if (this.#failure) process.nextTick(() => this.#failWhenRead());
-    else if (!this.#over) this.#wire.wanted();
+    return chunk;
+  }
+
+  override _read(): void {
+    if (!this.#over) this.#wire.wanted();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error) => void): void {
