@@ -255,6 +255,22 @@ describe("pace", () => {
     expect(server.counts.lists).toBeLessThan(30);
   });
 
+  test("a server that says when to come back is given that time", async () => {
+    const server = fakeServer();
+    let lists = 0;
+    const source: WatchSource<KubeObject> = {
+      ...server.source,
+      list: (signal) =>
+        lists++ === 0
+          ? Promise.reject(kubeError("KUBE_THROTTLED", "429", { details: { retryAfterMs: 200 } }))
+          : server.source.list(signal),
+    };
+    const started = Date.now();
+    await using watch = createWatch(source, options());
+    await watch.synced;
+    expect(Date.now() - started).toBeGreaterThanOrEqual(195);
+  });
+
   test("watches that end at once, in good order, are not hammered either", async () => {
     const server = fakeServer();
     await using _watch = createWatch(server.source, options({ backoff: { baseMs: 20, maxMs: 200 } }));

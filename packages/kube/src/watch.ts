@@ -89,6 +89,8 @@ const HOPELESS = [
 const TIMEOUT_SECONDS = { least: 300, most: 600 };
 /** A connection that brought something or lived so long was a good one: the next failure starts from the shortest delay. */
 const STABLE_MS = 10_000;
+/** A server may ask for more; it is not given more. */
+const MAX_RETRY_AFTER_MS = 60_000;
 
 export function createWatch<T extends KubeObject>(source: WatchSource<T>, options: WatchOptions): ManagedWatch<T> {
   const { logger, what, random = Math.random } = options;
@@ -223,7 +225,10 @@ export function createWatch<T extends KubeObject>(source: WatchSource<T>, option
         if (Date.now() - started >= STABLE_MS) backoff.reset();
         // Too old a version is no failure of the server's, unless it is so again right after a list.
         const expired = hasCode(error, "KUBE_GONE") && !relisted;
-        wait = expired ? random() * bounds.baseMs * 0.25 : backoff.next();
+        const { retryAfterMs } = (error as { details?: { retryAfterMs?: number } }).details ?? {};
+        wait = expired
+          ? random() * bounds.baseMs * 0.25
+          : Math.max(backoff.next(), Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS));
         if (hasCode(error, "KUBE_GONE")) version = undefined;
         if (revalidating) {
           wait = random() * 200;

@@ -7,6 +7,7 @@ import type { Credentials, TlsMaterial } from "./credentials.ts";
 import { kubeError } from "./errors.ts";
 import type { ResolvedContext } from "./kubeconfig.ts";
 import { networkError } from "./network-error.ts";
+import { proxyFromEnv } from "./proxy-env.ts";
 
 /** `pooled`: a kept-alive connection, a bounded number of them. `own`: a connection that is used for nothing else. */
 export type Connection = "pooled" | "own";
@@ -55,6 +56,7 @@ export function createWire({ server, cluster }: ResolvedContext): Wire {
   const module = secure ? https : http;
   const base = server.pathname.replace(/\/+$/, "");
   const origin = server.origin + base;
+  const proxy = cluster["proxy-url"] || proxyFromEnv(server);
   let agents: { tls: TlsMaterial; made: Promise<Agents> } | undefined;
   const retired = new Set<Promise<Agents>>();
   let closed = false;
@@ -77,8 +79,8 @@ export function createWire({ server, cluster }: ResolvedContext): Wire {
 
   const makeAgents = async (tls: TlsMaterial): Promise<Agents> => {
     const keep = { keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_SOCKETS, scheduling: "lifo" as const };
-    if (cluster["proxy-url"]) {
-      const proxied = await proxyAgents(cluster["proxy-url"], server.href, tls);
+    if (proxy) {
+      const proxied = await proxyAgents(proxy, server.href, tls);
       Object.assign(proxied.pooled, keep);
       return proxied;
     }
