@@ -9,23 +9,25 @@ for (const { name, run } of listenerFactoryContract({
   name: "local",
   async open() {
     const factory = localListeners();
-    return { factory, addresses: ["127.0.0.1", "127.72.0.1"], [Symbol.asyncDispose]: () => factory.close() };
+    return { factory, address: "127.0.0.1", otherAddress: "127.72.0.1", [Symbol.asyncDispose]: () => factory.close() };
   },
 })) {
   test(name, run);
 }
 
 const target = { namespace: "home", service: "web", port: 80, protocol: "TCP" } as const;
-const endpoint = { address: "10.244.0.2", port: 80, pod: { namespace: "home", name: "p" } };
+const endpoint = { address: "10.244.0.2", pod: { namespace: "home", name: "p" } };
 
 for (const { name, run } of dialerContract({
   name: "pod",
   async open() {
     const cluster = fakeCluster();
     const closer = createCloser();
+    let ports = 8000;
     const to = (fate: Parameters<typeof cluster.route>[2]) => {
-      cluster.route("p", 80, fate);
-      return { target, endpoint };
+      const port = ++ports;
+      cluster.route("p", port, fate);
+      return { target, endpoint: { ...endpoint, port } };
     };
     return {
       dialer: podDialer(cluster),

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { abortError, codeOf, hasCode, splice } from "@shipside/core";
+import { abortError, hasCode, splice } from "@shipside/core";
 import type { Candidate } from "./endpoints.ts";
 import { tunnelError } from "./errors.ts";
 import { createIntake, type Intake, mayTryAnother, standsTrial } from "./intake.ts";
@@ -183,11 +183,13 @@ async function changedWithin(route: Route, ms: number, signal: AbortSignal): Pro
   }
 }
 
-/** Waiting and other pods mend nothing where the user may not do it. */
+/** Waiting and other pods mend nothing where the user may not do it. A path that has tried several ways gives all their reasons. */
 function mendsNothing(error: unknown, depth = 0): boolean {
   if (depth > 5 || !(error instanceof Error)) return false;
-  const code = codeOf(error) ?? "";
-  return ["KUBE_FORBIDDEN", "KUBE_UNAUTHORIZED", "KUBE_CLOSED"].includes(code) || mendsNothing(error.cause, depth + 1);
+  if (hasCode(error, "KUBE_FORBIDDEN", "KUBE_UNAUTHORIZED", "KUBE_CLOSED")) return true;
+  if (error instanceof AggregateError)
+    return error.errors.length > 0 && error.errors.every((each) => mendsNothing(each, depth + 1));
+  return mendsNothing(error.cause, depth + 1);
 }
 
 function unanswered(label: string, attempts: number, ms: number, cause: Error | undefined): Error {
@@ -197,7 +199,11 @@ function unanswered(label: string, attempts: number, ms: number, cause: Error | 
         hint: "kubectl get endpointslices shows what the service has; its selector may match no ready pod",
       })
     : tunnelError("TUNNEL_NO_ENDPOINT", `${label}: ${attempts} attempts within ${seconds} s, none of which a pod took`, {
-        hint: "the pods may not listen on the service's target port",
+        hint: hasCode(cause, "DIAL_REFUSED") ? "the pods may not listen on the service's target port" : hintOf(cause),
         cause,
       });
+}
+
+function hintOf(error: Error | undefined): string {
+  return (error as { hint?: string } | undefined)?.hint ?? "the cause says what the last pod answered";
 }

@@ -7,15 +7,22 @@ import { describeHolder, findHolder } from "./holder.ts";
 /** Makes listening sockets in this process, with what privileges it has. */
 export function localListeners(): ListenerFactory {
   const open = new Set<Listener>();
+  let closed = false;
   const close = async (): Promise<void> => {
+    closed = true;
     await Promise.all([...open].map((listener) => listener.close()));
   };
+  const closedError = ({ address, port }: ListenRequest): Error =>
+    tunnelError("LISTEN_FAILED", `could not listen on ${address}:${port}: the listener factory was closed`);
   return {
     name: "local",
     async listen(request) {
+      if (closed) throw closedError(request);
       const listener = await listen(request, () => open.delete(listener));
       open.add(listener);
-      return listener;
+      if (!closed) return listener;
+      await listener.close();
+      throw closedError(request);
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -3,10 +3,15 @@ import { tunnelError } from "./errors.ts";
 
 /** Reaches pods over the Kubernetes port-forward API: the dialer for every target that no other one handles. */
 export function podDialer(components: Pick<DialerComponents, "portForward">): Dialer {
+  let closed = false;
+  const close = async (): Promise<void> => {
+    closed = true;
+  };
   return {
     name: "pod",
     async dial({ target, endpoint, signal }) {
       const what = `${target.namespace}/${target.service}:${target.port}`;
+      if (closed) throw tunnelError("DIAL_FAILED", `${what}: the dialer was closed`);
       const { pod, port } = endpoint;
       if (!pod) throw tunnelError("DIAL_FAILED", `${what}: ${endpoint.address} is no pod, and port-forward reaches pods only`);
       try {
@@ -18,7 +23,7 @@ export function podDialer(components: Pick<DialerComponents, "portForward">): Di
         });
       }
     },
-    async close() {},
-    async [Symbol.asyncDispose]() {},
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
