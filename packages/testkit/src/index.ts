@@ -16,4 +16,5 @@ export { NODE_ERRORS, nodeError } from "./node/errors.ts";
 export type { ImageRuntime } from "./node/images.ts";
 export type { NodeRuntime } from "./node/runtime.ts";
 export type { Node } from "./node/start.ts";
+export { SAMPLE_NAMESPACE, sampleCorePath, sampleManifests } from "./sample/manifests.ts";
 export type { KubeJson, ObjectMeta, Store, StoreEvent } from "./store.ts";
