@@ -19,7 +19,11 @@ function validateController(object: Json, errors: FieldErrors, old: KubeJson | u
     if (spec.selector && !isEmpty(spec.selector) && !matchesLabels(labelSelectorRequirements(spec.selector)!, labels)) {
       errors.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
     }
-    validatePodSpec(spec.template.spec, "spec.template.spec", errors, true);
+    // A StatefulSet's claims become volumes of its pods, in the place of any that its template has by the same name.
+    const claims = list(spec.volumeClaimTemplates).map((claim) => ({ name: claim.metadata?.name, emptyDir: {} }));
+    const named = new Set(claims.map((claim) => claim.name));
+    const volumes = [...list(spec.template.spec.volumes).filter((volume) => !named.has(volume.name)), ...claims];
+    validatePodSpec({ ...spec.template.spec, volumes }, "spec.template.spec", errors, true);
   }
   if (old && !sameJson(old["spec"].selector, spec.selector)) errors.invalid("spec.selector", spec.selector, "field is immutable");
 }
