@@ -1,9 +1,12 @@
 import { execFile, execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { scratchHosts } from "./fixtures/scratch.ts";
 
 const run = promisify(execFile);
+const soak = process.env["SHIPSIDE_SOAK"] === "1";
+const RACE = fileURLToPath(new URL("./fixtures/race-child.ts", import.meta.url));
 
 function mayMount(): boolean {
   try {
@@ -53,6 +56,34 @@ describe.runIf(process.platform === "linux" && mayMount())("in a mount namespace
     expect(files).toEqual(["hosts", "hosts.shipside-backup", "source"]);
   });
 
+  it("loses nothing of a bind-mounted file to a writer that is killed at any moment", async () => {
+    await using scratch = await scratchHosts();
+    const result = await inNamespace(
+      scratch.dir,
+      "(echo '10.0.0.1 mine'; seq -f '# line %g of a person' 400; printf 'no end') > source; mount --bind source hosts",
+      `const path = dir + "/hosts";
+       const { spawn } = await import("node:child_process");
+       const original = fs.readFileSync(path, "latin1");
+       let cut = 0;
+       for (let round = 0; round < ${soak ? 60 : 4}; round++) {
+         const args = ["--conditions=@shipside/source", ${JSON.stringify(RACE)}, path, "victim", "100000", "400"];
+         const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+         await new Promise((resolve) => child.stdout.once("data", resolve));
+         await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
+         child.kill("SIGKILL");
+         await new Promise((resolve) => child.once("exit", resolve));
+         if (fs.existsSync(path + ".shipside-write")) cut++;
+         await (await openHosts({ path, owner: "victim" })).restore();
+         const other = await openHosts({ path, owner: "other" });
+         await other.apply(leaf);
+         await other.close();
+         if (fs.readFileSync(path, "latin1") !== original) return ["lost", round, fs.readFileSync(path, "latin1").slice(0, 300)];
+       }
+       return [cut > 0 ? "some were cut in the middle" : "none was cut", fs.readdirSync(dir)];`,
+    );
+    expect(result).toEqual([expect.any(String), ["hosts", "hosts.shipside-backup", "source"]]);
+  });
+
   it("works with a file bind-mounted into a read-only tree, given a backupDir", async () => {
     await using scratch = await scratchHosts();
     const result = await inNamespace(
@@ -80,7 +111,7 @@ describe.runIf(process.platform === "linux" && mayMount())("in a mount namespace
   });
 
   // Pages of a tmpfs are 4 KiB: a file system of a few pages shows every place where room can end.
-  it.each([0, 1, 2, 3, 8, 16])(
+  it.each(soak ? [0, 1, 2, 3, 4, 8, 12, 16, 24] : [0, 4, 12])(
     "on a disk with %i KiB left fails with a code and leaves the file alone, whichever way it writes",
     async (free) => {
       for (const bind of ["", "touch bound; mount --bind disk/hosts disk/hosts"]) {
