@@ -68,7 +68,7 @@ export async function openHere(
   sayRecovered(await recover({ stateDir: hostOptions.stateDir ?? stateDir() }), terminal);
   const closer = createCloser();
   try {
-    const host = closer.use(createSessionHost());
+    const host = closer.use(createSessionHost(hostOptions));
     let onStop: () => void = () => {};
     const stopped = new Promise<undefined>((resolve) => {
       onStop = () => resolve(undefined);

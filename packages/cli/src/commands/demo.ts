@@ -133,18 +133,26 @@ async function tell(stage: Stage): Promise<Partial<Story> & { kubeconfig: string
 
   title("Your version of core, an ordinary process that knows nothing of Shipside");
   const names = await namesFor(session, stage);
-  const leaf = await callLeaf(cluster, names, stage);
+  const caller = await callLeaf(names, stage);
   const core = await runCore(sampleCorePath(), session, names, stage);
+
+  title("Meanwhile, the cluster changes", "kubectl rollout restart deployment/leaf");
+  terminal.busy("waiting for the new pod");
+  restartRollout(cluster, NAMESPACE, "leaf");
+  const rollout = await caller.rest();
+  terminal.done(
+    `${rollout.calls} calls of ${err("cyan", LEAF)} in the meantime: none failed, and ${err("bold", rollout.pods.at(-1)!)} answers now`,
+  );
   return {
     kubeconfig: cluster.kubeconfigPath,
     server: cluster.server,
     names: names.how,
     services: info.services.map(({ namespace, name, address }) => ({ name: `${name}.${namespace}`, address })),
     variables: session.env.length,
-    firstCall: leaf.first,
+    firstCall: caller.first,
     core,
-    rollout: leaf.rollout,
-    timings: { cluster: clusterMs, sample: sampleMs, teleport: teleportMs, firstCallByName: leaf.at, total: since() },
+    rollout,
+    timings: { cluster: clusterMs, sample: sampleMs, teleport: teleportMs, firstCallByName: caller.at, total: since() },
   };
 }
 
@@ -167,14 +175,18 @@ async function namesFor(session: CommandSession, { closer, look, terminal }: Sta
   return names;
 }
 
-/** Calls leaf by its name while its pod is replaced. */
-async function callLeaf(
-  cluster: Parameters<typeof restartRollout>[0],
-  names: NamesForChildren,
-  { terminal, since, look, closer, interrupt }: Stage,
-): Promise<{ first: Story["firstCall"]; rollout: Story["rollout"]; at: number }> {
+interface Caller {
+  first: Story["firstCall"];
+  /** When the first answer was there, in ms since the start. */
+  at: number;
+  /** Goes on calling until another pod answers, and says how that went. */
+  rest(): Promise<Story["rollout"]>;
+}
+
+/** A process that calls leaf by its name, again and again. */
+async function callLeaf(names: NamesForChildren, { terminal, since, look, closer, interrupt }: Stage): Promise<Caller> {
   const { err } = terminal;
-  const { command, env } = names.wrap([process.execPath, "-e", CALLER, LEAF, "3", "20000"], process.env);
+  const { command, env } = names.wrap([process.execPath, "-e", CALLER, LEAF, "3", "30000"], process.env);
   const caller = startChild(command, env);
   const done = closer.defer(() => caller.close());
   await look.noteProcesses();
@@ -192,19 +204,18 @@ async function callLeaf(
   const at = since();
   if (first.pod.startsWith("error")) throw cliError("DEMO_FAILED", `the call of ${LEAF} failed: ${first.pod}`);
   terminal.done(`${err("cyan", LEAF)} ${arrow} ${first.address} ${arrow} answered by ${err("bold", first.pod)} (${first.ms} ms)`);
-  terminal.busy("replacing leaf's pod while it is called");
-  restartRollout(cluster, NAMESPACE, "leaf");
-  const rollout = await read<Story["rollout"]>();
-  await done();
-  if (rollout.failed > 0 || rollout.pods.length < 2) {
-    throw cliError("DEMO_FAILED", `${rollout.failed} of ${rollout.calls} calls failed while leaf's pod was replaced`, {
-      details: { ...rollout },
-    });
-  }
-  terminal.done(
-    `${rollout.calls} calls while leaf was rolled out anew: none failed, ${err("bold", rollout.pods.at(-1)!)} answers now`,
-  );
-  return { first, rollout, at };
+  return {
+    first,
+    at,
+    async rest() {
+      const rollout = await read<Story["rollout"]>();
+      await done();
+      if (rollout.failed === 0 && rollout.pods.length > 1) return rollout;
+      throw cliError("DEMO_FAILED", `${rollout.failed} of ${rollout.calls} calls failed while leaf was rolled out anew`, {
+        details: { ...rollout },
+      });
+    },
+  };
 }
 
 /** Runs the local version of core with the workload's env, and asks it once. */

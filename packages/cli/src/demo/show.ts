@@ -5,7 +5,7 @@ import type { Paint } from "../terminal.ts";
 /** The services with their own addresses, as a few lines. */
 export function serviceLines({ services }: SessionInfo, paint: Paint): string[] {
   const rows = services.filter(({ address }) => address !== undefined);
-  const width = Math.max(0, ...rows.map(({ name }) => name.length));
+  const width = widest(rows.map(({ name }) => name));
   return rows.map(({ name, address, ports }) => {
     const open = ports.map(({ port }) => port).join(", ");
     return `    ${paint("cyan", name.padEnd(width))}  ${address}, port ${open}`;
@@ -26,10 +26,15 @@ export function envLines(entries: readonly EnvEntry[], paint: Paint): string[] {
     if (WHERE[entry.origin.from] && !entry.value.includes("\n") && !shown.has(entry.origin.from))
       shown.set(entry.origin.from, entry);
   }
-  const rows = [...shown.values()];
-  const width = Math.max(0, ...rows.map(({ name }) => name.length));
-  return rows.map(({ name, value, origin, sensitive }) => {
-    const text = sensitive || origin.from === "secret" ? "••••••••" : value.length > 44 ? `${value.slice(0, 43)}…` : value;
-    return `    ${paint("cyan", name.padEnd(width))}  ${text}  ${paint("dim", `from ${WHERE[origin.from]!(origin as never)}`)}`;
+  const rows = [...shown.values()].map(({ name, value, origin, sensitive }) => {
+    const masked = sensitive || origin.from === "secret";
+    const text = masked ? "••••••••" : value.length > 44 ? `${value.slice(0, 43)}…` : value;
+    return { name, text, from: WHERE[origin.from]!(origin as never) };
   });
+  const [names, texts] = [widest(rows.map(({ name }) => name)), widest(rows.map(({ text }) => text))];
+  return rows.map(
+    ({ name, text, from }) => `    ${paint("cyan", name.padEnd(names))}  ${text.padEnd(texts)}  ${paint("dim", `from ${from}`)}`,
+  );
 }
+
+const widest = (texts: readonly string[]): number => Math.max(0, ...texts.map((text) => text.length));

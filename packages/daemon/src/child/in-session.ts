@@ -34,8 +34,8 @@ export async function runInSession(options: RunInSessionOptions): Promise<Comman
     let { command } = options;
     let env = mergeEnv(process.env, options.env);
     let names: Awaited<ReturnType<typeof privateNames>> | undefined;
+    await assertRunnable(command[0] ?? "", env["PATH"]);
     if (entries) {
-      await assertRunnable(command[0] ?? "", env["PATH"]);
       const dir = await makeDirectory(journal, "names");
       closer.defer(dir.remove);
       names = await privateNames(dir.path);

@@ -52,16 +52,21 @@ export async function runCommand(options: RunCommandOptions): Promise<RunningCom
   return { pid: child.pid!, exited, kill };
 }
 
-/** As `runCommand` would fail: for a command that is wrapped in another, which would fail in its own words. */
+/**
+ * Throws as `runCommand` does, before anything is run: a command may be wrapped in another, which would fail in words of its own, and
+ * a folder in PATH that may not be looked into makes no command "not permitted".
+ */
 export async function assertRunnable(file: string, path = ""): Promise<void> {
   const candidates = file.includes("/") ? [file] : path.split(delimiter).map((dir) => join(dir || ".", file));
   let failure: unknown;
   for (const candidate of candidates) {
+    const found = await stat(candidate).catch(() => undefined);
+    if (!found?.isFile()) continue;
     try {
       await access(candidate, constants.X_OK);
-      if ((await stat(candidate)).isFile()) return;
+      return;
     } catch (error) {
-      if (codeOf(error) !== "ENOENT" && codeOf(error) !== "ENOTDIR") failure ??= error;
+      failure ??= error;
     }
   }
   throw startError(file, failure ?? Object.assign(new Error("no such file"), { code: "ENOENT" }));
