@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type EmbeddedCluster, startCluster } from "../packages/testkit/src/index.ts";
 import { openTunnel, type Tunnel } from "../packages/tunnel/src/index.ts";
@@ -110,6 +111,8 @@ test("a pod that was killed is waited for by the connections that come meanwhile
   await using tunnel = await open();
   const [name, before] = (await ask(tunnel, "web")).split(" ");
   await cluster.faults.killPod("default", name!);
+  // A connection that the dying process has taken is reset, and rightly so.
+  await sleep(100);
   const [again, after] = (await ask(tunnel, "web")).split(" ");
   expect(again).toBe(name);
   expect(after).not.toBe(before);
@@ -124,7 +127,7 @@ test("the API server goes away and comes back: connections are held, changes are
   expect(tunnel.status().stale.length).toBeGreaterThan(0);
   const answer = ask(tunnel, "web");
   await cluster.apply([service("late", "web")]);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await sleep(500);
   const added = once(tunnel.events as never, "service-added");
   await cluster.start();
   expect(await answer).toMatch(/^web-/);
