@@ -67,7 +67,7 @@ export function createOidcTokens(config: OidcConfig, now: () => number = Date.no
 }
 
 /** When a JSON Web Token ends (RFC 7519 §4.1.4), in ms since the epoch; undefined where it doesn't say. */
-export function expiryOfJwt(token: string): number | undefined {
+function expiryOfJwt(token: string): number | undefined {
   try {
     const { exp } = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8")) as { exp?: unknown };
     return typeof exp === "number" ? exp * 1000 : undefined;

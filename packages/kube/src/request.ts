@@ -239,7 +239,7 @@ function mayRetry(error: unknown, method: string): boolean {
   return hasCode(error, "KUBE_UNREACHABLE") && (reason === "ECONNRESET" || reason === "EPIPE");
 }
 
-export async function readBody(response: IncomingMessage, limit: number, server: string): Promise<Buffer> {
+async function readBody(response: IncomingMessage, limit: number, server: string): Promise<Buffer> {
   const gzip = response.headers["content-encoding"] === "gzip";
   const source: Readable = gzip ? response.pipe(createGunzip()) : response;
   if (gzip) response.on("error", (error) => source.destroy(error));

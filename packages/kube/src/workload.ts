@@ -70,7 +70,7 @@ export async function resolveWorkload(
   throw await unknown(cluster, type, namespace, name, signal);
 }
 
-export function toWorkload(type: ResourceType<WorkloadObject>, namespace: string, object: WorkloadObject): Workload {
+function toWorkload(type: ResourceType<WorkloadObject>, namespace: string, object: WorkloadObject): Workload {
   const { spec } = object as {
     spec: { template?: PodTemplate; jobTemplate?: { spec: { template: PodTemplate } }; selector?: LabelSelector };
   };
