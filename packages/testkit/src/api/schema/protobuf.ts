@@ -1,14 +1,23 @@
 import type { Json } from "../../json.ts";
-import { badRequest } from "../status.ts";
+import { badRequest, StatusError } from "../status.ts";
 import type { Field, FieldType, MessageType } from "./notation.ts";
 import { messageType } from "./types.ts";
 
-/** Reads `application/vnd.kubernetes.protobuf`: typed clients (kubectl's too) send their bodies so. Answers are JSON. */
+/** Reads `application/vnd.kubernetes.protobuf`: typed clients (kubectl's too) send their bodies so. Answers are JSON. Throws Status 400. */
 export function decodeProtobuf(bytes: Buffer): Json {
   if (bytes.length < 4 || bytes.readUInt32BE(0) !== 0x6b387300) {
     throw badRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
   }
-  const envelope = new Map(wireFields(bytes.subarray(4)));
+  try {
+    return decodeEnvelope(bytes.subarray(4));
+  } catch (error) {
+    if (error instanceof StatusError) throw error;
+    throw badRequest(`the protobuf message has a field of another type than its kind says: ${(error as Error).message}`);
+  }
+}
+
+function decodeEnvelope(bytes: Buffer): Json {
+  const envelope = new Map(wireFields(bytes));
   const meta = new Map(wireFields(envelope.get(1) as Buffer));
   const [apiVersion, kind] = [text(meta.get(1)), text(meta.get(2))];
   const type = messageType(kind);
