@@ -1,3 +1,4 @@
+export { CORE_ERRORS } from "./catalog.ts";
 export { type Closable, type Closer, createCloser } from "./closer.ts";
 export {
   abortError,
@@ -11,8 +12,10 @@ export {
   hasCode,
   ShipsideError,
 } from "./errors.ts";
+export { acquireFileLock, type FileLock, type FileLockOptions, isTokenDead, newToken, TOKEN_PATTERN } from "./file-lock.ts";
 export { type Logger, silentLogger } from "./logger.ts";
-export { CORE_ERRORS, definePlugin, type Plugin } from "./plugin.ts";
+export { definePlugin, type Plugin } from "./plugin.ts";
+export { identifySelf, isRunning, type ProcessIdentity, pidOf } from "./process-identity.ts";
 export type { Dialer, DialerComponents, DialerFactory, DialRequest, Endpoint, PodRef, Target } from "./seams/dialer.ts";
 export type { EnvEntry, EnvFormat, EnvOrigin, EnvRequest, EnvSource } from "./seams/env.ts";
 export type { Hooks, SessionFacts, TunnelFacts } from "./seams/hooks.ts";

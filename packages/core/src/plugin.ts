@@ -1,17 +1,9 @@
-import { codedErrors } from "./errors.ts";
+import { coreError } from "./catalog.ts";
 import type { DialerFactory } from "./seams/dialer.ts";
 import type { EnvFormat, EnvSource } from "./seams/env.ts";
 import type { Hooks } from "./seams/hooks.ts";
 import type { ServiceSelector } from "./seams/service-selector.ts";
 import type { VolumeDriver } from "./seams/volumes.ts";
-
-export const CORE_ERRORS = {
-  ABORTED: "the operation was cancelled before it was done",
-  PLUGIN_INVALID: "a plugin object is not of the form that definePlugin takes",
-  UNEXPECTED: "an error without a code of its own: please report it",
-} as const;
-
-const coreError = codedErrors(CORE_ERRORS);
 
 /** What a plugin adds. Every field but `name` is optional; several plugins may fill the same one. */
 export interface Plugin {

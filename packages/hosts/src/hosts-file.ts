@@ -1,11 +1,13 @@
 import { basename, isAbsolute, join } from "node:path";
 import {
+  acquireFileLock,
   type Closable,
   type HostsEntry,
   type HostsOwner,
   type HostsPlan,
   hasCode,
   type Logger,
+  type ShipsideError,
   silentLogger,
 } from "@shipside/core";
 import { replaceFile } from "./atomic-write.ts";
@@ -14,7 +16,6 @@ import { isOwnerName, replaceBlock, tagOf } from "./block.ts";
 import { findConflicts } from "./conflicts.ts";
 import { hostsError } from "./errors.ts";
 import { recoverInPlace } from "./in-place.ts";
-import { acquireLock } from "./lock.ts";
 import { checkEntries } from "./names.ts";
 import { defaultHostsPath, lineRules } from "./platform.ts";
 import { renderLines } from "./render.ts";
@@ -60,9 +61,8 @@ export async function openHosts(options: HostsOptions): Promise<HostsOwner> {
   const write = async (lines: readonly string[]): Promise<{ previous: string[]; unchanged: boolean }> => {
     const { target } = await readSnapshot(path);
     const side = await sidePrefix(target, backupDir);
-    const lock = await acquireLock({ path: `${side}.shipside-lock`, what: path, owner, timeoutMs: lockTimeoutMs, signal }).catch(
-      (error) => Promise.reject(lockFailure(error, side)),
-    );
+    const request = { path: `${side}.shipside-lock`, what: path, owner, timeoutMs: lockTimeoutMs, signal };
+    const lock = await acquireFileLock(request).catch((error) => Promise.reject(lockFailure(error, side)));
     try {
       await sweep(side);
       await recoverInPlace(path, side, logger);
@@ -167,6 +167,10 @@ function checkOptions(options: Pick<HostsOptions, "owner" | "path" | "backupDir"
 }
 
 function lockFailure(error: unknown, side: string): unknown {
+  if (hasCode(error, "LOCK_HELD")) {
+    const { message, hint, details } = error as ShipsideError;
+    return hostsError("HOSTS_LOCKED", message, { ...(hint && { hint }), ...(details && { details }), cause: error });
+  }
   if (hasCode(error, "ENOSPC", "EDQUOT")) {
     return hostsError("HOSTS_DISK_FULL", `no room for the lock file of ${side}; the hosts file is unchanged`, {
       cause: error,

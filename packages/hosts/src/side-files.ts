@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { access, mkdir, readdir, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { isTokenDead, TOKEN_PATTERN } from "@shipside/core";
 import { hostsError } from "./errors.ts";
-import { isTokenDead } from "./lock.ts";
 
 /**
  * The path whose name, extended, our own files for `target` have (lock, temporary files): beside it, where its real place is, so that
@@ -28,16 +28,13 @@ const refusal = (path: string): Promise<unknown> =>
     (error) => error,
   );
 
-const TOKEN = String.raw`\w+\.\d+\.\d+\.\d+-[0-9a-f]{12}`;
-
-/** Removes what processes that died in the middle left. Called under the lock. */
+/** Removes what processes that died in the middle of a write left. Called under the lock. */
 export async function sweep(side: string): Promise<void> {
   const folder = dirname(side);
-  const prefix = `${basename(side)}.shipside-`;
-  const pattern = new RegExp(`^(?:tmp|lock)-(?:(after)-)?(${TOKEN})$`);
+  const prefix = `${basename(side)}.shipside-tmp-`;
+  const pattern = new RegExp(`^${TOKEN_PATTERN}$`);
   for (const name of await readdir(folder)) {
-    const [, after, token] = (name.startsWith(prefix) && pattern.exec(name.slice(prefix.length))) || [];
-    // While we hold the lock nobody is rightly in the succession of a dead holder.
-    if (token !== undefined && (after || (await isTokenDead(token)))) await unlink(join(folder, name)).catch(() => {});
+    const token = name.startsWith(prefix) ? name.slice(prefix.length) : "";
+    if (pattern.test(token) && (await isTokenDead(token))) await unlink(join(folder, name)).catch(() => {});
   }
 }

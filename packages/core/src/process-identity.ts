@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFile, readlink } from "node:fs/promises";
-import { codeOf } from "@shipside/core";
+import { codeOf } from "./errors.ts";
 
 /**
  * A process named so that a later one can tell whether it still runs: `boot.namespace.pid.start`. A process id alone is given to

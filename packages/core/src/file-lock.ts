@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { link, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { link, readdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { abortError, codeOf } from "@shipside/core";
-import { hostsError } from "./errors.ts";
+import { coreError } from "./catalog.ts";
+import { abortError, codeOf } from "./errors.ts";
 import { identifySelf, isRunning, pidOf } from "./process-identity.ts";
 
 /** What a lock file holds: who has it, said so that a person and another process can both tell. */
@@ -13,39 +14,44 @@ interface LockRecord {
   since: string;
 }
 
-export interface LockOptions {
-  /** The lock file. */
+export interface FileLockOptions {
+  /** The lock file. Its folder exists; names that begin with its name and `-` are taken too. */
   path: string;
   /** What is locked, for messages. */
   what: string;
+  /** Who asks, for messages. */
   owner: string;
+  /** 0 or more: how long to wait for a live holder. */
   timeoutMs: number;
   signal: AbortSignal;
 }
 
-export interface HeldLock {
+export interface FileLock {
   /** Unique to this holding; names the holder's temporary files. */
   readonly token: string;
   release(): Promise<void>;
 }
 
-/** A fresh name for this process's files, from which anybody can tell later whether the process still runs. */
+/** A fresh name for this process's files, from which {@link isTokenDead} tells anybody later whether the process still runs. */
 export async function newToken(): Promise<string> {
   return `${await identifySelf()}-${randomBytes(6).toString("hex")}`;
 }
 
+/** What a token looks like, to find it in a file's name. */
+export const TOKEN_PATTERN = String.raw`\w+\.\d+\.\d+\.\d+-[0-9a-f]{12}`;
+
 export const isTokenDead = async (token: string): Promise<boolean> => (await isRunning(token.split("-")[0] ?? "")) === false;
 
 /**
- * Takes the lock, waiting for a live holder and succeeding a dead one. Rejects with `HOSTS_LOCKED` after `timeoutMs`, or the
- * signal's reason.
+ * Takes the lock, waiting for a live holder and succeeding a dead one. Rejects with `LOCK_HELD` after `timeoutMs` (details:
+ * `lock`, and where known `owner`, `pid`, `since`), or the signal's reason.
  *
  * The lock is a file made complete and exclusively by one link(2), and only its holder deletes it. A dead holder's file is never
  * deleted, since between looking and deleting it could have become somebody else's: whoever wants to succeed the dead holder T links
  * `…-after-T` exclusively, which one process can do; makes sure that the lock is still T's; and renames its own file over it. If
  * that one dies on the way, `…-after-` its own token is next in the line.
  */
-export async function acquireLock(options: LockOptions): Promise<HeldLock> {
+export async function acquireFileLock(options: FileLockOptions): Promise<FileLock> {
   const { path, owner, signal } = options;
   const token = await newToken();
   const mine = `${path}-${token}`;
@@ -67,6 +73,7 @@ export async function acquireLock(options: LockOptions): Promise<HeldLock> {
   } finally {
     await unlink(mine).catch(ignoreMissing);
   }
+  await sweep(path);
   return {
     token,
     async release() {
@@ -100,6 +107,16 @@ async function tryAcquire(path: string, mine: string): Promise<"acquired" | "aga
   }
 }
 
+/** Removes what processes that died while waiting left. While we hold the lock nobody is rightly in a dead holder's succession. */
+async function sweep(path: string): Promise<void> {
+  const prefix = `${basename(path)}-`;
+  const pattern = new RegExp(`^(after-)?(${TOKEN_PATTERN})$`);
+  for (const name of await readdir(dirname(path))) {
+    const [, after, token] = (name.startsWith(prefix) && pattern.exec(name.slice(prefix.length))) || [];
+    if (token !== undefined && (after || (await isTokenDead(token)))) await unlink(join(dirname(path), name)).catch(() => {});
+  }
+}
+
 async function tryLink(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);
@@ -124,11 +141,11 @@ async function readRecord(path: string): Promise<LockRecord | "gone" | undefined
 
 const tokenOf = (record: LockRecord | "gone" | undefined): string | undefined => (record === "gone" ? undefined : record?.token);
 
-function lockedError({ path, what, timeoutMs }: LockOptions, holder: LockRecord | undefined): Error {
+function lockedError({ path, what, timeoutMs }: FileLockOptions, holder: LockRecord | undefined): Error {
   const who = holder
     ? `owner ${holder.owner}, process ${pidOf(holder.token)}, since ${holder.since}`
     : "a holder that it doesn't name";
-  return hostsError("HOSTS_LOCKED", `could not lock ${what} within ${timeoutMs} ms: ${path} is held by ${who}`, {
+  return coreError("LOCK_HELD", `could not lock ${what} within ${timeoutMs} ms: ${path} is held by ${who}`, {
     hint: `wait for that process or end it; if it no longer exists, delete ${path}`,
     details: { lock: path, ...(holder && { owner: holder.owner, pid: pidOf(holder.token), since: holder.since }) },
   });
