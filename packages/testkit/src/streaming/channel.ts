@@ -30,6 +30,8 @@ export const discard: Consumer = { data: () => true, end() {} };
 /** What a readable gives, into a channel. Resolves at its end, however it ends. */
 export function pump(from: Readable, to: Channel): Promise<void> {
   return new Promise((resolve) => {
+    // A process that says nothing may have ended its outputs before anybody came to read them.
+    if (from.readableEnded || from.destroyed) return resolve();
     from.on("data", (chunk: Buffer) => {
       if (to.write(chunk)) return;
       from.pause();

@@ -18,6 +18,8 @@ async function serve() {
       if (container === "other") throw Object.assign(new Error('container not found ("other")'), { code: "NotFound" });
       const child = spawn(command[0]!, command.slice(1), { stdio: "pipe" });
       await new Promise((resolve, reject) => child.once("spawn", resolve).once("error", reject));
+      // As over a connection: the outputs' ends may be there before the caller is.
+      if (container === "slow") await Promise.all([child.stdout, child.stderr].map((output) => once(output.resume(), "end")));
       return {
         stdin: child.stdin,
         stdout: child.stdout,
@@ -92,6 +94,12 @@ test("v4.channel.k8s.io: success", async () => {
   await using api = await serve();
   const result = await api.webSocket(`/web/exec?${query(["echo", "hi"], OUT)}`, "v4.channel.k8s.io");
   expect(result).toMatchObject({ stdout: "hi\n", status: { metadata: {}, status: "Success" } });
+});
+
+test("a process that ended, without a word, before anybody read its outputs", async () => {
+  await using api = await serve();
+  const result = await api.webSocket(`/web/exec?${query(["false"], { ...OUT, container: "slow" })}`, "v5.channel.k8s.io");
+  expect(result.status).toMatchObject({ reason: "NonZeroExitCode" });
 });
 
 test("a lot of output arrives whole, in order, through a client that reads slowly", async () => {
