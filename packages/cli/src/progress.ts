@@ -11,8 +11,14 @@ export interface Progress {
 /** How many problems of one kind are told one by one. */
 const TOLD = 3;
 
-/** Tells a session's opening, a line for each thing that was done. `calm` takes out warnings that need none. */
-export function createProgress(terminal: Terminal, options: { command: boolean; calm?: (error: ErrorJson) => boolean }): Progress {
+/**
+ * Tells a session's opening, a line for each thing that was done. `command`: one gets the names where the hosts file can't; "told" where
+ * whoever runs it says so. `calm` takes out warnings that need none.
+ */
+export function createProgress(
+  terminal: Terminal,
+  options: { command: boolean | "told"; calm?: (error: ErrorJson) => boolean },
+): Progress {
   const { err } = terminal;
   let held: ErrorJson[] | undefined = [];
   let named = false;

@@ -116,7 +116,7 @@ async function tell(stage: Stage): Promise<Partial<Story> & { kubeconfig: string
 
   title("The teleport", "shipside teleport deployment/core");
   const teleportBegan = since();
-  const progress = createProgress(terminal, { command: true });
+  const progress = createProgress(terminal, { command: "told" });
   const session = await openHere(
     { workload: "deployment/core", namespace: NAMESPACE, kubeconfig: cluster.kubeconfigPath },
     { terminal, signal, onEvent: progress.on },
@@ -171,7 +171,7 @@ async function namesFor(session: CommandSession, { closer, look, terminal }: Sta
   const names = await privateNames(dir.path);
   await names.update(session.entries);
   const how = names.how === "namespace" ? "a hosts file of their own" : "a module that answers Node's look-ups";
-  terminal.done(`without the right to write the hosts file, the processes below get the names by ${how}`);
+  terminal.warn(`${session.info().names.reason?.message ?? "no hosts file"}: the processes below get the names by ${how}`);
   return names;
 }
 

@@ -19,7 +19,11 @@ export async function untilReady(cluster: EmbeddedCluster, namespace: string, co
     if (Date.now() > deadline) {
       throw cliError("DEMO_FAILED", `only ${ready.length} of the sample's ${count} pods were ready within 30 s`, {
         hint: "please report this, with the details that --json prints",
-        details: { pods: pods.map(({ metadata, status }) => ({ name: metadata.name, status })) },
+        details: {
+          notReady: pods
+            .filter(({ status }) => !isReady(status))
+            .map(({ metadata, status }) => ({ name: metadata.name, phase: status?.phase, containers: status?.containerStatuses })),
+        },
       });
     }
     await delay(10, undefined, { signal });

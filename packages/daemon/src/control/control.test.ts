@@ -11,13 +11,16 @@ import { connectControl, tryConnectControl } from "./client.ts";
 import { PROTOCOL } from "./protocol.ts";
 import { type Methods, serveControl } from "./server.ts";
 
+let root: string;
 let dir: string;
 let path: string;
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "shipside-control-"));
+  root = await mkdtemp(join(tmpdir(), "shipside-control-"));
+  dir = join(root, "run");
+  await mkdir(dir, { mode: 0o700 });
   path = join(dir, "control.sock");
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
+afterEach(() => rm(root, { recursive: true, force: true }));
 
 const serve = (methods: Methods = {}) => serveControl({ path, hello: { version: "1.2.3", kind: "daemon" }, methods });
 
@@ -195,4 +198,17 @@ test("closing lets a call answer, then ends the connections", async () => {
   await expect.poll(() => client.ended.aborted).toBe(true);
   await expect(client.call("slow")).rejects.toMatchObject({ code: "DAEMON_GONE" });
   expect(await tryConnectControl({ path })).toBeUndefined();
+});
+
+test("the folder goes with the last socket, and comes again", async () => {
+  const [first, second] = await Promise.all([
+    serve(),
+    serveControl({ path: join(dir, "fg-1.sock"), hello: { version: "1", kind: "foreground" }, methods: {} }),
+  ]);
+  await first.close();
+  expect((await stat(dir)).isDirectory()).toBe(true);
+  await second.close();
+  await expect(stat(dir)).rejects.toMatchObject({ code: "ENOENT" });
+  await using _again = await serve();
+  expect((await stat(dir)).mode & 0o777).toBe(0o700);
 });

@@ -2,7 +2,7 @@ import { chmod, mkdir, rmdir, stat, unlink } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Closable, errorToJson, hasCode, type Logger, silentLogger } from "@shipside/core";
+import { type Closable, codeOf, errorToJson, hasCode, type Logger, silentLogger } from "@shipside/core";
 import { daemonError } from "../errors.ts";
 import { ignoreMissing } from "../journal.ts";
 import { ensurePrivateDir } from "../paths.ts";
@@ -101,6 +101,8 @@ export async function serveControl(options: ServeControlOptions): Promise<Contro
       await Promise.race([answered, delay(1_000, undefined, { ref: false })]);
       for (const socket of connections.keys()) socket.destroySoon();
       await stopped;
+      // The folder goes with its last socket, and stays where it isn't empty.
+      if (process.platform !== "win32") await rmdir(dirname(path)).catch(() => {});
     })();
     return closed;
   };
@@ -110,8 +112,7 @@ export async function serveControl(options: ServeControlOptions): Promise<Contro
 /** Binds the socket, under a lock: two that find a dead one at once must not remove each other's fresh one. */
 async function claim(server: Server, path: string): Promise<void> {
   if (process.platform === "win32") return listen(server, path);
-  await ensurePrivateDir(dirname(path));
-  const unlock = await lock(`${path}.lock`);
+  const unlock = await lock(path);
   try {
     await refuseIfServed(path);
     await unlink(path).catch(ignoreMissing);
@@ -129,13 +130,16 @@ async function claim(server: Server, path: string): Promise<void> {
 }
 
 /** Held for milliseconds; one that is older than the bound was left by a crash. */
-async function lock(path: string, staleMs = 5_000): Promise<() => Promise<void>> {
+async function lock(socket: string, staleMs = 5_000): Promise<() => Promise<void>> {
+  const path = `${socket}.lock`;
   for (;;) {
+    await ensurePrivateDir(dirname(path));
     try {
       await mkdir(path, { mode: 0o700 });
       return () => rmdir(path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      // ENOENT: who closed the last socket took the empty folder away in between.
+      if (codeOf(error) !== "EEXIST" && codeOf(error) !== "ENOENT") throw error;
     }
     const age = await stat(path).then(
       ({ mtimeMs }) => Date.now() - mtimeMs,

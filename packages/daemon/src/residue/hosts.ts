@@ -22,7 +22,16 @@ export async function makeHosts(journal: Journal, options: { path?: string } = {
     plan: (entries: readonly HostsEntry[]): Promise<HostsPlan> => owner.plan(entries),
     async apply(entries) {
       undone ??= await journal.record({ kind: hostsResidue.kind, data });
-      return owner.apply(entries);
+      try {
+        return await owner.apply(entries);
+      } catch (error) {
+        // Nothing was written: there is nothing to undo.
+        if ((await owner.plan([])).removed.length === 0) {
+          await undone();
+          undone = undefined;
+        }
+        throw error;
+      }
     },
     async restore() {
       await owner.restore();
