@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { type EmbeddedCluster, startCluster } from "../packages/testkit/src/index.ts";
 import { openTunnel, type Tunnel } from "../packages/tunnel/src/index.ts";
 
@@ -47,6 +47,9 @@ const service = (name: string, app: string, spec: object = {}): object => ({
   metadata: { name },
   spec: { selector: { app }, ports: [{ port: 28_090, targetPort: "app" }], ...spec },
 });
+
+// Pods are real processes that are started one after the other, and machines are slow.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cluster: EmbeddedCluster;
 let directory: string;

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { hasCode } from "@shipside/core";
 
 /** A client's bytes are kept for another pod up to this many; one that sends more before any answer has chosen its pod. */
-export const REPLAY_LIMIT = 64 * 1024;
+const REPLAY_LIMIT = 64 * 1024;
 
 /**
  * What a client sends before a pod has answered: read from the moment the client is accepted (so that it is noticed when the client
@@ -77,7 +77,7 @@ export function createIntake(client: Socket): Intake {
 }
 
 /** The trial of a silent pod ends after this long: what was kept is freed, and a failure from then on is the client's to see. */
-export const TRIAL_MS = 5_000;
+const TRIAL_MS = 5_000;
 
 /**
  * Whether a stream stands. The port-forward path opens it before the pod has accepted, and tells of a refusal by an error on the stream:

@@ -1,4 +1,7 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { ask, dial } from "./fixtures/servers.ts";
 import { listenError, localListeners } from "./listener.ts";
@@ -51,4 +54,20 @@ test("a privileged port without the privilege", async () => {
     cause,
     hint: expect.stringContaining("local"),
   });
+});
+
+test.runIf(process.platform === "linux")("a user without the privilege is told, by the system's own rule", async () => {
+  const program = `
+    const { localListeners } = await import(${JSON.stringify(new URL("./listener.ts", import.meta.url).href)});
+    if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(65534); }
+    const listeners = localListeners();
+    const code = await listeners.listen({ address: "127.72.0.1", port: 79 }).then(() => "listening", (error) => error.code);
+    console.log(code);
+    await listeners.close();
+  `;
+  const child = spawn(process.execPath, ["--conditions=@shipside/source", "--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const first = Number(await readFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"));
+  expect((await text(child.stdout)).trim()).toBe(first > 79 ? "LISTEN_FORBIDDEN" : "listening");
 });

@@ -9,13 +9,13 @@ export interface NamedAddress {
 }
 
 /** The names by which the cluster's DNS knows a service from a pod in `home`, the shortest first. */
-export function serviceNames(namespace: string, service: string, home: string): string[] {
+function serviceNames(namespace: string, service: string, home: string): string[] {
   const full = [`${service}.${namespace}`, `${service}.${namespace}.svc`, `${service}.${namespace}.svc.cluster.local`];
   return namespace === home ? [service, ...full] : full;
 }
 
 /** Likewise for a pod's hostname in a headless service's subdomain: there is no name without the service's. */
-export function podNames(namespace: string, service: string, hostname: string, home: string): string[] {
+function podNames(namespace: string, service: string, hostname: string, home: string): string[] {
   return serviceNames(namespace, `${hostname}.${service}`, home);
 }
 

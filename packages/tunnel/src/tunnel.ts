@@ -1,26 +1,18 @@
-import {
-  abortError,
-  type Closable,
-  createCloser,
-  type HostsEntry,
-  hasCode,
-  type Logger,
-  type ServiceSelector,
-} from "@shipside/core";
-import { type Cluster, connectCluster, NAMESPACES } from "@shipside/kube";
+import { abortError, type Closable, createCloser, type HostsEntry, type Logger } from "@shipside/core";
+import { type Cluster, connectCluster } from "@shipside/kube";
 import { EventEmitter } from "eventemitter3";
 import { lookUp } from "./address.ts";
 import { addressBook } from "./address-book.ts";
+import { admission, assertKnown, assertReachable, namespacesOf } from "./admission.ts";
 import { createConnections } from "./connections.ts";
 import { dialersFor } from "./dialers.ts";
-import { tunnelError } from "./errors.ts";
 import type { TunnelEventSource, TunnelEvents } from "./events.ts";
 import { openIpPool } from "./ip-pool.ts";
 import { localListeners } from "./listener.ts";
-import { hostsEntriesOf, type NamedAddress, serviceKey } from "./names.ts";
+import { hostsEntriesOf, type NamedAddress } from "./names.ts";
 import { type CheckedOptions, checkOptions, type TunnelOptions } from "./options.ts";
 import { createPort } from "./port.ts";
-import { factsOf, type ServiceSource, type ServiceView, watchServices } from "./services.ts";
+import { type ServiceSource, type ServiceView, watchServices } from "./services.ts";
 import { statusOf, type TunnelStatus } from "./status.ts";
 import { createServiceTunnel, type ServiceTunnel, type TunneledService } from "./tunneled-service.ts";
 
@@ -111,7 +103,7 @@ function assemble(
     watchServices({
       cluster,
       namespaces: namespacesOf(checked, home),
-      onChange: (key) => void (open && track(key)),
+      onChange: (key) => void (open && track(key).catch(blunder)),
       onStale: (staleness) => emit("stale", staleness),
       onLive: (recovered) => emit("live", recovered),
     }),
@@ -134,6 +126,8 @@ function assemble(
     await Promise.all(closing.values());
   });
 
+  /** A listener factory that can't close a listener, say: seen by somebody, but no reason to stop serving. */
+  const blunder = (error: unknown): void => logger.error("unexpected, and gone on from", { error: String(error) });
   const admits = admission(checked, home, logger);
 
   const tellNames = (): void => {
@@ -165,6 +159,7 @@ function assemble(
           emit("unsupported", what);
         },
         onNames: tellNames,
+        onBlunder: blunder,
       },
       closing.get(key) ?? Promise.resolve(),
     );
@@ -178,7 +173,10 @@ function assemble(
       if (!current) return;
       tunnels.delete(key);
       services.delete(key);
-      const closed = current.close().finally(() => closing.get(key) === closed && closing.delete(key));
+      const closed = current
+        .close()
+        .catch(blunder)
+        .finally(() => closing.get(key) === closed && closing.delete(key));
       closing.set(key, closed);
       emit("service-removed", current.service);
       tellNames();
@@ -208,7 +206,6 @@ function assemble(
   };
 
   const opened = (async () => {
-    // A watch goes on trying where nobody answers; whoever opens a tunnel wants to be told.
     await Promise.all([source.synced, assertReachable(cluster, options.signal)]);
     await assertKnown(cluster, checked, home, source);
     await Promise.all(source.keys().map(track));
@@ -221,19 +218,13 @@ function assemble(
     // What changed while ports were being opened.
     await Promise.all([...new Set([...source.keys(), ...tunnels.keys()])].map(track));
     const retry = setInterval(() => {
-      for (const each of tunnels.values()) if (each.hasFailures) void each.retry();
+      for (const each of tunnels.values()) if (each.hasFailures) each.retry().catch(blunder);
     }, RETRY_MS);
     retry.unref();
     closer.defer(() => clearInterval(retry));
   })();
   opened.catch(() => {});
   return { tunnel, opened };
-}
-
-async function assertReachable(cluster: Cluster, signal: AbortSignal | undefined): Promise<void> {
-  await cluster.version(signal && { signal }).catch((error: unknown) => {
-    if (!hasCode(error, "KUBE_FORBIDDEN")) throw error;
-  });
 }
 
 /** A listener of an event that throws is the listener's fault, and costs no connection and no other listener's tunnel. */
@@ -245,71 +236,6 @@ function safeEmit(emitter: EventEmitter<TunnelEvents>, logger: Logger) {
       logger.error(`a listener of "${event}" threw`, { error: String(error) });
     }
   };
-}
-
-function namespacesOf({ namespaces, services }: CheckedOptions, home: string): string[] {
-  const named = (services ?? []).map((reference) => serviceKey(reference, home).split("/")[0]!);
-  if (!services) return namespaces ? [...new Set(namespaces)] : [home];
-  return namespaces?.includes("*") ? ["*"] : [...new Set([...(namespaces ?? []), ...named])];
-}
-
-/** The services that were named, and all selectors' yes. */
-function admission({ services, plugins }: CheckedOptions, home: string, logger: Logger): (view: ServiceView) => boolean {
-  const named = services && new Set(services.map((reference) => serviceKey(reference, home)));
-  const selectors = plugins.flatMap(({ name, serviceSelectors = [] }) =>
-    serviceSelectors.map((select) => guarded(name, select, logger)),
-  );
-  return ({ service }) => {
-    const facts = factsOf(service);
-    return (!named || named.has(`${facts.namespace}/${facts.name}`)) && selectors.every((select) => select(facts));
-  };
-}
-
-function guarded(plugin: string, select: ServiceSelector, logger: Logger): ServiceSelector {
-  return (facts) => {
-    try {
-      return select(facts) === true;
-    } catch (error) {
-      logger.error(`a service selector of plugin ${plugin} threw: ${facts.namespace}/${facts.name} is left out`, {
-        error: String(error),
-      });
-      return false;
-    }
-  };
-}
-
-/** What was named must be there. Asked only about namespaces that look empty: not everybody may read namespaces. */
-async function assertKnown(
-  cluster: Cluster,
-  { namespaces, services }: CheckedOptions,
-  home: string,
-  source: ServiceSource,
-): Promise<void> {
-  const keys = source.keys();
-  for (const namespace of namespacesOf({ namespaces, services } as CheckedOptions, home)) {
-    if (namespace === "*" || keys.some((key) => key.startsWith(`${namespace}/`))) continue;
-    await cluster.get(NAMESPACES, { name: namespace }).catch((cause: { code?: string }) => {
-      if (cause.code !== "KUBE_NOT_FOUND") return;
-      throw tunnelError(
-        "TUNNEL_NAMESPACE_UNKNOWN",
-        `there is no namespace ${namespace} in ${cluster.info.context} (${cluster.info.server})`,
-        {
-          hint: "kubectl get namespaces lists those there are",
-          cause,
-        },
-      );
-    });
-  }
-  for (const reference of services ?? []) {
-    const key = serviceKey(reference, home);
-    if (source.view(key)) continue;
-    const [namespace, name] = key.split("/");
-    const there = keys.flatMap((other) => (other.startsWith(`${namespace}/`) ? other.slice(namespace!.length + 1) : [])).sort();
-    throw tunnelError("TUNNEL_SERVICE_UNKNOWN", `there is no service ${name} in namespace ${namespace}`, {
-      hint: there.length > 0 ? `it has ${there.slice(0, 20).join(", ")}` : "the namespace has no services",
-      details: { namespace, service: name, services: there },
-    });
-  }
 }
 
 function addressesOf({ namespace, name, address, unsupported, pods }: TunneledService): NamedAddress[] {

@@ -32,6 +32,7 @@ test("a pod that doesn't come back loses its name, then its listeners, when its 
       createPort: (target) => createPort({ target, connections, dial: () => Promise.reject(new Error("nobody")) }),
       onPort: (event, _service, port) => void told.push(`${event} ${port.target.hostname ?? ""}`),
       onUnsupported() {},
+      onBlunder: (error) => void told.push(String(error)),
       onNames: () => void told.push(`names ${tunnel.service.pods.map(({ hostname }) => hostname)}`),
     },
     Promise.resolve(),

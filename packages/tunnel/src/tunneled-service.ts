@@ -53,6 +53,8 @@ export interface ServiceTunnelComponents {
   onPort(event: "port-opened" | "port-closed" | "port-failed", service: TunneledService, port: Port): void;
   onUnsupported(what: Unsupported): void;
   onNames(): void;
+  /** What shouldn't have failed has, where nobody waits for it. */
+  onBlunder(error: unknown): void;
 }
 
 interface Front {
@@ -226,7 +228,8 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
     for (const [hostname, until] of lingering) if (current.has(hostname) || until <= now) lingering.delete(hostname);
     present = current;
     clearTimeout(lingerTimer);
-    if (lingering.size > 0) lingerTimer = setTimeout(() => void update(view), Math.min(...lingering.values()) - now + 1).unref();
+    if (lingering.size > 0)
+      lingerTimer = setTimeout(() => update(view).catch(components.onBlunder), Math.min(...lingering.values()) - now + 1).unref();
   };
 
   const update = (next: ServiceView): Promise<void> => {
