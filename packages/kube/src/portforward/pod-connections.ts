@@ -60,8 +60,8 @@ const WEDGED_MS = 30_000;
 const REVALIDATE_MS = 1_500;
 /** A connection not heard from for longer is not trusted with a stream that isn't waited for. */
 const TRUSTED_MS = 15_000;
-/** A backlog of this size means that the server isn't reading. */
-const STUCK_BACKLOG = 256 * 1024;
+/** A backlog of which nothing was taken for this long means that the server isn't reading. */
+const SLOW_WRITE_MS = 200;
 
 export function createPodConnections(options: PodConnectionsOptions): PodConnections {
   const { pod, limits, logger, selector } = options;
@@ -75,10 +75,13 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
 
   const pings = (session: SpdySession): number => (session.streams > 0 ? SERVER_WORKERS : 1);
 
+  const olderThan = (since: number | undefined, ms: number): boolean => since !== undefined && performance.now() - since > ms;
+
   const stuck = ({ session }: Connection): boolean =>
     session.stalled ||
-    session.backlog > STUCK_BACKLOG ||
-    (session.pingSince !== undefined && performance.now() - session.pingSince > SLOW_PING_MS);
+    session.suspect ||
+    olderThan(session.backlogSince, SLOW_WRITE_MS) ||
+    olderThan(session.pingSince, SLOW_PING_MS);
 
   const rateOf = (connection: Connection): number => {
     const now = performance.now();
@@ -194,6 +197,13 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
 
   const isDialFailure = (error: unknown): boolean => hasCode(error, "DIAL_REFUSED", "DIAL_GONE", "DIAL_FAILED");
 
+  /** A stream that fails says something of its port, and the next one there is waited for again. */
+  const watchFailure = (connection: Connection, stream: ForwardStream, port: number): void =>
+    stream.onDialState(() => {
+      if (isDialFailure(stream.failure)) judge(connection, port, stream.failure);
+      else if (stream.failure) proven.delete(port);
+    });
+
   /** A dial failed: what is to be thought of the port and of the connection. */
   const judge = ({ session }: Connection, port: number, error: unknown): void => {
     proven.delete(port);
@@ -209,9 +219,7 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
     connection.used = true;
     const stream = session.open(target);
     if (trusted) {
-      stream.onDialState(() => {
-        if (stream.dialState === "failed" && isDialFailure(stream.failure)) judge(connection, target.port, stream.failure);
-      });
+      watchFailure(connection, stream, target.port);
       return stream;
     }
     try {
@@ -219,6 +227,7 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
       await settle(stream, target, { acceptMs, settleMs: limits.settleMs, signal });
       proven.add(target.port);
       selector.proved(session.kind);
+      watchFailure(connection, stream, target.port);
       return stream;
     } catch (error) {
       if (isDialFailure(error)) {
@@ -283,7 +292,8 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
         }
         if (!session.stalled && unanswered > WEDGED_MS) session.retire();
         if (session.streams === 0) {
-          if (session.retired) session.close();
+          // What blocks it belongs to a stream that is gone: only an end frees the pod of it.
+          if (session.retired || unanswered > SLOW_PING_MS) session.close();
           else if (now - connection.idleSince >= limits.idleMs && spare-- <= 0) session.close();
         }
         if (!session.isClosed && session.pingSince === undefined && now - connection.pingedAt >= limits.pingMs) {

@@ -43,6 +43,10 @@ export interface SpdySession {
   readonly heardAt: number;
   /** `performance.now()` of the oldest ping without an answer. */
   readonly pingSince: number | undefined;
+  /** A stream ended whose last bytes the pod may never have read, and the server hasn't yet shown that it goes on. */
+  readonly suspect: boolean;
+  /** `performance.now()` since when the system has taken nothing of the backlog; undefined where there is none. */
+  readonly backlogSince: number | undefined;
   open(target: ForwardTarget): ForwardStream;
   /** Sends `count` pings (the server spreads them over its five workers). */
   ping(count: number): void;
@@ -82,6 +86,9 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
   let failure: Error | undefined;
   let bytes = 0;
   let heardAt = performance.now();
+  let flushedAt = heardAt;
+  /** Pings sent because of a stream that ended badly. */
+  const probes = new Set<number>();
   const full = new Set<ForwardStream>();
   let paused = false;
 
@@ -124,8 +131,10 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
       else byError.get(id)?.reasonEnded();
     },
     ping(id) {
-      if (id % 2 === 1) pings.delete(id);
-      else if (carrier.backlog < MAX_REPLY_BACKLOG) carrier.write(encodePing(id));
+      if (id % 2 === 1) {
+        pings.delete(id);
+        probes.delete(id);
+      } else if (carrier.backlog < MAX_REPLY_BACKLOG) carrier.write(encodePing(id));
     },
     goAway() {
       retired = true;
@@ -148,6 +157,7 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
       }
     },
     flushed() {
+      flushedAt = performance.now();
       if (waiting.length === 0 || carrier.backlog > MAX_BACKLOG / 2) return;
       for (const resume of waiting.splice(0)) resume();
     },
@@ -188,9 +198,17 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
         if (length === MAX_DATA_FRAME) flush();
       }
     }
+    if (carrier.backlog === 0) flushedAt = performance.now();
     flush();
     if (carrier.backlog <= MAX_BACKLOG) taken();
     else waiting.push(taken);
+  };
+
+  const probe = (): void => {
+    if (closed || pings.size > PROBE_LIMIT) return;
+    const before = nextPing;
+    session.ping(SERVER_WORKERS);
+    for (let id = before; id < nextPing; id += 2) probes.add(id);
   };
 
   const session: SpdySession = {
@@ -219,6 +237,12 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
     get pingSince() {
       return pings.values().next().value;
     },
+    get suspect() {
+      return probes.size > 0;
+    },
+    get backlogSince() {
+      return carrier.backlog > 0 ? flushedAt : undefined;
+    },
     open(target) {
       const errorId = nextId;
       const dataId = nextId + 2;
@@ -236,7 +260,7 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
             byError.delete(errorId);
             roomIn(stream);
             // The server blocks a fifth of the connection for good on bytes that nobody reads there. Pings show whether it did.
-            if (stream.maybeUnread && byData.size + pings.size < PROBE_LIMIT) session.ping(SERVER_WORKERS);
+            if (stream.maybeUnread) probe();
             options.released();
           },
         },
