@@ -194,17 +194,19 @@ class Connection implements WebSocketConnection {
       return this.#head();
     }
     this.#needs = 2;
-    if (!masked) {
+    const opcode = start[0]! & 0x0f;
+    // RFC 6455, 5.1 and 5.5: a client masks, and a control frame is short.
+    if (!masked || (opcode >= CLOSE && short > 125)) {
       this.destroy();
       return false;
     }
     const length = short === 126 ? start.readUInt16BE(2) : short === 127 ? Number(start.readBigUInt64BE(2)) : short;
-    const opcode = start[0]! & 0x0f;
     this.#mask = start.subarray(start.length - 4);
     if (opcode >= CLOSE) this.#control = { opcode, length };
     else {
       this.#left = length;
-      this.#first = opcode !== CONTINUATION;
+      // An empty first fragment leaves the beginning to the next one.
+      if (opcode !== CONTINUATION) this.#first = true;
     }
     return true;
   }
