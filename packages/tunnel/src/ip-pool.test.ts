@@ -117,9 +117,15 @@ test("a directory that can't be written costs a warning, and addresses are what 
 test("the lock of a process that is gone is taken over", async () => {
   await using directory = await temporary();
   const stateFile = join(directory.path, "addresses.json");
-  const child = spawn(process.execPath, ["-e", ""]);
+  // A process that ends while it holds the lock.
+  const program = `
+    const { acquireFileLock } = await import(${JSON.stringify(import.meta.resolve("@shipside/core"))});
+    const signal = new AbortController().signal;
+    await acquireFileLock({ path: ${JSON.stringify(`${stateFile}.lock`)}, what: "x", owner: "x", timeoutMs: 0, signal });
+  `;
+  const child = spawn(process.execPath, ["--conditions=@shipside/source", "--input-type=module", "-e", program]);
   await once(child, "exit");
-  await writeFile(`${stateFile}.lock`, `${child.pid} token`);
+  expect(await readdir(directory.path)).toEqual(["addresses.json.lock"]);
   await using pool = openIpPool({ stateFile, logger: silentLogger });
   const began = performance.now();
   await pool.assign(["a"]);
