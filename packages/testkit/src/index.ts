@@ -1,7 +1,7 @@
 export { type Status, type StatusCause, StatusError } from "./api/status.ts";
 export { type ClusterOptions, type ClusterUser, type EmbeddedCluster, type NodeChoices, startCluster } from "./cluster.ts";
 export type { ContractCase } from "./contracts/contract.ts";
-export { type DialerContractOptions, type DialerSubject, dialerContract } from "./contracts/dialer.ts";
+export { type DialerContractOptions, type DialerSubject, type DialTarget, dialerContract } from "./contracts/dialer.ts";
 export { type HostsOwnerContractOptions, type HostsOwnerSubject, hostsOwnerContract } from "./contracts/hosts-owner.ts";
 export {
   type ListenerFactoryContractOptions,

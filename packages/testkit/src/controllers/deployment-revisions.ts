@@ -5,7 +5,7 @@ import { controllerReference } from "./owners.ts";
 import { templateHash } from "./template-hash.ts";
 
 const REPLICA_SETS = "replicasets.apps";
-export const HASH_LABEL = "pod-template-hash";
+const HASH_LABEL = "pod-template-hash";
 export const REVISION = "deployment.kubernetes.io/revision";
 const HISTORY = "deployment.kubernetes.io/revision-history";
 export const DESIRED = "deployment.kubernetes.io/desired-replicas";

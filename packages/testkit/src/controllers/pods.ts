@@ -18,7 +18,7 @@ export function untilAvailable(pod: KubeJson, minReadySeconds: number, now: numb
   return Math.max(0, Date.parse(ready.lastTransitionTime) + minReadySeconds * 1000 - now);
 }
 
-export const condition = (object: KubeJson, type: string): Json =>
+const condition = (object: KubeJson, type: string): Json =>
   object["status"]?.conditions?.find((entry: Json) => entry.type === type);
 
 /** A pod of a template, controlled by `owner`. `metadata` has its name, or the beginning of a generated one. */

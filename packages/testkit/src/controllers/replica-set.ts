@@ -80,7 +80,7 @@ function writeStatus(
 export const some = (count: number): number | undefined => (count === 0 ? undefined : count);
 
 /** Which pod goes first where there are too many: the unscheduled, the unready, the cheap, the young. */
-export function dispensability(a: KubeJson, b: KubeJson): number {
+function dispensability(a: KubeJson, b: KubeJson): number {
   return (
     Number(Boolean(a["spec"].nodeName)) - Number(Boolean(b["spec"].nodeName)) ||
     phaseRank(a) - phaseRank(b) ||

@@ -185,6 +185,6 @@ function carry(socket: Socket, data: Channel, port: number, graceMs: number, gon
 }
 
 /** The id of a pod's sandbox in containerd: 64 hex digits, the same for the same pod. */
-export function sandboxId(namespace: string, pod: string): string {
+function sandboxId(namespace: string, pod: string): string {
   return createHash("sha256").update(`${namespace}/${pod}`).digest("hex");
 }
