@@ -240,7 +240,7 @@ describe("the machine", () => {
   test("a command that doesn't exist is 127, one that may not be run 126", async () => {
     const path = await config(cluster.kubeconfig());
     await fails([...core, "-k", path, "--", "no-such-program"], { code: "COMMAND_NOT_FOUND", exit: 127, says: /no-such-program/ });
-    const { code, stderr } = await user.run([...core, "-k", path, "--", "/etc/hostname"]);
+    const { code, stderr } = await user.run([...core, "-k", path, "--", path]);
     expect([code, stderr]).toEqual([126, expect.stringContaining("error[COMMAND_FAILED]")]);
   });
 

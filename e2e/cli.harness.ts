@@ -45,8 +45,6 @@ export interface Ran {
 
 export interface RunOptions {
   env?: NodeJS.ProcessEnv;
-  /** As the user who runs the tests, instead of one who may not write the hosts file. */
-  asSelf?: boolean;
   cwd?: string;
 }
 
@@ -61,23 +59,23 @@ export interface User extends AsyncDisposable {
 
 /**
  * A user who isn't root: the machine's hosts file is safe from these tests, and what works works without privilege. Where the tests
- * don't run as root, it is the user who runs them.
+ * don't run as root, or with `asSelf`, it is the user who runs them.
  */
-export async function newUser(): Promise<User> {
+export async function newUser({ asSelf = false }: { asSelf?: boolean } = {}): Promise<User> {
   await (built ??= build());
   const home = await mkdtemp(join(tmpdir(), "shipside-e2e-"));
   const dirs = { XDG_STATE_HOME: join(home, "state"), XDG_RUNTIME_DIR: join(home, "run"), TMPDIR: join(home, "tmp") };
   for (const dir of Object.values(dirs)) await mkdir(dir, { mode: 0o700 });
-  const isRoot = process.getuid?.() === 0;
-  if (isRoot) for (const dir of [home, ...Object.values(dirs)]) await chown(dir, NOBODY, NOBODY);
+  const other = process.getuid?.() === 0 && !asSelf;
+  if (other) for (const dir of [home, ...Object.values(dirs)]) await chown(dir, NOBODY, NOBODY);
 
-  const start: User["start"] = (args, { env = {}, asSelf = false, cwd = "/" } = {}) => {
+  const start: User["start"] = (args, { env = {}, cwd = "/" } = {}) => {
     const { KUBECONFIG: _kubeconfig, ...inherited } = process.env;
     const child = spawn(process.execPath, [bin, ...args], {
       env: { ...inherited, NO_COLOR: "1", HOME: home, ...dirs, ...env },
       cwd,
       stdio: ["ignore", "pipe", "pipe"],
-      ...(isRoot && !asSelf && { uid: NOBODY, gid: NOBODY }),
+      ...(other && { uid: NOBODY, gid: NOBODY }),
     });
     child.on("error", () => {});
     return child;

