@@ -7,6 +7,7 @@ import { applyManifests } from "./api/apply-manifests.ts";
 import { bootstrap, publishEndpoint } from "./api/bootstrap.ts";
 import { createAuthority } from "./api/certificates.ts";
 import { discovery } from "./api/discovery.ts";
+import { checkEscalation } from "./api/escalation.ts";
 import { createHandler } from "./api/handler.ts";
 import { renderKubeconfig } from "./api/kubeconfig.ts";
 import { openApi } from "./api/openapi.ts";
@@ -134,11 +135,17 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
   });
   const plainStore = createStore(options.history === undefined ? {} : { history: options.history });
   const wanted = { node: options.node !== false, controllers: options.controllers !== false };
-  const registry = createRegistry({ store: plainStore, ca: authority.cert, running: wanted });
+  const authorizer = createAuthorizer(plainStore);
+  const registry = createRegistry({
+    store: plainStore,
+    ca: authority.cert,
+    running: wanted,
+    admit: (user, resource, object, old) =>
+      checkEscalation(authorizer, user, resource, object.metadata.namespace ?? "", object, old),
+  });
   bootstrap(registry);
   const store = admittedStore(plainStore, registry);
   const authenticator = createAuthenticator(plainStore);
-  const authorizer = createAuthorizer(plainStore);
   const watches = createWatchHub(plainStore, { bookmarkIntervalMs });
   const faults = createFaults(options.faults);
   let node: Node | undefined;

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { finished } from "node:stream/promises";
 import type { Json } from "../json.ts";
 import { decodeProtobuf } from "./schema/protobuf.ts";
 import { badRequest, StatusError, unsupportedMediaType } from "./status.ts";
@@ -10,11 +11,13 @@ const LIMIT = 3 * 2 ** 20;
 export async function readBody(request: IncomingMessage): Promise<Json> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Read to its end even where it is too much, for the answer to arrive.
+  request.on("data", (chunk: Buffer) => {
     size += chunk.length;
-    if (size > LIMIT) throw new StatusError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${LIMIT}`, {});
-    chunks.push(chunk);
-  }
+    if (size <= LIMIT) chunks.push(chunk);
+  });
+  await finished(request, { writable: false });
+  if (size > LIMIT) throw new StatusError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${LIMIT}`, {});
   return parseBody(request, Buffer.concat(chunks));
 }
 

@@ -1,4 +1,5 @@
 import type { Json } from "../json.ts";
+import { openApiV2Protobuf } from "./openapi-v2.ts";
 import type { Resource } from "./resources.ts";
 import type { Field, FieldType, MessageType } from "./schema/notation.ts";
 import { kindType, messageType } from "./schema/types.ts";
@@ -14,7 +15,7 @@ const V3 = "/openapi/v3";
 
 /**
  * What kubectl looks up before it applies, patches or explains. Version 3 describes the built-in kinds; version 2, which old clients
- * want, is an empty document: they then leave validation to the server.
+ * want, says so little that they leave validation to the server.
  */
 export function openApi(resources: () => readonly Resource[]): OpenApi {
   const documents = new Map<string, string>();
@@ -33,7 +34,7 @@ export function openApi(resources: () => readonly Resource[]): OpenApi {
           return json({ swagger: "2.0", info: INFO, paths: {}, definitions: {} });
         }
         // Asked for with `@v1.0`, which is no media type that Go's parser takes.
-        return { body: emptyV2(), contentType: `${V2_PROTOBUF}.v1.0+protobuf` };
+        return { body: openApiV2Protobuf(resources(), INFO), contentType: `${V2_PROTOBUF}.v1.0+protobuf` };
       }
       const all = groupVersions();
       if (path === V3 || path === `${V3}/`) {
@@ -55,13 +56,6 @@ const json = (document: object): { body: string; contentType: string } => ({
   body: JSON.stringify(document),
   contentType: "application/json",
 });
-
-/** gnostic's Document with nothing but `swagger` and `info`. */
-function emptyV2(): Buffer {
-  const text = (field: number, value: string | Buffer): Buffer =>
-    Buffer.concat([Buffer.from([(field << 3) | 2, value.length]), Buffer.from(value)]);
-  return Buffer.concat([text(1, "2.0"), text(2, Buffer.concat([text(1, INFO.title), text(2, INFO.version)]))]);
-}
 
 function v3Document(list: readonly Resource[]): Json {
   const schemas: Record<string, Json> = {};

@@ -67,11 +67,13 @@ export interface RegistryOptions {
   /** Who else works on this store: without them, what they would do is done at once. */
   running: { node: boolean; controllers: boolean };
   now?: () => number;
+  /** Further admission: may refuse what is to be stored with a Status. `user` made the request. */
+  admit?(user: UserInfo, resource: Resource, object: Json, old: KubeJson | undefined): void;
 }
 
 const CRDS = "customresourcedefinitions.apiextensions.k8s.io";
 
-export function createRegistry({ store, ca, running, now = Date.now }: RegistryOptions): Registry {
+export function createRegistry({ store, ca, running, now = Date.now, admit }: RegistryOptions): Registry {
   const addresses = createServiceAddresses(store);
   const around = (options: WriteOptions): Surroundings => ({
     store,
@@ -204,6 +206,7 @@ export function createRegistry({ store, ca, running, now = Date.now }: RegistryO
       }
       if (strategy?.initialStatus && !(options.trusted && object.status)) object.status = strategy.initialStatus(object);
       validate(resource, object, undefined);
+      if (options.user) admit?.(options.user, resource, object, undefined);
       if (!options.applied) track(resource, undefined, object, "", options);
       return options.dryRun ? freezeSharing(object) : store.create(resource.key, object);
     },
@@ -239,6 +242,7 @@ export function createRegistry({ store, ca, running, now = Date.now }: RegistryO
         strategy?.defaults?.(object);
         strategy?.update?.(object, old, around(options));
         validate(resource, object, old);
+        if (options.user) admit?.(options.user, resource, object, old);
       }
       object.metadata.resourceVersion = old.metadata.resourceVersion;
       if (!options.applied) {
@@ -301,9 +305,11 @@ export function createRegistry({ store, ca, running, now = Date.now }: RegistryO
       if (options.dryRun) return { object: old, gone: seconds === 0 && finalizers.size === 0 && !namespaceContent };
 
       if (namespaceContent && !running.controllers) {
-        for (const other of resources())
-          if (other.namespaced) for (const item of store.list(other.key, name)) store.remove(other.key, name, item.metadata.name);
-        return { object: store.remove("namespaces", undefined, name)!, gone: true };
+        const object = store.remove("namespaces", undefined, name)!;
+        for (const { key, namespaced } of resources()) {
+          if (namespaced) for (const item of store.list(key, name)) store.remove(key, name, item.metadata.name);
+        }
+        return { object, gone: true };
       }
       if (seconds === 0 && finalizers.size === 0 && !namespaceContent) {
         return { object: store.remove(resource.key, old.metadata.namespace, name)!, gone: true };

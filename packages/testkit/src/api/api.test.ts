@@ -1,0 +1,396 @@
+import { describe, expect, test } from "vitest";
+import type { Json } from "../json.ts";
+import { encodeProtobuf } from "./fixtures/protobuf.ts";
+import { APPS, configMap, deployment, NS, world } from "./fixtures/world.ts";
+
+const MERGE = { "content-type": "application/merge-patch+json" };
+const post = { "content-type": "application/json" };
+
+describe("create", () => {
+  test("fills in what the reference says is the default", async () => {
+    await using w = await world();
+    const { status, body } = await w.api.call("POST", `${APPS}/deployments`, deployment("web"));
+    expect(status).toBe(201);
+    expect(body).toMatchObject({
+      metadata: { namespace: "default", generation: 1 },
+      spec: {
+        replicas: 1,
+        revisionHistoryLimit: 10,
+        progressDeadlineSeconds: 600,
+        strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: "25%", maxUnavailable: "25%" } },
+        template: {
+          spec: {
+            restartPolicy: "Always",
+            terminationGracePeriodSeconds: 30,
+            dnsPolicy: "ClusterFirst",
+            schedulerName: "default-scheduler",
+            containers: [{ imagePullPolicy: "IfNotPresent", terminationMessagePath: "/dev/termination-log", resources: {} }],
+          },
+        },
+      },
+      status: {},
+    });
+  });
+
+  test("a pod gets its service account's token as a volume, and tolerations", async () => {
+    await using w = await world();
+    const pod = { metadata: { generateName: "p-" }, spec: { containers: [{ name: "a", image: "node" }] } };
+    const { body } = await w.api.call("POST", `${NS}/pods`, pod);
+    expect(body.metadata.name).toMatch(/^p-[bcdfghjklmnpqrstvwxz2456789]{5}$/);
+    expect(body.spec).toMatchObject({
+      serviceAccountName: "default",
+      enableServiceLinks: true,
+      containers: [{ imagePullPolicy: "Always" }],
+    });
+    expect(body.spec.containers[0].volumeMounts[0].mountPath).toBe("/var/run/secrets/kubernetes.io/serviceaccount");
+    expect(body.spec.tolerations).toHaveLength(2);
+    expect(body.status).toEqual({ phase: "Pending", qosClass: "BestEffort" });
+    const other = await w.api.call("POST", `${NS}/pods`, {
+      metadata: { name: "q" },
+      spec: { ...pod.spec, serviceAccountName: "gone" },
+    });
+    expect(other.body.message).toBe(
+      'pods "q" is forbidden: error looking up service account default/gone: serviceaccount "gone" not found',
+    );
+  });
+
+  test("services get an address and node ports of their own", async () => {
+    await using w = await world();
+    const create = (name: string, spec: object) =>
+      w.api.call("POST", `${NS}/services`, { metadata: { name }, spec: { ports: [{ port: 80 }], ...spec } });
+    const [a, b] = [await create("a", {}), await create("b", { type: "NodePort" })];
+    expect(a.body.spec).toMatchObject({
+      type: "ClusterIP",
+      ports: [{ port: 80, targetPort: 80, protocol: "TCP" }],
+      ipFamilies: ["IPv4"],
+    });
+    expect(a.body.spec.clusterIP).toMatch(/^10\.(9[6-9]|10\d|11[01])\./);
+    expect(b.body.spec.clusterIP).not.toBe(a.body.spec.clusterIP);
+    expect(b.body.spec.ports[0].nodePort).toBeGreaterThanOrEqual(30_000);
+    expect((await create("headless", { clusterIP: "None" })).body.spec.clusterIPs).toEqual(["None"]);
+    expect((await create("taken", { clusterIP: a.body.spec.clusterIP })).body.message).toContain(
+      "provided IP is already allocated",
+    );
+    expect((await create("outside", { clusterIP: "192.168.0.1" })).body.message).toContain("is not in the valid range");
+    await w.api.call("DELETE", `${NS}/services/a`);
+    expect((await create("again", { clusterIP: a.body.spec.clusterIP })).status).toBe(201);
+    const elsewhere = await create("elsewhere", { type: "ExternalName", externalName: "example.com", ports: undefined });
+    expect(elsewhere.body.spec.clusterIP).toBeUndefined();
+  });
+
+  test("a dry run stores nothing; a protobuf body is as good as JSON", async () => {
+    await using w = await world();
+    expect((await w.api.call("POST", `${NS}/configmaps?dryRun=All`, configMap("dry"))).status).toBe(201);
+    expect((await w.api.get(`${NS}/configmaps/dry`)).status).toBe(404);
+    const wire = encodeProtobuf(configMap("wire", { a: "1" }));
+    const { request } = await import("node:https");
+    const status = await new Promise<number>((resolve, reject) => {
+      const call = request(
+        `${w.cluster.server}${NS}/configmaps`,
+        {
+          method: "POST",
+          ca: w.cluster.ca,
+          headers: { authorization: "Bearer token-of-admin", "content-type": "application/vnd.kubernetes.protobuf" },
+        },
+        (response) => resolve(response.resume().statusCode!),
+      );
+      call.on("error", reject).end(wire);
+    });
+    expect(status).toBe(201);
+    expect((await w.api.get(`${NS}/configmaps/wire`)).body.data).toEqual({ a: "1" });
+  });
+
+  test.each([
+    [
+      "configmaps",
+      { metadata: { name: "Bad_Name" } },
+      422,
+      /^ConfigMap "Bad_Name" is invalid: metadata\.name: Invalid value: "Bad_Name": a lowercase RFC 1123 subdomain/,
+    ],
+    ["configmaps", {}, 422, /metadata\.name: Required value: name or generateName is required$/],
+    ["configmaps", { kind: "Secret", metadata: { name: "a" } }, 400, /cannot be handled as a ConfigMap/],
+    ["configmaps", { apiVersion: "v2", metadata: { name: "a" } }, 400, /does not match the expected API version \(v1\)$/],
+    [
+      "configmaps",
+      { metadata: { name: "a", namespace: "other" } },
+      400,
+      /^the namespace of the provided object does not match the namespace sent on the request$/,
+    ],
+    [
+      "configmaps",
+      { metadata: { name: "a" }, data: { "a/b": "" } },
+      422,
+      /data\[a\/b\]: Invalid value: "a\/b": a valid config key/,
+    ],
+    [
+      "configmaps",
+      { metadata: { name: "a", labels: { a: "-" } } },
+      422,
+      /metadata\.labels: Invalid value: "-": a valid label must be/,
+    ],
+    [
+      "services",
+      { metadata: { name: "1a" }, spec: { ports: [{ port: 80 }] } },
+      422,
+      /metadata\.name: Invalid value: "1a": a DNS-1035 label must consist/,
+    ],
+    [
+      "services",
+      { metadata: { name: "a" }, spec: { ports: [{ port: 0 }] } },
+      422,
+      /spec\.ports\[0\]\.port: Invalid value: 0: must be between 1 and 65535, inclusive/,
+    ],
+    [
+      "services",
+      { metadata: { name: "a" }, spec: { ports: [{ port: 1 }, { port: 2 }] } },
+      422,
+      /spec\.ports\[0\]\.name: Required value/,
+    ],
+    [
+      "services",
+      { metadata: { name: "a" }, spec: { type: "Magic", ports: [{ port: 1 }] } },
+      422,
+      /spec\.type: Unsupported value: "Magic": supported values: "ClusterIP", "ExternalName"/,
+    ],
+    ["secrets", { metadata: { name: "a" }, type: "kubernetes.io/tls" }, 422, /data\[tls\.crt\]: Required value/],
+    ["pods", { metadata: { name: "a" }, spec: { containers: [] } }, 422, /^Pod "a" is invalid: spec\.containers: Required value$/],
+    [
+      "pods",
+      {
+        metadata: { name: "a" },
+        spec: { containers: [{ name: "c", image: "i", volumeMounts: [{ name: "v", mountPath: "/x" }] }] },
+      },
+      422,
+      /spec\.containers\[0\]\.volumeMounts\[0\]\.name: Not found: "v"$/,
+    ],
+    [
+      "pods",
+      { metadata: { name: "a" }, spec: { restartPolicy: "Often", containers: [{ name: "c", image: "i" }] } },
+      422,
+      /spec\.restartPolicy: Unsupported value: "Often"/,
+    ],
+    [
+      "persistentvolumeclaims",
+      { metadata: { name: "a" }, spec: {} },
+      422,
+      /spec\.accessModes: Required value: at least 1 access mode is required/,
+    ],
+  ] as Array<[string, object, number, RegExp]>)("%s: %j is refused", async (plural, object, status, message) => {
+    await using w = await world();
+    const answer = await w.api.call("POST", `${NS}/${plural}`, object);
+    expect(answer.body.message).toMatch(message);
+    expect(answer.body).toMatchObject({ kind: "Status", status: "Failure", code: status });
+    expect(answer.status).toBe(status);
+  });
+
+  test("nonsense, too much, or another encoding, is refused and the connection goes on", async () => {
+    await using w = await world();
+    expect((await w.api.call("POST", `${NS}/configmaps`, "{", post)).status).toBe(400);
+    expect((await w.api.call("POST", `${NS}/configmaps`, "", post)).status).toBe(400);
+    expect((await w.api.call("POST", `${NS}/configmaps`, "[]", post)).status).toBe(400);
+    expect((await w.api.call("POST", `${NS}/configmaps`, "x".repeat(4 * 2 ** 20), post)).status).toBe(413);
+    expect((await w.api.call("POST", `${NS}/configmaps`, "x", { "content-type": "application/cbor" })).status).toBe(415);
+    expect((await w.api.call("PATCH", `${NS}/configmaps/x`, "{}", { "content-type": "text/plain" })).status).toBe(404);
+    expect((await w.api.get(`${NS}/configmaps`, { accept: "text/html" })).status).toBe(406);
+    expect((await w.api.get("/readyz")).body).toBe("ok");
+  });
+
+  test("unknown fields: refused, warned of, or ignored, as asked", async () => {
+    await using w = await world();
+    const create = (name: string, how: string) =>
+      w.api.call("POST", `${NS}/configmaps?fieldValidation=${how}`, { ...configMap(name), colour: 1 });
+    expect((await create("a", "Strict")).body.message).toBe(
+      'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "colour"',
+    );
+    const warned = await create("b", "Warn");
+    expect(warned.headers["warning"]).toBe('299 - "unknown field \\"colour\\""');
+    expect(warned.body.colour).toBeUndefined();
+    expect((await create("c", "Ignore")).headers["warning"]).toBeUndefined();
+  });
+});
+
+describe("update and patch", () => {
+  test("a stale version is a conflict; none at all wins", async () => {
+    await using w = await world();
+    const { body: first } = await w.api.call("POST", `${NS}/configmaps`, configMap("a", { k: "1" }));
+    await w.api.call("PUT", `${NS}/configmaps/a`, { ...first, data: { k: "2" } });
+    const stale = await w.api.call("PUT", `${NS}/configmaps/a`, { ...first, data: { k: "3" } });
+    expect(stale.status).toBe(409);
+    expect(stale.body.message).toBe(
+      'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the latest version and try again',
+    );
+    expect((await w.api.call("PUT", `${NS}/configmaps/a`, configMap("a", { k: "4" }))).body.data).toEqual({ k: "4" });
+    expect((await w.api.call("PUT", `${NS}/configmaps/a`, configMap("b"))).body.message).toBe(
+      "the name of the object (b) does not match the name on the URL (a)",
+    );
+    expect((await w.api.call("PATCH", `${NS}/configmaps/a`, { metadata: { resourceVersion: "1" } }, MERGE)).status).toBe(409);
+  });
+
+  test("status is changed by its subresource only, and the rest not by it", async () => {
+    await using w = await world();
+    await w.api.call("POST", `${APPS}/deployments`, deployment("web"));
+    const both = { spec: { replicas: 5 }, status: { replicas: 3 } };
+    expect((await w.api.call("PATCH", `${APPS}/deployments/web`, both, MERGE)).body).toMatchObject({
+      spec: { replicas: 5 },
+      status: {},
+    });
+    const { body } = await w.api.call(
+      "PATCH",
+      `${APPS}/deployments/web/status`,
+      { spec: { replicas: 9 }, status: { replicas: 3 } },
+      MERGE,
+    );
+    expect(body).toMatchObject({ spec: { replicas: 5 }, status: { replicas: 3 }, metadata: { generation: 2 } });
+  });
+
+  test("scale is a view of the controller", async () => {
+    await using w = await world();
+    await w.api.call("POST", `${APPS}/deployments`, deployment("web"));
+    const { body } = await w.api.get(`${APPS}/deployments/web/scale`);
+    expect(body).toMatchObject({
+      kind: "Scale",
+      apiVersion: "autoscaling/v1",
+      spec: { replicas: 1 },
+      status: { selector: "app=web" },
+    });
+    const scaled = await w.api.call("PUT", `${APPS}/deployments/web/scale`, { ...body, spec: { replicas: 4 } });
+    expect(scaled.body.spec.replicas).toBe(4);
+    expect((await w.api.call("PUT", `${APPS}/deployments/web/scale`, { ...body, spec: { replicas: 2 } })).status).toBe(409);
+    expect((await w.api.call("PATCH", `${APPS}/deployments/web/scale`, { spec: { replicas: -1 } }, MERGE)).status).toBe(422);
+    expect((await w.api.get(`${APPS}/deployments/web`)).body.spec.replicas).toBe(4);
+  });
+
+  test.each([
+    [
+      "deployments",
+      `${APPS}/deployments`,
+      deployment("x"),
+      { spec: { selector: { matchLabels: { app: "y" } } } },
+      "field is immutable",
+    ],
+    [
+      "services",
+      `${NS}/services`,
+      { metadata: { name: "x" }, spec: { ports: [{ port: 1 }] } },
+      { spec: { clusterIP: "10.96.9.9" } },
+      "may not change once set",
+    ],
+    [
+      "immutable configmaps",
+      `${NS}/configmaps`,
+      { ...configMap("x"), immutable: true },
+      { data: { a: "1" } },
+      "field is immutable when `immutable` is set",
+    ],
+    ["secrets", `${NS}/secrets`, { metadata: { name: "x" } }, { type: "other" }, "field is immutable"],
+  ])("what may not change doesn't: %s", async (_kind, path, object, change, message) => {
+    await using w = await world();
+    expect((await w.api.call("POST", path, object)).status).toBe(201);
+    const answer = await w.api.call("PATCH", `${path}/x`, change, MERGE);
+    expect(answer.status).toBe(422);
+    expect(answer.body.message).toContain(message);
+  });
+});
+
+describe("delete", () => {
+  test("finalizers hold an object until they are gone", async () => {
+    await using w = await world();
+    await w.api.call("POST", `${NS}/configmaps`, configMap("a", {}, { finalizers: ["x.io/hold"] }));
+    const { body } = await w.api.call("DELETE", `${NS}/configmaps/a`);
+    expect(body.metadata.deletionTimestamp).toBeTruthy();
+    const add = await w.api.call("PATCH", `${NS}/configmaps/a`, { metadata: { finalizers: ["x.io/hold", "y.io/more"] } }, MERGE);
+    expect(add.body.message).toContain("no new finalizers can be added if the object is being deleted");
+    await w.api.call("PATCH", `${NS}/configmaps/a`, { metadata: { finalizers: null } }, MERGE);
+    expect((await w.api.get(`${NS}/configmaps/a`)).status).toBe(404);
+  });
+
+  test("preconditions, a Status as the answer, and collections by selector", async () => {
+    await using w = await world();
+    for (const name of ["a", "b", "c"])
+      await w.api.call("POST", `${NS}/configmaps`, configMap(name, {}, { labels: { app: name } }));
+    expect((await w.api.call("DELETE", `${NS}/configmaps/a`, { preconditions: { uid: "other" } })).status).toBe(409);
+    expect((await w.api.call("DELETE", `${NS}/configmaps/a`)).body).toMatchObject({
+      kind: "Status",
+      status: "Success",
+      details: { name: "a", kind: "configmaps" },
+    });
+    await w.api.call("DELETE", `${NS}/configmaps?labelSelector=app`);
+    expect((await w.api.get(`${NS}/configmaps`)).body.items.map(({ metadata }: Json) => metadata.name)).toEqual([
+      "kube-root-ca.crt",
+    ]);
+    expect((await w.api.call("DELETE", `${NS}/configmaps/b`, { propagationPolicy: "Sideways" })).status).toBe(422);
+  });
+
+  test("a namespace takes what is in it with it; those of the system stay", async () => {
+    await using w = await world();
+    await w.api.call("POST", "/api/v1/namespaces", { metadata: { name: "shop" } });
+    await w.api.call("POST", "/api/v1/namespaces/shop/configmaps", configMap("a"));
+    await w.api.call("DELETE", "/api/v1/namespaces/shop");
+    expect((await w.api.get("/api/v1/namespaces/shop/configmaps")).body.items).toEqual([]);
+    expect((await w.api.call("POST", "/api/v1/namespaces/shop/configmaps", configMap("a"))).body.message).toBe(
+      'namespaces "shop" not found',
+    );
+    expect((await w.api.call("DELETE", "/api/v1/namespaces/default")).status).toBe(403);
+  });
+
+  test("an eviction that a budget doesn't allow is 429", async () => {
+    await using w = await world();
+    await w.api.call("POST", `${NS}/pods`, {
+      metadata: { name: "p", labels: { app: "x" } },
+      spec: { containers: [{ name: "a", image: "i" }] },
+    });
+    await w.api.call("POST", "/apis/policy/v1/namespaces/default/poddisruptionbudgets", {
+      metadata: { name: "b" },
+      spec: { minAvailable: 1, selector: { matchLabels: { app: "x" } } },
+    });
+    const evict = () =>
+      w.api.call("POST", `${NS}/pods/p/eviction`, { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: "p" } });
+    const refused = await evict();
+    expect(refused.status).toBe(429);
+    expect(refused.headers["retry-after"]).toBeTruthy();
+    await w.api.call("DELETE", "/apis/policy/v1/namespaces/default/poddisruptionbudgets/b");
+    expect((await evict()).status).toBe(201);
+    expect((await w.api.get(`${NS}/pods/p`)).status).toBe(404);
+  });
+});
+
+describe("kinds of one's own", () => {
+  test("a CustomResourceDefinition adds a kind, with columns and a status", async () => {
+    await using w = await world();
+    const created = await w.api.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+      metadata: { name: "gizmos.example.com" },
+      spec: {
+        group: "example.com",
+        scope: "Namespaced",
+        names: { plural: "gizmos", kind: "Gizmo", shortNames: ["gz"] },
+        versions: [
+          {
+            name: "v1",
+            served: true,
+            storage: true,
+            subresources: { status: {} },
+            additionalPrinterColumns: [
+              { name: "Ready", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
+            ],
+          },
+        ],
+      },
+    });
+    expect(created.status).toBe(201);
+    const path = "/apis/example.com/v1/namespaces/default/gizmos";
+    await w.api.call("POST", path, {
+      apiVersion: "example.com/v1",
+      kind: "Gizmo",
+      metadata: { name: "g" },
+      spec: { any: [{ thing: 1 }] },
+    });
+    await w.api.call("PATCH", `${path}/g/status`, { status: { conditions: [{ type: "Ready", status: "True" }] } }, MERGE);
+    const table = await w.api.get(path, { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" });
+    expect(table.body.rows[0].cells).toEqual(["g", "True"]);
+    expect((await w.api.get(`${path}/g`)).body.spec).toEqual({ any: [{ thing: 1 }] });
+    expect((await w.api.get("/apis/example.com/v1")).body.resources[0]).toMatchObject({ name: "gizmos", shortNames: ["gz"] });
+    expect((await w.api.call("PATCH", `${path}/g`, {}, { "content-type": "application/strategic-merge-patch+json" })).status).toBe(
+      415,
+    );
+  });
+});

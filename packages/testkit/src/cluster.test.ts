@@ -1,0 +1,212 @@
+import { existsSync } from "node:fs";
+import { connect } from "node:net";
+import { expect, test } from "vitest";
+import { apiClient } from "./api/fixtures/client.ts";
+import { configMap, NS, world } from "./api/fixtures/world.ts";
+import { startCluster } from "./cluster.ts";
+
+test("who may not is told so: no credentials, wrong ones, expired ones, and no right", async () => {
+  await using w = await world();
+  const jane = w.as("jane");
+  expect((await jane.get(`${NS}/pods`)).body).toMatchObject({
+    code: 403,
+    message: 'pods is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "default"',
+  });
+  expect((await jane.get("/apis")).status).toBe(200);
+  const nobody = apiClient({ server: w.cluster.server, ca: w.cluster.ca, token: "wrong" });
+  expect((await nobody.get("/api")).body).toMatchObject({ code: 401, message: "Unauthorized", reason: "Unauthorized" });
+  nobody.close();
+  w.cluster.expireUser("jane");
+  expect((await jane.get("/apis")).status).toBe(401);
+  w.cluster.expireUser("jane", false);
+  expect((await jane.get("/apis")).status).toBe(200);
+});
+
+test("access reviews say what the authorizer says; impersonation needs the right to", async () => {
+  await using w = await world();
+  const jane = w.as("jane", ["dev"]);
+  await w.cluster.apply(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader}
+rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: readers}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: Group, name: dev}]
+`);
+  const review = async (verb: string) =>
+    (
+      await jane.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {
+        spec: { resourceAttributes: { namespace: "default", verb, resource: "pods" } },
+      })
+    ).body.status;
+  expect(await review("get")).toEqual({
+    allowed: true,
+    reason: 'RBAC: allowed by RoleBinding "readers/default" of Role "reader" to Group "dev"',
+  });
+  expect(await review("delete")).toEqual({ allowed: false });
+  const rules = await jane.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {
+    spec: { namespace: "default" },
+  });
+  expect(rules.body.status.resourceRules).toContainEqual({ apiGroups: [""], resources: ["pods"], verbs: ["get"] });
+  const as = (client: typeof jane) =>
+    client.call(
+      "POST",
+      "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+      {},
+      { "impersonate-user": "joe", "impersonate-group": "ops" },
+    );
+  expect((await as(w.api)).body.status.userInfo).toEqual({ username: "joe", groups: ["ops", "system:authenticated"] });
+  expect((await as(jane)).body.message).toContain('cannot impersonate resource "users"');
+});
+
+test("nobody grants what they don't hold", async () => {
+  await using w = await world();
+  const jane = w.as("jane");
+  await w.cluster.apply([
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "Role",
+      metadata: { name: "jane" },
+      rules: [
+        { apiGroups: ["rbac.authorization.k8s.io"], resources: ["roles", "rolebindings"], verbs: ["*"] },
+        { apiGroups: [""], resources: ["services"], resourceNames: ["web"], verbs: ["get", "patch"] },
+      ],
+    },
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: { name: "jane" },
+      roleRef: { kind: "Role", name: "jane" },
+      subjects: [{ kind: "User", name: "jane" }],
+    },
+  ]);
+  // `*` on roles is also `escalate` and `bind`; take those two away.
+  await w.cluster.apply([
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "Role",
+      metadata: { name: "jane" },
+      rules: [
+        { apiGroups: ["rbac.authorization.k8s.io"], resources: ["roles", "rolebindings"], verbs: ["get", "create"] },
+        { apiGroups: [""], resources: ["services"], resourceNames: ["web"], verbs: ["get", "patch"] },
+      ],
+    },
+  ]);
+  const roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
+  const grant = (name: string, resourceNames: string[], verbs: string[]) =>
+    jane.call("POST", roles, { metadata: { name }, rules: [{ apiGroups: [""], resources: ["services"], resourceNames, verbs }] });
+  expect((await grant("fine", ["web"], ["patch"])).status).toBe(201);
+  const refused = await grant("more", ["web", "api"], ["get", "delete"]);
+  expect(refused.status).toBe(403);
+  expect(refused.body.message).toBe(
+    'roles.rbac.authorization.k8s.io "more" is forbidden: user "jane" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not ' +
+      'currently held:\n{APIGroups:[""], Resources:["services"], ResourceNames:["api"], Verbs:["get" "delete"]}\n' +
+      '{APIGroups:[""], Resources:["services"], ResourceNames:["web"], Verbs:["delete"]}',
+  );
+});
+
+test("a service account's token: requested, reviewed, and void with its pod", async () => {
+  await using w = await world();
+  await w.api.call("POST", `${NS}/pods`, { metadata: { name: "p" }, spec: { containers: [{ name: "a", image: "i" }] } });
+  const { body } = await w.api.call("POST", `${NS}/serviceaccounts/default/token`, {
+    spec: {
+      audiences: ["https://kubernetes.default.svc.cluster.local"],
+      boundObjectRef: { kind: "Pod", apiVersion: "v1", name: "p" },
+    },
+  });
+  const review = async () =>
+    (await w.api.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", { spec: { token: body.status.token } })).body.status;
+  expect(await review()).toMatchObject({ authenticated: true, user: { username: "system:serviceaccount:default:default" } });
+  const client = apiClient({ server: w.cluster.server, ca: w.cluster.ca, token: body.status.token });
+  expect((await client.get(`${NS}/pods`)).body.message).toContain(
+    'User "system:serviceaccount:default:default" cannot list resource "pods"',
+  );
+  await w.api.call("DELETE", `${NS}/pods/p`);
+  expect((await review()).authenticated).toBeUndefined();
+  expect((await client.get(`${NS}/pods`)).status).toBe(401);
+  client.close();
+  const tampered = body.status.token.replace(/.$/, (last: string) => (last === "A" ? "B" : "A"));
+  expect(
+    (await w.api.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", { spec: { token: tampered } })).body.status
+      .authenticated,
+  ).toBeUndefined();
+});
+
+test("a restart cuts connections and keeps address and state", async () => {
+  await using w = await world();
+  await w.api.call("POST", `${NS}/configmaps`, configMap("kept"));
+  const watch = w.api.watch(`${NS}/configmaps?watch=1`);
+  await watch.reach(1);
+  await w.cluster.stop();
+  await watch.ended;
+  await expect(w.api.get("/readyz")).rejects.toThrow("ECONNREFUSED");
+  await w.cluster.start();
+  expect((await w.api.get(`${NS}/configmaps/kept`)).status).toBe(200);
+});
+
+test("close leaves nothing, and is the same the second time", async () => {
+  const cluster = await startCluster({ node: false });
+  const { kubeconfigPath, server } = cluster;
+  expect(existsSync(kubeconfigPath)).toBe(true);
+  await Promise.all([cluster.close(), cluster.close()]);
+  expect(existsSync(kubeconfigPath)).toBe(false);
+  await expect(cluster.start()).rejects.toMatchObject({ code: "TESTKIT_CLOSED" });
+  const socket = connect(Number(new URL(server).port), "127.0.0.1");
+  await expect(new Promise((_resolve, reject) => socket.on("error", reject))).rejects.toMatchObject({ code: "ECONNREFUSED" });
+});
+
+test.each([
+  [{ port: 70_000 }, "TESTKIT_OPTIONS_INVALID"],
+  [{ host: "0.0.0.0" }, "TESTKIT_OPTIONS_INVALID"],
+  [{ bookmarkIntervalMs: 0 }, "TESTKIT_OPTIONS_INVALID"],
+  [{ history: -1 }, "TESTKIT_OPTIONS_INVALID"],
+])("bad option %j", async (options, code) => {
+  await expect(startCluster(options)).rejects.toMatchObject({ code, hint: expect.any(String) });
+});
+
+test("a port that is taken is said to be, with nothing left behind", async () => {
+  await using w = await world();
+  const port = Number(new URL(w.cluster.server).port);
+  await expect(startCluster({ port, node: false })).rejects.toMatchObject({ code: "TESTKIT_PORT_IN_USE" });
+});
+
+test("starts at once", async () => {
+  const began = performance.now();
+  await using cluster = await startCluster({ node: false });
+  expect(cluster.server).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
+  expect(performance.now() - began).toBeLessThan(300);
+});
+
+test("2,000 services and 5,000 pods: lists are quick and small to hold", async () => {
+  await using w = await world();
+  const { store } = w.cluster;
+  for (let i = 0; i < 2000; i++) {
+    store.create("services", {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: `s${i}`, namespace: "default" },
+      spec: { selector: { app: `a${i}` }, ports: [{ port: 80 }] },
+    });
+  }
+  for (let i = 0; i < 5000; i++) {
+    store.create("pods", {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: `p${i}`, namespace: "default", labels: { app: `a${i % 2000}` } },
+      spec: { containers: [{ name: "main", image: "node:24", ports: [{ containerPort: 80 }] }] },
+      status: { phase: "Running" },
+    });
+  }
+  // Processor time: what the machine does besides is not ours.
+  const began = process.cpuUsage();
+  const services = await w.api.get("/api/v1/services");
+  const pods = await w.api.get("/api/v1/pods");
+  const { user, system } = process.cpuUsage(began);
+  expect([services.body.items.length, pods.body.items.length]).toEqual([2001, 5000]);
+  expect((user + system) / 1000).toBeLessThan(1500);
+  expect(process.memoryUsage().heapUsed / 2 ** 20).toBeLessThan(400);
+});
