@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
+import { openTunnel, type Tunnel } from "@shipside/tunnel";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { type EmbeddedCluster, startCluster } from "../packages/testkit/src/index.ts";
-import { openTunnel, type Tunnel } from "../packages/tunnel/src/index.ts";
 
 // What goes wrong is made to go wrong by the embedded cluster itself, so these don't run against another one.
 

@@ -4,9 +4,10 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect, createServer, isIP, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createCloser } from "../packages/core/src/index.ts";
-import { type Cluster, connectCluster, NAMESPACES } from "../packages/kube/src/index.ts";
-import { startCluster } from "../packages/testkit/src/index.ts";
+import { createCloser } from "@shipside/core";
+import { type Cluster, connectCluster, NAMESPACES } from "@shipside/kube";
+import { startCluster } from "@shipside/testkit";
+import { parse, stringify } from "yaml";
 
 export interface E2eCluster extends AsyncDisposable {
   readonly kubeconfig: string;
@@ -42,8 +43,8 @@ export interface CountingProxy extends AsyncDisposable {
 
 /** Stands before the API server and counts connections. The kubeconfig must name one server, by https. */
 export async function countingProxy(kubeconfig: string): Promise<CountingProxy> {
-  const text = await readFile(kubeconfig, "utf8");
-  const { hostname, port } = new URL(/^\s*server:\s*(\S+)/m.exec(text)![1]!);
+  const config = parse(await readFile(kubeconfig, "utf8")) as { clusters: Array<{ cluster: Record<string, unknown> }> };
+  const { hostname, port } = new URL(String(config.clusters[0]!.cluster["server"]));
   const sockets = new Set<Socket>();
   let accepted = 0;
   const server = createServer((client) => {
@@ -64,10 +65,12 @@ export async function countingProxy(kubeconfig: string): Promise<CountingProxy> 
   await once(server, "listening");
   const directory = await mkdtemp(join(tmpdir(), "shipside-e2e-"));
   const path = join(directory, "kubeconfig");
-  const local = `https://127.0.0.1:${(server.address() as { port: number }).port}`;
-  // A certificate for a name is not one for the proxy's address.
-  const name = isIP(hostname) ? "" : `\n$1tls-server-name: ${hostname}`;
-  await writeFile(path, text.replace(/^(\s*)server:.*$/gm, `$1server: ${local}${name}`), { mode: 0o600 });
+  for (const { cluster } of config.clusters) {
+    cluster["server"] = `https://127.0.0.1:${(server.address() as { port: number }).port}`;
+    // A certificate for a name is not one for the proxy's address.
+    if (!isIP(hostname)) cluster["tls-server-name"] ??= hostname;
+  }
+  await writeFile(path, stringify(config), { mode: 0o600 });
   return {
     kubeconfig: path,
     get accepted() {

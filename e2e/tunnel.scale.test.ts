@@ -1,9 +1,9 @@
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ENDPOINT_SLICES, SERVICES } from "@shipside/kube";
+import { openTunnel } from "@shipside/tunnel";
 import { expect, test } from "vitest";
-import { ENDPOINT_SLICES, SERVICES } from "../packages/kube/src/index.ts";
-import { openTunnel } from "../packages/tunnel/src/index.ts";
 import { countingProxy, e2eCluster } from "./tunnel.fixture.ts";
 
 const SERVICES_COUNT = 300;
