@@ -3,9 +3,9 @@ import { chmod, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { teleport } from "@shipside/daemon";
+import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { teleport } from "../packages/daemon/src/index.ts";
-import { type EmbeddedCluster, startCluster } from "../packages/testkit/src/index.ts";
 import { newUser, type User, untilSaid } from "./cli.harness.ts";
 
 let cluster: EmbeddedCluster;

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { chmod, copyFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { CONFIG_MAPS, DEPLOYMENTS, ENDPOINT_SLICES, type KubeObject, SECRETS, SERVICES } from "@shipside/kube";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { CONFIG_MAPS, DEPLOYMENTS, ENDPOINT_SLICES, type KubeObject, SECRETS, SERVICES } from "../packages/kube/src/index.ts";
 import { newUser, type User, untilSaid } from "./cli.harness.ts";
 import { type E2eCluster, e2eCluster } from "./tunnel.fixture.ts";
 

@@ -43,10 +43,11 @@ export function createProgress(
           terminal.busy("opening tunnels");
           break;
         case "tunnels": {
-          const failed = event.failed > 0 ? `, ${err("yellow", `${event.failed} failed`)}` : "";
           const where = event.namespaces.length > 1 ? ` of ${event.namespaces.join(", ")}` : "";
+          // Those that failed are told by what failed.
+          const ports = event.ports + event.failed;
           terminal.done(
-            `${plural(event.services, "service")}${where}, each on an address of its own (${event.ports} ${event.ports === 1 ? "port" : "ports"}${failed})`,
+            `${plural(event.services, "service")}${where}, each on an address of its own (${ports} ${ports === 1 ? "port" : "ports"})`,
           );
           terminal.busy("writing names");
           break;

@@ -3,7 +3,7 @@ import type { ListedSession } from "./commands/session.ts";
 import type { Paint } from "./terminal.ts";
 
 /** Columns as wide as their widest cell; the last one runs on. */
-export function table(rows: readonly (readonly string[])[], paint: Paint): string {
+function table(rows: readonly (readonly string[])[], paint: Paint): string {
   const widths = rows.reduce<number[]>((max, row) => row.map((cell, i) => Math.max(max[i] ?? 0, cell.length)), []);
   return rows
     .map((row, at) => {

@@ -1,3 +1,4 @@
+import { basename, relative } from "node:path";
 import type { Interrupt } from "../interrupt.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -12,12 +13,13 @@ export async function keepRunning(terminal: Terminal, interrupt: Interrupt, kept
   const { err } = terminal;
   const leaf = kept.services.find(({ name }) => name.startsWith("leaf."));
   const host = kept.names === "hosts" ? "leaf.sample" : (leaf?.address ?? "leaf.sample");
+  const shipside = ownCommand(process.argv[1] ?? "shipside");
   const tries: Array<[string, string]> = [
     [`curl http://${host}:3010`, "call a service of the cluster"],
     [`kubectl --kubeconfig ${kept.kubeconfig} -n sample get pods`, "it is a real API: any client works"],
-    ["shipside session list --details", "what is open, with addresses"],
-    [`shipside teleport deployment/core -k ${kept.kubeconfig} -n sample -- env`, "core's environment in a command of yours"],
-    ["shipside status", "whether it works now"],
+    [`${shipside} session list --details`, "what is open, with addresses"],
+    [`${shipside} teleport deployment/core -k ${kept.kubeconfig} -n sample -- env`, "core's environment in a command of yours"],
+    [`${shipside} status`, "whether it works now"],
   ];
   terminal.say();
   terminal.say(err("bold", "It stays up. In another terminal, try:"));
@@ -25,4 +27,11 @@ export async function keepRunning(terminal: Terminal, interrupt: Interrupt, kept
   terminal.say();
   terminal.say("Ctrl-C ends it, and cleans up.");
   await interrupt.came;
+}
+
+/** How this program was called: by its name where it is installed, by its file from a clone. */
+function ownCommand(program: string): string {
+  if (basename(program) === "shipside") return "shipside";
+  const near = relative(process.cwd(), program);
+  return `node ${near.startsWith("..") ? program : near}`;
 }

@@ -4,7 +4,7 @@ import type { ErrorJson } from "@shipside/core";
 export const PROTOCOL = 1;
 
 /** A longer line is an attack or a fault, not a message. */
-export const MAX_LINE_BYTES = 32 * 1024 * 1024;
+const MAX_LINE_BYTES = 32 * 1024 * 1024;
 
 /**
  * The first line that a server sends on every connection. Its form is for all versions: an older or newer client reads from it whom it
