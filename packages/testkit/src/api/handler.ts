@@ -162,7 +162,7 @@ async function subresource(parts: HandlerParts, call: Call, resource: Resource, 
         registry.update(resource, namespace, name, await requiredBody(request), info.subresource, options),
       );
     case "scale": {
-      if (verb === "get") return respondJson(call, 200, toScale(object));
+      if (verb === "get") return respond(call, SCALE, 200, toScale(object));
       const scale = toScale(object);
       let wanted: Json;
       if (verb === "update") wanted = await requiredBody(request);

@@ -93,6 +93,12 @@ export const WORKLOAD_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
       ({ spec }) => selectorCell(spec.jobTemplate.spec.selector),
     ),
   ],
+  "scales.autoscaling": [
+    nameColumn,
+    integer("Desired", ({ spec }) => spec.replicas),
+    integer("Available", ({ status }) => status.replicas),
+    ageColumn,
+  ],
   "controllerrevisions.apps": [
     nameColumn,
     {
