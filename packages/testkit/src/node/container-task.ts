@@ -55,6 +55,7 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
   const restarts = createBackoff(context.restartBackoff);
   const logDirectory = join(context.directory, "pods", pod.metadata.uid, "logs", name);
   let running: StartedContainer | undefined;
+  let stopGraceMs = 0;
   let killTimer: NodeJS.Timeout | undefined;
   const logs: string[] = [];
   let wait: "none" | "stopping" = "none";
@@ -187,7 +188,7 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
 
   const reach = (): ProbeReach => ({
     podIP: sandbox.ip,
-    dial: (host, port) => sandbox.agent.dial(host, port),
+    dial: sandbox.dial,
     async exec(command) {
       if (!running) throw new Error("container not running");
       return sandbox.agent.exec(running.id, command, { stdin: false, tty: false });
@@ -294,6 +295,8 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
       try {
         running = await launch(prepared);
         wait = "none";
+        // Asked to stop while it was being started: there was nothing to stop then.
+        if (stopping.signal.aborted) void end(stopGraceMs);
         record.containerID = `shipside://${Buffer.from(running.id).toString("hex").slice(-64).padStart(64, "0")}`;
         event("Normal", "Created", `Container created`);
         event("Normal", "Started", `Container started`);
@@ -354,6 +357,7 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
     logFile: (previous) => logs.at(previous ? -2 : -1),
     async stop(graceMs) {
       if (!stopping.signal.aborted && running) event("Normal", "Killing", `Stopping container ${name}`);
+      stopGraceMs = graceMs;
       stopping.abort();
       await end(graceMs);
       await done;

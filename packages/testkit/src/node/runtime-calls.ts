@@ -26,7 +26,7 @@ export function createRuntime(context: NodeContext, find: (namespace: string, po
       const worker = find(namespace, pod);
       const { sandbox } = worker;
       if (!sandbox) throw coded("NotRunning", `pod ${namespace}/${pod} has no running sandbox`);
-      return sandbox.agent.dial(sandbox.localAddress, port);
+      return sandbox.dial(sandbox.localAddress, port);
     },
 
     async exec(namespace, pod, { container, command, stdin, tty }) {

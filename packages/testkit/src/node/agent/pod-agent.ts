@@ -2,8 +2,9 @@
 // modules and its neighbours here, so that it starts in the time that Node itself takes.
 import { existsSync, rmSync } from "node:fs";
 import { flushCompileCache } from "node:module";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { connectTo } from "../network/connect.ts";
 import type { ServiceListeners } from "../network/service-listeners.ts";
 import { createContainers } from "./containers.ts";
 import type { AgentMessage, AgentRequest } from "./protocol.ts";
@@ -37,7 +38,7 @@ async function serve(request: AgentRequest): Promise<{ pid?: number; handle?: So
       containers.endExec(request.exec);
       return {};
     case "dial":
-      return { handle: await dial(request.host, request.port) };
+      return { handle: await connectTo(request.host, request.port, true) };
     case "serve":
       await (await serviceListeners()).set(request.address, request.routes);
       return {};
@@ -45,20 +46,6 @@ async function serve(request: AgentRequest): Promise<{ pid?: number; handle?: So
       adopted = undefined;
       return {};
   }
-}
-
-function dial(host: string, port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
-    // Nothing may be read here: the bytes belong to whoever gets the socket.
-    socket.pause();
-    socket.once("error", reject);
-    socket.once("connect", () => {
-      socket.off("error", reject);
-      socket.on("error", () => {});
-      resolve(socket);
-    });
-  });
 }
 
 process.on("message", async ({ seq, ...request }: AgentRequest & { seq: number }) => {

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { join, posix } from "node:path";
 import type { HostTree } from "./root-plan.ts";
 
 /** Where something is mounted: as this process sees it, or as a copy of another's mountinfo says. */
@@ -28,6 +28,17 @@ export function hostTree(overlayable: readonly string[]): HostTree {
     // What is below such a directory, or on a sibling of it, is on a file system that was tried.
     overlayable: (directory) =>
       works.has(directory) || (works.size > 0 && directory.lastIndexOf("/") > 0 && /^[\w./-]+$/.test(directory)),
+    real(path) {
+      const whole = posix.resolve(path);
+      for (let parent = whole; parent !== "/"; parent = posix.dirname(parent)) {
+        try {
+          return posix.join(realpathSync(parent), whole.slice(parent.length));
+        } catch {
+          // It doesn't exist: its parent may.
+        }
+      }
+      return whole;
+    },
     entries(directory) {
       try {
         return readdirSync(directory, { withFileTypes: true }).map((entry) => ({

@@ -8,6 +8,7 @@ import { serviceEnv } from "../env/service-links.ts";
 import type { ApiServerFacts } from "../node-context.ts";
 import { SYSTEM_PATH } from "../programs.ts";
 import { createAddressPool } from "./addresses.ts";
+import { connectTo } from "./connect.ts";
 import type { ContainerMount, PodNetwork } from "./network.ts";
 import { openPodAgent } from "./pod-agent-process.ts";
 import { createServiceProxy } from "./service-proxy.ts";
@@ -65,6 +66,7 @@ export async function openLoopback(options: {
       return {
         ip,
         localAddress: ip,
+        dial: connectTo,
         agent,
         env(container) {
           const root = join(podDirectory, "root", container);

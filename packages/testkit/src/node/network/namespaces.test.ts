@@ -126,11 +126,13 @@ describe.each(modes.filter((mode) => mode === "namespaces"))("pods in %s", (netw
           command: [
             "sh",
             "-c",
-            "pwd; cat /etc/new/place/file /var/lib/new/one; echo; ls -A /opt; echo no > /etc/new/place/file; sleep 1000",
+            "pwd; cat /etc/new/place/file /var/lib/new/one /var/run/new/file /lib/new/file; echo; ls -A /opt; echo no > /etc/new/place/file; sleep 1000",
           ],
           volumeMounts: [
             { name: "v", mountPath: "/etc/new/place" },
             { name: "v", mountPath: "/var/lib/new/one", subPath: "file" },
+            { name: "v", mountPath: "/var/run/new/" },
+            { name: "v", mountPath: "/lib/new" },
             { name: "e", mountPath: "/opt" },
           ],
         },
@@ -138,7 +140,7 @@ describe.each(modes.filter((mode) => mode === "namespaces"))("pods in %s", (netw
     });
     await expect
       .poll(() => bed.logs("mounts").catch(() => ""))
-      .toMatch(/^\/work here\/deep\ncontentcontent\n[^\n]*Read-only file system\n$/);
+      .toMatch(/^\/work here\/deep\n(content){4}\n[^\n]*Read-only file system\n$/);
     await bed.remove("mounts", 0);
   });
 

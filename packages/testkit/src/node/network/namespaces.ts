@@ -142,6 +142,7 @@ export async function openNamespaces(options: {
         return {
           ip,
           localAddress: "127.0.0.1",
+          dial: (host, port) => agent.dial(host, port),
           agent,
           env: () => ({}),
           container({ name, mounts, workingDir = "/" }) {

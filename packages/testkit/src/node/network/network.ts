@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Closable } from "@shipside/core";
 import type { KubeJson } from "../../store.ts";
 import type { Agent } from "../agent/client.ts";
@@ -23,9 +24,11 @@ export interface ContainerView {
 /** What a pod's containers share. */
 export interface Sandbox extends Closable {
   readonly ip: string;
-  /** Where `127.0.0.1` of the pod is, for the agent. */
+  /** Where `127.0.0.1` of the pod is, for {@link dial}. */
   readonly localAddress: string;
   readonly agent: Agent;
+  /** Connects from within the pod's network. */
+  dial(host: string, port: number): Promise<Socket>;
   /** What a container's environment has from the sandbox; the pod's own values win. */
   env(container: string): Record<string, string>;
   container(request: { name: string; mounts: readonly ContainerMount[]; workingDir: string | undefined }): ContainerView;

@@ -33,6 +33,7 @@ describe("a container's root", () => {
   };
   const tree: HostTree = {
     entries: (directory) => directories[directory]?.map(([name, kind]) => ({ name, kind })),
+    real: (path) => path.replace(/^\/bin/, "/usr/bin"),
     mountPoints: ["/dev", "/dev/pts", "/proc", "/opt/disk/one"],
     overlayable: () => true,
   };
@@ -60,6 +61,9 @@ describe("a container's root", () => {
     expect(view.overlays).toContain("/opt/apps");
     expect(view.links).toContainEqual({ at: "/opt/now", target: "apps" });
     expect(view.binds.map((bind) => bind.at)).toEqual(["/dev", "/opt/readme", "/opt/disk", "/proc", "/opt/data"]);
+  });
+  it("puts a mount where the machine's links lead", () => {
+    expect(plan(["/bin/tool"]).binds.at(-1)).toMatchObject({ at: "/usr/bin/tool", source: "/volumes/bin/tool" });
   });
   it("leaves out what a volume replaces, and mounts parents before children", () => {
     const view = plan(["/etc/a/b", "/etc"], "/srv/app");

@@ -5,6 +5,8 @@ import type { ContainerMount } from "./network.ts";
 export interface HostTree {
   /** A directory's entries, or undefined where it can't be read. */
   entries(directory: string): ReadonlyArray<{ name: string; kind: "directory" | "file" | "other" | { link: string } }> | undefined;
+  /** The path with this machine's symbolic links followed, as far as it exists. */
+  real(path: string): string;
   /** Where other file systems are mounted. */
   mountPoints: readonly string[];
   /** Whether an overlay over this directory is known to work; it has no mount below it. */
@@ -29,7 +31,9 @@ export function planRoot(
   const overlays: string[] = [];
   const binds: Array<RootView["binds"][number]> = [];
   const links: Array<RootView["links"][number]> = [...request.links];
-  const taken = new Set([...request.mounts.map((mount) => mount.at), ...request.links.map((link) => link.at)]);
+  // A mount at /var/run/x belongs where /var/run leads: a link can't hold a mount point.
+  const mounts = request.mounts.map((mount) => ({ ...mount, at: tree.real(mount.at) })).sort((a, b) => a.at.length - b.at.length);
+  const taken = new Set([...mounts.map((mount) => mount.at), ...request.links.map((link) => link.at)]);
   const wanted = [...taken, request.workingDir];
   const isBelow = (path: string, directory: string): boolean => path.startsWith(`${directory}/`);
 
@@ -62,7 +66,6 @@ export function planRoot(
   };
   split("/");
   if (request.workingDir !== "/" && !taken.has(request.workingDir)) directories.push(request.workingDir);
-  const mounts = [...request.mounts].sort((a, b) => a.at.length - b.at.length);
   return {
     base: request.base,
     directories,
