@@ -22,5 +22,3 @@ export interface ServerFaults {
   /** What a connection is used for from now on; the answer takes that back. */
   label?(socket: Duplex, kind: "watch" | "portforward"): () => void;
 }
-
-export const noFaults: ServerFaults = { connection: (socket) => socket, request: () => undefined };

@@ -40,7 +40,7 @@ export class StatusError extends Error {
 }
 
 /** `plural` and `group` of a store resource ("deployments.apps"). */
-export function splitResource(resource: string): { plural: string; group: string } {
+function splitResource(resource: string): { plural: string; group: string } {
   const dot = resource.indexOf(".");
   return dot < 0 ? { plural: resource, group: "" } : { plural: resource.slice(0, dot), group: resource.slice(dot + 1) };
 }
@@ -83,7 +83,7 @@ export const expired = (
 
 export const unauthorized = (): StatusError => new StatusError(401, "Unauthorized", "Unauthorized");
 
-export const internalError = (error: unknown): StatusError => {
+const internalError = (error: unknown): StatusError => {
   const message = error instanceof Error ? error.message : String(error);
   return new StatusError(500, "InternalError", `Internal error occurred: ${message}`, {
     causes: [{ reason: "", message }],

@@ -99,7 +99,7 @@ export function qualifiedName(key: string): string | undefined {
   );
 }
 
-export function labelValue(value: string): string | undefined {
+function labelValue(value: string): string | undefined {
   if (value.length > 63) return "must be no more than 63 characters";
   if (LABEL_VALUE.test(value)) return undefined;
   return (

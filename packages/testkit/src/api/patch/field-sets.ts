@@ -9,7 +9,7 @@ import { messageType } from "../schema/types.ts";
 export type FieldSet = Map<string, readonly string[]>;
 
 const JOIN = "\u0001";
-export const pathKey = (path: readonly string[]): string => path.join(JOIN);
+const pathKey = (path: readonly string[]): string => path.join(JOIN);
 
 /** Metadata that no manager owns. */
 const UNOWNED = new Set([
