@@ -8,7 +8,7 @@ import { type ContainerRecord, podStatus } from "./status.ts";
 /** Pods that are Running and Ready as soon as they are seen, and gone as soon as they are deleted; no process runs. */
 export function startFakePods(context: NodeContext): Pods {
   const { store, name } = context;
-  const pool = createAddressPool("10.244");
+  const pool = createAddressPool("10.244.0.2");
   const queue = new Set<string>();
   let scheduled = false;
 

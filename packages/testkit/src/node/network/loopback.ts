@@ -1,5 +1,4 @@
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { createCloser } from "@shipside/core";
 import type { Store } from "../../store.ts";
@@ -7,20 +6,16 @@ import type { Agent } from "../agent/client.ts";
 import { serviceEnv } from "../env/service-links.ts";
 import type { ApiServerFacts } from "../node-context.ts";
 import { SYSTEM_PATH } from "../programs.ts";
-import { createAddressPool } from "./addresses.ts";
+import { claimLoopbackBlock } from "./addresses.ts";
 import { connectTo } from "./connect.ts";
 import type { ContainerMount, PodNetwork } from "./network.ts";
 import { openPodAgent } from "./pod-agent-process.ts";
 import { createServiceProxy } from "./service-proxy.ts";
 
-/** Pods' addresses; services' stand in the next /16. 127.72.0.0/14 is the tunnel's. */
-const PODS = "127.64";
-const SERVICES = "127.65";
-
 /**
  * Pods without namespaces: each has a loopback address of its own, to which its programs must bind (`POD_IP`), its mounts stand below
  * `SHIPSIDE_ROOT`, and services have loopback addresses, which pods find in their service links. One agent holds all containers.
- * Where the machine has no 127.64.0.0/16 (macOS), all pods share 127.0.0.1.
+ * Where the machine has no 127.64.0.0/14 (macOS), all pods share 127.0.0.1.
  */
 export async function openLoopback(options: {
   store: Store;
@@ -43,9 +38,9 @@ export async function openLoopback(options: {
   await theAgent();
   closer.defer(async () => (await agent)?.close());
 
-  const ranges = await canBind(`${PODS}.0.2`);
-  const pool = createAddressPool(PODS);
-  const proxy = closer.use(createServiceProxy({ store, ...(ranges && { addresses: createAddressPool(SERVICES) }) }));
+  const block = await claimLoopbackBlock();
+  if (block) closer.use(block);
+  const proxy = closer.use(createServiceProxy({ store, ...(block && { addresses: block.services }) }));
 
   return {
     mode: "loopback",
@@ -56,12 +51,12 @@ export async function openLoopback(options: {
     }),
     async sandbox(_pod, podDirectory) {
       const agent = await theAgent();
-      const ip = ranges ? pool.take() : "127.0.0.1";
+      const ip = block?.pods.take() ?? "127.0.0.1";
       let closed = false;
       const close = async (): Promise<void> => {
         if (closed) return;
         closed = true;
-        if (ranges) pool.give(ip);
+        block?.pods.give(ip);
       };
       return {
         ip,
@@ -104,12 +99,4 @@ function layOut(root: string, mounts: readonly ContainerMount[]): void {
     mkdirSync(dirname(path), { recursive: true });
     symlinkSync(target, path);
   }
-}
-
-function canBind(address: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(0, address, () => server.close(() => resolve(true)));
-  });
 }

@@ -18,7 +18,7 @@ import { openPodAgent } from "./pod-agent-process.ts";
 import { planRoot } from "./root-plan.ts";
 import { createServiceProxy } from "./service-proxy.ts";
 
-const POD_PREFIX = "10.244";
+const FIRST_POD = "10.244.0.2";
 const GATEWAY = "10.244.0.1";
 /** The range of ClusterIPs: every address of it is the node's, so that the proxy may listen on any. */
 const SERVICE_RANGE = "10.96.0.0/12";
@@ -87,7 +87,7 @@ export async function openNamespaces(options: {
     closer.use(proxy);
     const hosts = startHostsFiles(store);
     closer.defer(() => hosts.close());
-    const pool = createAddressPool(POD_PREFIX);
+    const pool = createAddressPool(FIRST_POD);
     const tree = hostTree(overlayable);
     let count = 0;
     let runs = 0;

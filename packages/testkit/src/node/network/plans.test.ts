@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { KubeJson } from "../../store.ts";
-import { createAddressPool } from "./addresses.ts";
+import { claimLoopbackBlock, createAddressPool } from "./addresses.ts";
 import { serviceRoutes } from "./endpoints.ts";
 import { renderPodHosts } from "./pod-hosts.ts";
 import { type HostTree, planRoot } from "./root-plan.ts";
@@ -149,7 +149,7 @@ describe("a pod's hosts file", () => {
 
 describe("the address pool", () => {
   it("gives each address once, a freed one as late as it can, and says when there is none", () => {
-    const pool = createAddressPool("10.244", 2, 3);
+    const pool = createAddressPool("10.244.0.2", 3);
     const first = [pool.take(), pool.take()];
     expect(first).toEqual(["10.244.0.2", "10.244.0.3"]);
     pool.give("10.244.0.2");
@@ -157,10 +157,17 @@ describe("the address pool", () => {
     expect(() => pool.take()).toThrow(expect.objectContaining({ code: "NODE_ADDRESSES_EXHAUSTED" }));
   });
   it("passes over the end of an octet", () => {
-    const pool = createAddressPool("10.244");
+    const pool = createAddressPool("10.244.0.2");
     const all = Array.from({ length: 300 }, () => pool.take());
     expect(all[253]).toBe("10.244.0.255");
     expect(all[254]).toBe("10.244.1.0");
     expect(new Set(all).size).toBe(300);
+  });
+  it("has loopback blocks that no two nodes share", async () => {
+    const blocks = await Promise.all(Array.from({ length: 5 }, claimLoopbackBlock));
+    const addresses = blocks.flatMap((block) => (block ? [block.pods.take(), block.services.take()] : []));
+    expect(new Set(addresses).size).toBe(addresses.length);
+    expect(addresses.every((address) => /^127\.6[4-7]\./.test(address))).toBe(true);
+    await Promise.all(blocks.map((block) => block?.close()));
   });
 });
