@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
+import { connect as tlsConnect } from "node:tls";
 import { expect, test } from "vitest";
 import { apiClient } from "./api/fixtures/client.ts";
 import { configMap, NS, world } from "./api/fixtures/world.ts";
@@ -134,6 +135,75 @@ test("a service account's token: requested, reviewed, and void with its pod", as
     (await w.api.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", { spec: { token: tampered } })).body.status
       .authenticated,
   ).toBeUndefined();
+});
+
+test("a WebSocket's GET needs `create` besides `get`; what SPDY posts needs `create` alone", async () => {
+  await using w = await world();
+  await w.api.call("POST", `${NS}/pods`, { metadata: { name: "p" }, spec: { containers: [{ name: "a", image: "i" }] } });
+  const may = (user: string, verbs: string[]) =>
+    w.cluster.apply([
+      {
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "Role",
+        metadata: { name: user },
+        rules: [{ apiGroups: [""], resources: ["pods/portforward"], verbs }],
+      },
+      {
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "RoleBinding",
+        metadata: { name: user },
+        roleRef: { kind: "Role", name: user },
+        subjects: [{ kind: "User", name: user }],
+      },
+    ]);
+  await may("getter", ["get"]);
+  await may("creator", ["create"]);
+  await may("both", ["get", "create"]);
+  const upgrade = (user: string, method: string, protocol: string): Promise<string> => {
+    w.as(user);
+    return new Promise((resolve, reject) => {
+      const socket = tlsConnect({ port: Number(new URL(w.cluster.server).port), host: "127.0.0.1", ca: w.cluster.ca });
+      let text = "";
+      socket.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+      socket.on("error", reject).on("close", () => resolve(text));
+      socket.write(
+        `${method} ${NS}/pods/p/portforward?ports=80 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n` +
+          `Authorization: Bearer token-of-${user}\r\nSec-WebSocket-Key: eHh4eHh4eHh4eHh4eHh4eA==\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+      );
+    });
+  };
+  const refused = 'cannot create resource \\"pods/portforward\\" in API group \\"\\" in the namespace \\"default\\"';
+  expect(await upgrade("getter", "GET", "websocket")).toContain(refused);
+  expect(await upgrade("creator", "GET", "websocket")).toContain('cannot get resource \\"pods/portforward\\"');
+  expect(await upgrade("getter", "POST", "SPDY/3.1")).toContain(refused);
+  // Past authorisation: the pod runs nowhere.
+  expect(await upgrade("both", "GET", "websocket")).toContain("pod p does not have a host assigned");
+  expect(await upgrade("creator", "POST", "SPDY/3.1")).toContain("pod p does not have a host assigned");
+});
+
+test("faults reach connections and requests", async () => {
+  await using w = await world();
+  const { faults } = w.cluster;
+  const undo = faults.throttle({ resource: "configmaps", retryAfterSeconds: 7 });
+  const limited = await w.api.get(`${NS}/configmaps`);
+  expect([limited.status, limited.headers["retry-after"]]).toEqual([429, "7"]);
+  expect((await w.api.get(`${NS}/pods`)).status).toBe(200);
+  undo();
+  expect((await w.api.get(`${NS}/configmaps`)).status).toBe(200);
+  const watch = w.api.watch(`${NS}/configmaps?watch=1`);
+  await watch.reach(1);
+  expect(faults.dropConnections("watch")).toBe(1);
+  await watch.ended;
+  const thaw = faults.freeze();
+  const frozen = w.api.get("/readyz").then(
+    () => "answered",
+    () => "cut",
+  );
+  expect(await Promise.race([frozen, new Promise((resolve) => setTimeout(resolve, 200, "silent"))])).toBe("silent");
+  thaw();
+  await faults.restartApiServer();
+  expect((await w.api.get("/readyz")).status).toBe(200);
+  await frozen;
 });
 
 test("a restart cuts connections and keeps address and state", async () => {

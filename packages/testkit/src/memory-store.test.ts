@@ -83,6 +83,21 @@ test("changes made by a subscriber come after the change that it saw, for everyb
   expect(seen).toEqual([store.revision - 1, store.revision]);
 });
 
+test("a subscriber that throws keeps nobody else from seeing the change, and the next ones", () => {
+  const store = createStore();
+  const seen: string[] = [];
+  store.subscribe(({ object }) => {
+    if (object.metadata.name === "a") {
+      store.create("pods", pod("b"));
+      throw new Error("mine");
+    }
+  });
+  store.subscribe(({ object }) => seen.push(object.metadata.name));
+  expect(() => store.create("pods", pod("a"))).toThrow("mine");
+  store.create("pods", pod("c"));
+  expect(seen).toEqual(["a", "b", "c"]);
+});
+
 test("lists in etcd's key order, whatever the order of creation", () => {
   const store = createStore();
   for (const [namespace, name] of [

@@ -85,11 +85,18 @@ export function createStore(options: StoreOptions = {}): Store {
     queue.push(event);
     if (delivering) return;
     delivering = true;
-    try {
-      for (let next = queue.shift(); next; next = queue.shift()) for (const listener of [...listeners]) listener(next);
-    } finally {
-      delivering = false;
+    const errors: unknown[] = [];
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      for (const listener of [...listeners]) {
+        try {
+          listener(next);
+        } catch (error) {
+          errors.push(error);
+        }
+      }
     }
+    delivering = false;
+    if (errors.length > 0) throw errors.length === 1 ? errors[0] : new AggregateError(errors, "several subscribers failed");
   };
 
   const drop = (resource: string, shelf: Shelf, key: string, last: KubeJson): KubeJson => {
