@@ -29,6 +29,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** Every code of every package's catalog; a test holds it complete. */
 export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   ABORTED: EXIT.unexpected,
+  LOCK_HELD: EXIT.machine,
   PLUGIN_INVALID: EXIT.usage,
   UNEXPECTED: EXIT.unexpected,
 
@@ -114,6 +115,8 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   ENV_FORMAT_UNKNOWN: EXIT.usage,
   ENV_UNREPRESENTABLE: EXIT.env,
   ENV_FILE_UNWRITABLE: EXIT.machine,
+  ENV_FILE_UNREADABLE: EXIT.machine,
+  ENV_RUNNING_UNREADABLE: EXIT.env,
 
   TESTKIT_OPTIONS_INVALID: EXIT.usage,
   TESTKIT_CLOSED: EXIT.unexpected,

@@ -2,9 +2,8 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { Closable } from "@shipside/core";
+import { type Closable, identifySelf, isRunning, type ProcessIdentity } from "@shipside/core";
 import { daemonError } from "./errors.ts";
-import { isAlive, ownIdentity, type ProcessIdentity } from "./process-identity.ts";
 
 /** Something that must be undone: which kind, and all that undoing it needs, as JSON. */
 export interface Residue {
@@ -40,6 +39,7 @@ type Line =
   | { op: "undone"; id: string };
 
 const SUFFIX = ".jsonl";
+const CLAIM = /\.claimed-([\w.]+)$/;
 
 export const journalDir = (stateDir: string): string => join(stateDir, "journal");
 
@@ -62,7 +62,7 @@ export function openJournal(stateDir: string): Journal {
       await mkdir(dir, { recursive: true, mode: 0o700 });
       return open(path, "ax", 0o600);
     });
-    await append(handle, { v: 1, run, process: ownIdentity() });
+    await append(handle, { v: 1, run, process: await identifySelf() });
     await syncDir(dir);
     return handle;
   };
@@ -170,28 +170,37 @@ export function parseJournal(text: string): Omit<StoredJournal, "path" | "claima
         data: line["data"] as Record<string, unknown>,
         ...(typeof line["session"] === "string" && { session: line["session"] }),
       });
-    } else if (typeof line["run"] === "string" && typeof line["process"] === "object" && line["process"] !== null) {
-      const { pid, started, boot } = line["process"] as Partial<ProcessIdentity>;
+    } else if (typeof line["run"] === "string" && typeof line["process"] === "string") {
       run = line["run"];
-      if (typeof pid === "number") owner = { pid, started: String(started ?? ""), boot: String(boot ?? "") };
+      owner = line["process"];
     }
   }
   return { run, process: owner, outstanding: [...outstanding.values()] };
 }
 
-/** Whether its process is gone, and nobody is at undoing it: what it left is anybody's to undo. */
-export const isAbandoned = ({ process: owner, claimant }: StoredJournal): boolean =>
-  !(owner && isAlive(owner)) && !(claimant && isAlive(claimant));
+/**
+ * Whether its process is gone, and nobody is at undoing it: what it left is anybody's to undo. Of one that can't be told (another
+ * container's, say) it isn't.
+ */
+export async function isAbandoned({ process: owner, claimant }: StoredJournal): Promise<boolean> {
+  if (owner !== undefined && (await isRunning(owner)) !== false) return false;
+  return claimant === undefined || (await isRunning(claimant)) === false;
+}
+
+export async function readAbandoned(stateDir: string): Promise<StoredJournal[]> {
+  const journals = await readJournals(stateDir);
+  const abandoned = await Promise.all(journals.map(isAbandoned));
+  return journals.filter((_, i) => abandoned[i]);
+}
 
 /**
- * Makes an abandoned journal this process's to undo. Resolves to false where somebody else was faster: undoing the same twice at once
- * could remove what the first has put back. The claim is a rename, so only one wins, and its name says who: a claimant's own crash
+ * Makes an abandoned journal this process's to undo. Resolves to undefined where somebody else was faster: undoing the same twice at
+ * once could remove what the first has put back. The claim is a rename, so only one wins, and its name says who: a claimant's own crash
  * leaves the journal abandoned again.
  */
 export async function claimJournal(journal: StoredJournal): Promise<StoredJournal | undefined> {
-  const claimant = ownIdentity();
-  const token = Buffer.from(JSON.stringify(claimant)).toString("base64url");
-  const path = `${journal.path.replace(/\.claimed-[\w-]+$/, "")}.claimed-${token}`;
+  const claimant = await identifySelf();
+  const path = `${journal.path.replace(CLAIM, "")}.claimed-${claimant}`;
   try {
     await rename(journal.path, path);
   } catch (error) {
@@ -208,23 +217,14 @@ export async function readJournals(stateDir: string): Promise<StoredJournal[]> {
   const names = await readdir(dir).catch(() => []);
   const journals: StoredJournal[] = [];
   for (const name of names.sort()) {
-    const [, claim] = /\.jsonl(?:\.claimed-([\w-]+))?$/.exec(name) ?? [];
-    if (!name.includes(SUFFIX)) continue;
+    if (!name.replace(CLAIM, "").endsWith(SUFFIX)) continue;
+    const [, claimant] = CLAIM.exec(name) ?? [];
     const path = join(dir, name);
     // Its process may have ended in good order in between.
     const text = await readFile(path, "utf8").catch(() => undefined);
-    const claimant = claim === undefined ? undefined : claimantOf(claim);
-    if (text !== undefined) journals.push({ path, ...(claimant && { claimant }), ...parseJournal(text) });
+    if (text !== undefined) journals.push({ path, ...(claimant !== undefined && { claimant }), ...parseJournal(text) });
   }
   return journals;
-}
-
-function claimantOf(token: string): ProcessIdentity | undefined {
-  try {
-    return JSON.parse(Buffer.from(token, "base64url").toString("utf8")) as ProcessIdentity;
-  } catch {
-    return undefined;
-  }
 }
 
 export function ignoreMissing(error: NodeJS.ErrnoException): void {

@@ -150,5 +150,5 @@ test("made and undone in good order, nothing is left, not even the journal", asy
   }
   expect(await readFile(hostsPath, "utf8")).toBe("127.0.0.1 localhost\n");
   expect(existsSync(join(dir, "env"))).toBe(false);
-  expect(existsSync(journalDir(stateDir)) && (await readJournals(stateDir))).toEqual([]);
+  expect(existsSync(journalDir(stateDir))).toBe(false);
 });

@@ -1,7 +1,7 @@
 import { rename, unlink } from "node:fs/promises";
 import { type Logger, silentLogger } from "@shipside/core";
 import { daemonError } from "./errors.ts";
-import { claimJournal, isAbandoned, type JournalEntry, readJournals } from "./journal.ts";
+import { claimJournal, isAbandoned, type JournalEntry, readAbandoned, readJournals } from "./journal.ts";
 import { residueKinds } from "./residue/index.ts";
 
 export interface RecoverReport {
@@ -18,7 +18,7 @@ export interface RecoverReport {
 export async function recover(options: { stateDir: string; logger?: Logger }): Promise<RecoverReport> {
   const { stateDir, logger = silentLogger } = options;
   const report: RecoverReport = { undone: [], failed: [] };
-  for (const abandoned of (await readJournals(stateDir)).filter(isAbandoned)) {
+  for (const abandoned of await readAbandoned(stateDir)) {
     const journal = await claimJournal(abandoned);
     if (!journal) continue;
     let failed = false;
@@ -42,7 +42,7 @@ export async function recover(options: { stateDir: string; logger?: Logger }): P
 export async function residueLeft(stateDir: string): Promise<Array<{ kind: string; what: string; alive: boolean }>> {
   const left: Array<{ kind: string; what: string; alive: boolean }> = [];
   for (const journal of await readJournals(stateDir)) {
-    const alive = !isAbandoned(journal);
+    const alive = !(await isAbandoned(journal));
     for (const { kind, data } of journal.outstanding) {
       const what = await residueKinds
         .get(kind)

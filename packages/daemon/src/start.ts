@@ -2,11 +2,10 @@ import { spawn } from "node:child_process";
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type ErrorJson, errorFromJson } from "@shipside/core";
+import { type ErrorJson, errorFromJson, isRunning } from "@shipside/core";
 import { type ControlClient, connectControl } from "./control/client.ts";
 import { daemonError } from "./errors.ts";
 import { stateDir } from "./paths.ts";
-import { identityOf, isAlive } from "./process-identity.ts";
 
 /**
  * Starts the daemon as a process of its own, which outlives this one, and resolves when it serves. Throws the daemon's own reason
@@ -59,8 +58,7 @@ export async function startDaemon(options: { timeoutMs?: number } = {}): Promise
 export async function stopDaemon(options: { timeoutMs?: number; path?: string } = {}): Promise<{ pid: number }> {
   const { timeoutMs = 20_000, path } = options;
   const client: ControlClient = await connectControl({ anyVersion: true, ...(path !== undefined && { path }) });
-  const { pid } = client.hello;
-  const identity = identityOf(pid);
+  const { pid, identity } = client.hello;
   try {
     const asked = client.call("stop").catch(() => {});
     const { promise, cancel } = cancellableDelay(3_000);
@@ -71,8 +69,9 @@ export async function stopDaemon(options: { timeoutMs?: number; path?: string } 
   }
   if (pid === process.pid) return { pid };
   const deadline = Date.now() + timeoutMs;
-  if (identity && isAlive(identity)) process.kill(pid, "SIGTERM");
-  while (identity && isAlive(identity)) {
+  const runs = async (): Promise<boolean> => (identity === undefined ? answersSignals(pid) : (await isRunning(identity)) === true);
+  if (await runs()) signalIfThere(pid);
+  while (await runs()) {
     if (Date.now() > deadline) {
       throw daemonError("DAEMON_GONE", `the daemon (pid ${pid}) is still undoing things after ${timeoutMs / 1000} s`, {
         hint: "`shipside status` says when it is gone",
@@ -81,6 +80,23 @@ export async function stopDaemon(options: { timeoutMs?: number; path?: string } 
     await cancellableDelay(25).promise;
   }
   return { pid };
+}
+
+function answersSignals(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** It may end between the look and the signal. */
+function signalIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 function cancellableDelay(ms: number): { promise: Promise<void>; cancel(): void } {

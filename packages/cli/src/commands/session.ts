@@ -1,9 +1,8 @@
-import { codeOf } from "@shipside/core";
+import { codeOf, isRunning, pidOf } from "@shipside/core";
 import {
   connectSessionHosts,
   daemonError,
-  isAbandoned,
-  isAlive,
+  readAbandoned,
   readJournals,
   type SessionInfo,
   type SessionOptions,
@@ -83,7 +82,7 @@ async function close(id: string | undefined, verb: string, invocation: Invocatio
 
 /** Undoes what processes that are gone left; resolves to what is still there. The code for it is loaded only where there is something. */
 export async function recoverNow(terminal: Terminal): Promise<string[]> {
-  if (!(await readJournals(stateDir())).some(isAbandoned)) return [];
+  if ((await readAbandoned(stateDir())).length === 0) return [];
   const { recover } = await import("@shipside/daemon");
   const report = await recover({ stateDir: stateDir() });
   sayRecovered(report, terminal);
@@ -132,12 +131,14 @@ async function forceOut(terminal: Terminal): Promise<void> {
   const answering = new Set(clients.map((client) => client.hello.pid));
   await Promise.all(clients.map((client) => client.close()));
   for (const { process: owner } of await readJournals(stateDir())) {
-    if (!owner || answering.has(owner.pid) || owner.pid === process.pid || !isAlive(owner)) continue;
-    terminal.warn(`shipside ${owner.pid} does not answer: ending it`);
+    if (owner === undefined || (await isRunning(owner)) !== true) continue;
+    const pid = pidOf(owner);
+    if (answering.has(pid) || pid === process.pid) continue;
+    terminal.warn(`shipside ${pid} does not answer: ending it`);
     for (const signal of ["SIGTERM", "SIGCONT", "SIGKILL"] as const) {
-      process.kill(owner.pid, signal);
-      for (let wait = 0; wait < 20 && isAlive(owner); wait++) await new Promise((resolve) => setTimeout(resolve, 100));
-      if (!isAlive(owner)) break;
+      process.kill(pid, signal);
+      for (let wait = 0; wait < 20 && (await isRunning(owner)); wait++) await new Promise((resolve) => setTimeout(resolve, 100));
+      if (!(await isRunning(owner))) break;
     }
   }
 }

@@ -1,11 +1,4 @@
-import {
-  connectSessionHosts,
-  isAbandoned,
-  type ProbeResult,
-  readJournals,
-  type SessionInfo,
-  stateDir,
-} from "@shipside/daemon/client";
+import { connectSessionHosts, type ProbeResult, readAbandoned, type SessionInfo, stateDir } from "@shipside/daemon/client";
 import type { CommandModule } from "../command.ts";
 import { flag } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -45,7 +38,7 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     }
   }
   for (const { path, error } of failed) lines.push(out("red", `${path}: ${error.message}`));
-  const abandoned = (await readJournals(stateDir())).filter(isAbandoned);
+  const abandoned = await readAbandoned(stateDir());
   const left = abandoned.flatMap(({ outstanding }) => outstanding.map(({ kind }) => kind));
   if (left.length > 0) {
     well = false;

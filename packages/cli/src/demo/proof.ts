@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { readdir, readFile, stat, unlink } from "node:fs/promises";
 import { createConnection } from "node:net";
-import { identityOf, isAlive } from "@shipside/daemon/client";
 
 export interface Proof {
   hosts: { path: string; before: string; after: string; identical: boolean };
@@ -25,7 +24,7 @@ export async function witness(hostsFile = "/etc/hosts"): Promise<Witness> {
   const hadBackup = existsSync(backup);
   const files = new Set<string>();
   const listeners = new Set<string>();
-  const processes = new Map<number, NonNullable<ReturnType<typeof identityOf>>>();
+  const processes = new Map<number, string>();
 
   return {
     expectGone(what) {
@@ -34,8 +33,8 @@ export async function witness(hostsFile = "/etc/hosts"): Promise<Witness> {
     },
     async noteProcesses() {
       for (const pid of await descendants(process.pid)) {
-        const identity = identityOf(pid);
-        if (identity) processes.set(pid, identity);
+        const seen = lookAt(pid);
+        if (seen) processes.set(pid, seen.started);
       }
     },
     async examine() {
@@ -49,7 +48,10 @@ export async function witness(hostsFile = "/etc/hosts"): Promise<Witness> {
         [...listeners].map(async (listener) => ((await answers(listener)) ? [`listener on ${listener}`] : [])),
       );
       residue.push(...open.flat());
-      for (const [pid, identity] of processes) if (isAlive(identity)) residue.push(`process ${pid} (${nameOf(pid)})`);
+      for (const [pid, started] of processes) {
+        const now = lookAt(pid);
+        if (now?.started === started) residue.push(`process ${pid} (${now.name})`);
+      }
       return { hosts: { path: hostsFile, before, after, identical: after === before }, residue };
     },
   };
@@ -79,35 +81,38 @@ function answers(listener: string): Promise<boolean> {
   });
 }
 
-/** Linux (proc(5)); elsewhere none, and the embedded cluster's own word counts. */
-async function descendants(root: number): Promise<number[]> {
-  const parents = new Map<number, number>();
-  for (const entry of await readdir("/proc").catch(() => [])) {
-    if (!/^\d+$/.test(entry)) continue;
-    try {
-      const stat_ = readFileSync(`/proc/${entry}/stat`, "latin1");
-      parents.set(Number(entry), Number(stat_.slice(stat_.lastIndexOf(")") + 2).split(" ")[1]));
-    } catch {
-      // It ended while we looked.
-    }
+interface Seen {
+  name: string;
+  parent: number;
+  /** In ticks since boot: of two processes with one pid, the starts differ. */
+  started: string;
+}
+
+/** proc(5): the name in brackets may hold anything. Undefined for one that is gone, or that only waits to be taken note of. */
+function lookAt(pid: number): Seen | undefined {
+  try {
+    const stat_ = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const [state, parent, ...rest] = stat_.slice(stat_.lastIndexOf(")") + 2).split(" ");
+    if (state === "Z" || state === "X") return undefined;
+    return { name: stat_.slice(stat_.indexOf("(") + 1, stat_.lastIndexOf(")")), parent: Number(parent), started: rest[17] ?? "" };
+  } catch {
+    return undefined;
   }
+}
+
+/** Linux; elsewhere none, and the embedded cluster's own word counts. */
+async function descendants(root: number): Promise<number[]> {
+  const pids = (await readdir("/proc").catch(() => [])).filter((entry) => /^\d+$/.test(entry)).map(Number);
+  const parents = new Map(pids.map((pid) => [pid, lookAt(pid)?.parent]));
   const found = new Set([root]);
   for (let grew = true; grew; ) {
     grew = false;
     for (const [pid, parent] of parents) {
-      if (found.has(pid) || !found.has(parent)) continue;
+      if (parent === undefined || found.has(pid) || !found.has(parent)) continue;
       found.add(pid);
       grew = true;
     }
   }
   found.delete(root);
   return [...found];
-}
-
-function nameOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-  } catch {
-    return "?";
-  }
 }

@@ -25,7 +25,10 @@ test("what doesn't exist, and what may not be run, are told apart", async () => 
 
 test("a command that will be wrapped is judged the same", async () => {
   await expect(assertRunnable("no-such-program-here", process.env["PATH"])).rejects.toMatchObject({ code: "COMMAND_NOT_FOUND" });
-  await expect(assertRunnable("/etc/hostname")).rejects.toMatchObject({ code: "COMMAND_FAILED" });
+  const file = join(tmpdir(), `shipside-runnable-test-${process.pid}`);
+  await writeFile(file, "", { mode: 0o644 });
+  await expect(assertRunnable(file)).rejects.toMatchObject({ code: "COMMAND_FAILED" });
+  await (await import("node:fs/promises")).rm(file);
   await expect(assertRunnable("/etc")).rejects.toMatchObject({ code: "COMMAND_NOT_FOUND" });
   await assertRunnable("sh", process.env["PATH"]);
   await assertRunnable(process.execPath);

@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { ShipsideError } from "@shipside/core";
+import { identifySelf, ShipsideError } from "@shipside/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { connectControl, tryConnectControl } from "./client.ts";
 import { PROTOCOL } from "./protocol.ts";
@@ -47,7 +47,13 @@ test("calls, events and errors go through with code, hint, details and cause", a
     },
   });
   await using client = await connectControl({ path });
-  expect(client.hello).toEqual({ protocol: PROTOCOL, version: "1.2.3", pid: process.pid, kind: "daemon" });
+  expect(client.hello).toEqual({
+    protocol: PROTOCOL,
+    version: "1.2.3",
+    pid: process.pid,
+    kind: "daemon",
+    identity: await identifySelf(),
+  });
   expect(await client.call("add", [1, 2])).toBe(3);
   const events: unknown[] = [];
   expect(await client.call("count", {}, { onEvent: (event) => events.push(event) })).toBe("done");

@@ -1,4 +1,4 @@
-import type { ErrorJson } from "@shipside/core";
+import type { ErrorJson, ProcessIdentity } from "@shipside/core";
 
 /** Raised when a message changes its meaning. Both sides refuse to talk to another number. */
 export const PROTOCOL = 1;
@@ -17,6 +17,8 @@ export interface Hello {
     pid: number;
     /** `foreground`: it goes when its own session ends. */
     kind: "daemon" | "foreground";
+    /** Names the process beyond its pid. Missing from versions that have none. */
+    identity?: ProcessIdentity;
   };
 }
 
@@ -52,9 +54,15 @@ export function lineReader(onMessage: (message: unknown) => void, maxBytes = MAX
 export function parseHello(message: unknown): Hello["shipside"] | undefined {
   const hello = (message as Partial<Hello> | null)?.shipside;
   if (typeof hello !== "object" || hello === null) return undefined;
-  const { protocol, version, pid, kind } = hello;
+  const { protocol, version, pid, kind, identity } = hello;
   if (typeof protocol !== "number" || typeof pid !== "number") return undefined;
-  return { protocol, version: String(version ?? "unknown"), pid, kind: kind === "foreground" ? "foreground" : "daemon" };
+  return {
+    protocol,
+    version: String(version ?? "unknown"),
+    pid,
+    kind: kind === "foreground" ? "foreground" : "daemon",
+    ...(typeof identity === "string" && { identity }),
+  };
 }
 
 export function parseRequest(message: unknown): Request | undefined {

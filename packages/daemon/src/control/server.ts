@@ -1,8 +1,17 @@
-import { chmod, mkdir, rmdir, stat, unlink } from "node:fs/promises";
+import { chmod, rmdir, unlink } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Closable, codeOf, errorToJson, hasCode, type Logger, silentLogger } from "@shipside/core";
+import {
+  acquireFileLock,
+  type Closable,
+  errorToJson,
+  type FileLock,
+  hasCode,
+  identifySelf,
+  type Logger,
+  silentLogger,
+} from "@shipside/core";
 import { daemonError } from "../errors.ts";
 import { ignoreMissing } from "../journal.ts";
 import { ensurePrivateDir } from "../paths.ts";
@@ -22,7 +31,7 @@ export type Methods = Readonly<Record<string, (params: unknown, context: MethodC
 
 export interface ServeControlOptions {
   path: string;
-  hello: Omit<Hello["shipside"], "protocol" | "pid">;
+  hello: Pick<Hello["shipside"], "version" | "kind">;
   methods: Methods;
   logger?: Logger;
 }
@@ -39,7 +48,7 @@ export interface ControlServer extends Closable {
  */
 export async function serveControl(options: ServeControlOptions): Promise<ControlServer> {
   const { path, methods, logger = silentLogger } = options;
-  const hello: Hello = { shipside: { protocol: PROTOCOL, pid: process.pid, ...options.hello } };
+  const hello: Hello = { shipside: { protocol: PROTOCOL, pid: process.pid, identity: await identifySelf(), ...options.hello } };
   const connections = new Map<Socket, { calls: Set<Promise<void>>; gone: AbortController }>();
 
   const onConnection = (socket: Socket): void => {
@@ -112,41 +121,33 @@ export async function serveControl(options: ServeControlOptions): Promise<Contro
 /** Binds the socket, under a lock: two that find a dead one at once must not remove each other's fresh one. */
 async function claim(server: Server, path: string): Promise<void> {
   if (process.platform === "win32") return listen(server, path);
-  const unlock = await lock(path);
+  const held = await lock(path);
   try {
     await refuseIfServed(path);
     await unlink(path).catch(ignoreMissing);
     await listen(server, path);
     await chmod(path, 0o600);
   } catch (cause) {
-    if (hasCode(cause, "DAEMON_RUNNING", "DAEMON_PROTOCOL")) throw cause;
+    if (hasCode(cause, "DAEMON_RUNNING", "DAEMON_PROTOCOL", "RUNTIME_DIR_UNSAFE")) throw cause;
     throw daemonError("DAEMON_START_FAILED", `could not serve the control socket ${path}: ${(cause as Error).message}`, {
       hint: "set XDG_RUNTIME_DIR to a folder with a short path that you may write",
       cause,
     });
   } finally {
-    await unlock();
+    await held.release();
   }
 }
 
-/** Held for milliseconds; one that is older than the bound was left by a crash. */
-async function lock(socket: string, staleMs = 5_000): Promise<() => Promise<void>> {
-  const path = `${socket}.lock`;
+async function lock(path: string): Promise<FileLock> {
+  const signal = new AbortController().signal;
   for (;;) {
     await ensurePrivateDir(dirname(path));
     try {
-      await mkdir(path, { mode: 0o700 });
-      return () => rmdir(path);
+      return await acquireFileLock({ path: `${path}.lock`, what: path, owner: "shipside", timeoutMs: 5_000, signal });
     } catch (error) {
-      // ENOENT: who closed the last socket took the empty folder away in between.
-      if (codeOf(error) !== "EEXIST" && codeOf(error) !== "ENOENT") throw error;
+      // Who closed the last socket took the empty folder away in between.
+      if (!hasCode(error, "ENOENT")) throw error;
     }
-    const age = await stat(path).then(
-      ({ mtimeMs }) => Date.now() - mtimeMs,
-      () => 0,
-    );
-    if (age > staleMs) await rmdir(path).catch(ignoreMissing);
-    await delay(10);
   }
 }
 
