@@ -1,4 +1,4 @@
-import { type EnvEntry, type EnvSource, hasCode, type Logger, type PodRef, silentLogger } from "@shipside/core";
+import { type EnvEntry, hasCode, type PodRef, silentLogger } from "@shipside/core";
 import {
   type Cluster,
   CONFIG_MAPS,
@@ -17,39 +17,26 @@ import {
   type Service,
   type Workload,
 } from "@shipside/kube";
-import { containerEnv, type EnvWarning } from "./container-env.ts";
+import { type CollectOptions, checkCollectOptions } from "./collect-options.ts";
+import { containerEnv, type EnvInputs, type EnvWarning } from "./container-env.ts";
 import { needsPod, type PodFacts } from "./downward.ts";
 import { envError } from "./errors.ts";
+import { fileValues, hasFileKeys } from "./file-values.ts";
+import { mergeEntries } from "./merge.ts";
+import { readRunning } from "./running.ts";
+import { selectEntries } from "./select.ts";
 import { type AddressOf, serviceEnv } from "./service-links.ts";
-
-export interface CollectOptions {
-  /** `deployment/core`, `deploy core`, a bare name, or what `resolveWorkload` gave. */
-  workload: string | Workload;
-  /** Default the cluster's own. */
-  namespace?: string;
-  /** Default: the one that `kubectl.kubernetes.io/default-container` names, else the first. May be an init container. */
-  container?: string;
-  /** The pod that downward values are taken from. Default: a running one of the workload, looked for only where it is needed. */
-  pod?: string;
-  /** Where services are reached by whoever uses the env (the tunnels' addresses). Default: their cluster IPs. */
-  addressOf?: AddressOf;
-  /** Leave out what may not be read, with a warning, rather than fail with `KUBE_FORBIDDEN`. Default false. */
-  skipForbidden?: boolean;
-  /** Variable names as Kubernetes since 1.32 takes them. Default true; see {@link EnvWarning} for what false leaves out. */
-  relaxedNames?: boolean;
-  /** Asked as well, side by side; their entries win over the workload's own, later ones over earlier ones. */
-  sources?: readonly EnvSource[];
-  signal?: AbortSignal;
-  logger?: Logger;
-}
+import { type EnvDifference, withRunning } from "./with-running.ts";
 
 export interface EnvCollection {
   /** `deployment/core` */
   workload: string;
   namespace: string;
   container: string;
-  /** The pod that downward values come from, where any do. */
+  /** The pod that values come from, where any do. */
   pod?: PodRef;
+  /** With `from: "running"`: where the container has something else than the spec says now, by name. */
+  differences?: EnvDifference[];
   /** One a name. */
   entries: EnvEntry[];
   warnings: EnvWarning[];
@@ -77,14 +64,17 @@ const NODES: ResourceType<Node> = {
 
 /**
  * The environment that a workload's container has in the cluster, from its spec, so that no pod need run. Reads each object once, all
- * side by side: the workload; then what it refers to; then, only where a limit is asked for that isn't set, the pod's node.
+ * side by side: the workload; then what it refers to; then, only where they are needed, the pod's node (a limit that isn't set) and the
+ * running container (a file's key, `from: "running"`).
  *
- * Rejects with `ENV_CONTAINER_UNKNOWN`, `ENV_REFERENCE_MISSING`, `ENV_FIELD_UNKNOWN`, and what the cluster says (`KUBE_…`).
+ * Rejects with `ENV_CONTAINER_UNKNOWN`, `ENV_REFERENCE_MISSING`, `ENV_FIELD_UNKNOWN`, with `from: "running"` also
+ * `ENV_RUNNING_UNREADABLE` and `KUBE_NO_LIVE_POD`, and what else the cluster says (`KUBE_…`).
  */
 export async function collectEnv(cluster: Cluster, options: CollectOptions): Promise<EnvCollection> {
+  const fromRunning = options.from === "running";
   const { skipForbidden = false, relaxedNames = true, addressOf, logger = silentLogger } = options;
   const signal = options.signal ?? new AbortController().signal;
-  checkOptions(options);
+  checkCollectOptions(options);
   const workload =
     typeof options.workload === "string"
       ? await resolveWorkload(cluster, options.workload, { namespace: options.namespace, signal })
@@ -149,10 +139,11 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
   async function findPod(): Promise<Pod | undefined> {
     if (facts.pod) return facts.pod;
     if (options.pod !== undefined) return cluster.get(PODS, { namespace, name: options.pod }, { signal });
-    if (!needsPod(container, facts)) return undefined;
+    if (!fromRunning && !needsPod(container, facts) && !hasFileKeys(container)) return undefined;
     try {
       return await livePod(cluster, workload, { signal });
     } catch (error) {
+      if (fromRunning) throw error;
       if (hasCode(error, "KUBE_NO_LIVE_POD") || (skipForbidden && hasCode(error, "KUBE_FORBIDDEN"))) {
         logger.debug("no running pod to take values from", { workload: label, cause: error });
         return undefined;
@@ -163,51 +154,75 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
 
   if (pod) facts.pod = pod;
   const nodeName = pod?.spec.nodeName;
-  if (nodeName !== undefined && needsPod(container, facts)) {
-    const node = await cluster.get(NODES, { name: nodeName }, { signal }).catch((error) => {
+  const [node, running] = await Promise.all([
+    nodeName !== undefined && needsPod(container, facts) ? readNode(nodeName) : undefined,
+    pod && fromRunning ? readRunning(cluster, pod, container.name, signal) : undefined,
+  ]);
+  if (node) facts.allocatable = node.status?.allocatable ?? {};
+  const files = pod && hasFileKeys(container) ? await readFiles(pod) : undefined;
+
+  async function readNode(name: string): Promise<Node | undefined> {
+    try {
+      return await cluster.get(NODES, { name }, { signal });
+    } catch (error) {
       // Nodes are the cluster's: few may read them. What needs them is left out with a warning.
       if (hasCode(error, "KUBE_FORBIDDEN", "KUBE_NOT_FOUND")) return undefined;
       throw error;
-    });
-    if (node) facts.allocatable = node.status?.allocatable ?? {};
+    }
   }
 
-  const made = containerEnv(container, {
-    facts,
-    services: serviceEnv([...master, ...own], namespace, links, addressOf),
-    configMap: (name) => configMaps.get(name),
-    secret: (name) => secrets.get(name),
-    relaxedNames,
-  });
-  const entries = mergeEntries(made.entries, ...extra);
-  const fromPod = pod && entries.some(({ origin }) => (origin.from === "field" && origin.pod) || origin.from === "resource");
+  async function readFiles(from: Pod): Promise<EnvInputs["file"]> {
+    try {
+      return await fileValues(cluster, from, container, { running, signal });
+    } catch (error) {
+      if (skipForbidden && hasCode(error, "KUBE_FORBIDDEN")) return () => ({ why: "commands may not be run in its pod" });
+      throw error;
+    }
+  }
+
+  const containerWith = (addresses: AddressOf | undefined) =>
+    containerEnv(container, {
+      facts,
+      services: serviceEnv([...master, ...own], namespace, links, addresses),
+      configMap: (name) => configMaps.get(name),
+      secret: (name) => secrets.get(name),
+      ...(files && { file: files }),
+      relaxedNames,
+    });
+  const local = containerWith(addressOf);
+  const made: ReturnType<typeof containerEnv> & { differences?: EnvDifference[] } =
+    pod && running
+      ? withRunning({
+          spec: addressOf ? containerWith(undefined).entries : local.entries,
+          local: local.entries,
+          running: running.values,
+          pod: pod.metadata.name,
+          warnings: local.warnings,
+        })
+      : local;
+  for (const name of running?.notText ?? []) {
+    warnings.push({
+      reason: "NOT_TEXT",
+      name,
+      message: `${name} is left out: its value in the running container is not UTF-8 text`,
+    });
+  }
+  const entries = selectEntries(mergeEntries(made.entries, ...extra), options.select ?? {});
+  const fromPod = pod && (running || entries.some(isOfPod));
   return {
     workload: label,
     namespace,
     container: container.name,
     ...(fromPod && { pod: { namespace, name: pod.metadata.name } }),
     entries,
+    ...(made.differences && { differences: made.differences }),
     warnings: [...warnings, ...made.warnings],
     references,
   };
 }
 
-function checkOptions({ workload, addressOf, sources }: CollectOptions): void {
-  const bad = (what: string, hint: string): Error => envError("ENV_OPTION_INVALID", `collectEnv: ${what}`, { hint });
-  const resolved = typeof workload === "object" && workload !== null && typeof workload.podSpec === "object";
-  if (typeof workload !== "string" && !resolved)
-    throw bad("`workload` names no workload", "give kind/name, for example deployment/core");
-  if (addressOf !== undefined && typeof addressOf !== "function")
-    throw bad("`addressOf` is not a function", "give ({ namespace, name }) => address");
-  if (sources !== undefined && !(Array.isArray(sources) && sources.every((source) => typeof source?.collect === "function"))) {
-    throw bad("`sources` is not an array of sources", "see the EnvSource type of @shipside/core");
-  }
-}
-
-/** One entry a name: the last one's, in the place of the first. */
-export function mergeEntries(...lists: ReadonlyArray<readonly EnvEntry[]>): EnvEntry[] {
-  return [...new Map(lists.flat().map((entry) => [entry.name, entry])).values()];
-}
+const isOfPod = ({ origin }: EnvEntry): boolean =>
+  (origin.from === "field" && origin.pod !== undefined) || origin.from === "resource" || origin.from === "file";
 
 function templateMetadata({ object, kind }: Workload): { labels?: Record<string, string>; annotations?: Record<string, string> } {
   if (kind === "pod") return object.metadata;

@@ -1,12 +1,14 @@
 import type { EnvEntry, EnvOrigin } from "@shipside/core";
 import type { ConfigMap, Container, EnvVar, Secret } from "@shipside/kube";
 import { fieldValue, type PodFacts, resourceValue } from "./downward.ts";
+import { decodeText } from "./environ.ts";
 import { envError } from "./errors.ts";
 import { expand } from "./expand.ts";
+import type { FileValue } from "./file-values.ts";
 
 /** Something of the env that could not be told, or that the kubelet leaves out. Nothing of it is in the entries. */
 export interface EnvWarning {
-  /** FORBIDDEN: no right to read it. NEEDS_POD: only a running pod could say. The others: the kubelet can't pass it on either. */
+  /** FORBIDDEN: no right to read it. NEEDS_POD: only a running pod could say, and none does. The others: the kubelet can't pass it on either. */
   reason: "FORBIDDEN" | "NEEDS_POD" | "INVALID_NAME" | "NOT_TEXT";
   /** The variable, where it is known. */
   name?: string;
@@ -20,6 +22,8 @@ export interface EnvInputs {
   /** Undefined: it doesn't exist. "forbidden": it may not be read, and that is accepted. */
   configMap(name: string): ConfigMap | "forbidden" | undefined;
   secret(name: string): Secret | "forbidden" | undefined;
+  /** What a variable with a `fileKeyRef` has. Absent: no running pod was asked. */
+  file?(variable: EnvVar): FileValue;
   /**
    * Whether names may be any printable ASCII but `=`, as since Kubernetes 1.34 (KEP-4369; by default since 1.32), or are letters,
    * digits, `_`, `-` and `.` and begin with no digit, as before.
@@ -112,10 +116,21 @@ export function containerEnv(container: Container, inputs: EnvInputs): { entries
       if (found === undefined)
         unset(name, "NEEDS_POD", `${resource} is not set, and only a running pod's node says what it is then`);
       else set({ name, value: found, origin: { from: "resource", resource, container: containerName || container.name } });
-    } else if (valueFrom.fileKeyRef) {
-      const { volumeName, path } = valueFrom.fileKeyRef;
-      unset(name, "NEEDS_POD", `it stands in the file ${path} of the pod's volume ${volumeName}`);
-    } else set({ name, value: "", origin: { from: "literal", container: container.name } });
+    } else if (valueFrom.fileKeyRef) fromFile(variable);
+    else set({ name, value: "", origin: { from: "literal", container: container.name } });
+  }
+
+  function fromFile(variable: EnvVar): void {
+    const ref = variable.valueFrom?.fileKeyRef;
+    if (!ref) return;
+    const { name } = variable;
+    const { volumeName: volume, path, key } = ref;
+    const found = inputs.file?.(variable) ?? { why: `it stands in the file ${path} of the pod's volume ${volume}` };
+    if ("why" in found) unset(name, "NEEDS_POD", found.why);
+    else if (found.value !== undefined) {
+      // Nobody says what such a file holds; license keys and tokens are what KEP-3721 was made for.
+      set({ name, value: found.value, origin: { from: "file", volume, path, key }, sensitive: true });
+    } else if (!ref.optional) unset(name, "NEEDS_POD", `key ${key} of the file ${path} in volume ${volume} is not there`);
   }
 
   function fromKey({ name, valueFrom }: EnvVar): void {
@@ -162,12 +177,4 @@ function textOf(object: ConfigMap | Secret, key: string, base64: boolean): strin
   const raw = object.data?.[key] ?? "";
   const value = base64 ? decodeText(Buffer.from(raw, "base64")) : raw;
   return value?.includes("\0") ? undefined : value;
-}
-
-function decodeText(bytes: Buffer): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,5 @@
-export { type CollectOptions, collectEnv, type EnvCollection, type EnvReferences, mergeEntries, referencesOf } from "./collect.ts";
+export { collectEnv, type EnvCollection, type EnvReferences, referencesOf } from "./collect.ts";
+export type { CollectOptions } from "./collect-options.ts";
 export { containerEnv, type EnvInputs, type EnvWarning } from "./container-env.ts";
 export { diffEntries, type EnvDiff, isSame } from "./diff.ts";
 export type { PodFacts } from "./downward.ts";
@@ -6,6 +7,7 @@ export { type EnvFile, type EnvFileOptions, writeEnvFile } from "./env-file.ts";
 export { ENV_ERRORS, envError } from "./errors.ts";
 export { expand } from "./expand.ts";
 export { FORMATS, formatForFile, formatNamed, type Rendered, renderWhatFits } from "./formats/registry.ts";
+export { mergeEntries } from "./merge.ts";
 export { MASK, redact, redactor } from "./redact.ts";
 export { type EnvSelection, selectEntries } from "./select.ts";
 export { type AddressOf, type ServiceName, serviceEnv } from "./service-links.ts";

@@ -1,5 +1,5 @@
 import type { EnvEntry } from "@shipside/core";
-import { mergeEntries } from "./collect.ts";
+import { mergeEntries } from "./merge.ts";
 
 export interface EnvSelection {
   /** Globs (`*`, `?`) of names; empty or absent: all. */
@@ -23,9 +23,7 @@ export function selectEntries(
       !unwanted.some((pattern) => pattern.test(name)) &&
       (secrets || !sensitive),
   );
-  const extra = Object.entries(set).map(
-    ([name, value]): EnvEntry => ({ name, value, origin: { from: "literal", container: "--set" } }),
-  );
+  const extra = Object.entries(set).map(([name, value]): EnvEntry => ({ name, value, origin: { from: "local", where: "--set" } }));
   return mergeEntries(chosen, extra);
 }
 

@@ -1,6 +1,7 @@
 import { type Closable, createCloser, type EnvFormat, hasCode, silentLogger } from "@shipside/core";
 import { type Cluster, CONFIG_MAPS, type KubeObject, type ResourceType, resolveWorkload, SECRETS, SERVICES } from "@shipside/kube";
-import { type CollectOptions, collectEnv, type EnvCollection } from "./collect.ts";
+import { collectEnv, type EnvCollection } from "./collect.ts";
+import type { CollectOptions } from "./collect-options.ts";
 import { diffEntries, type EnvDiff, isSame } from "./diff.ts";
 import { type EnvFile, writeEnvFile } from "./env-file.ts";
 

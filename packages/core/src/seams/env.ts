@@ -9,7 +9,9 @@ export type EnvOrigin =
   | { from: "file"; volume: string; path: string; key: string }
   | { from: "service"; namespace: string; name: string }
   | { from: "image"; pod: string }
-  | { from: "plugin"; plugin: string };
+  | { from: "plugin"; plugin: string }
+  /** This machine: a file's path, `shell`, or the option that set it. */
+  | { from: "local"; where: string };
 
 export interface EnvEntry {
   name: string;
@@ -42,4 +44,6 @@ export interface EnvFormat {
   readonly extensions?: readonly string[];
   /** Throws code `ENV_UNREPRESENTABLE` (details: `name`) for a value that the reader would not give back byte for byte. */
   render(entries: readonly EnvEntry[]): string;
+  /** What the reader would make of such a text. Rejects with `ENV_FILE_UNREADABLE` where that can't be told without running it. */
+  parse?(text: string): Promise<Record<string, string>>;
 }
