@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -11,6 +11,8 @@ import { fits, runStep, type Setting } from "./kubectl/run-step.ts";
 import { SCRIPT } from "./kubectl/script.ts";
 
 const run = promisify(execFile);
+/** A directory for what each kubectl printed, normalised: that of two clusters can be compared. */
+const RECORD = process.env["SHIPSIDE_KUBECTL_RECORD"];
 const { found, missing } = await kubectls();
 
 test("there are kubectls of at least two versions", () => {
@@ -50,6 +52,7 @@ describe.each(found)("kubectl $version", (kubectl: Kubectl) => {
       args = args.map((arg) => arg.replaceAll("{pod}", stdout));
     }
     const outcome = await runStep({ ...step, args }, setting);
+    if (RECORD) await appendFile(join(RECORD, `kubectl-${kubectl.version}.txt`), `# ${step.name}\n${outcome.output}\n\n`);
     expect
       .soft(fits(step, outcome), `${step.args.join(" ")}\nexit ${outcome.exit}\n${outcome.output}\n${outcome.answer ?? ""}`)
       .toBe(true);
