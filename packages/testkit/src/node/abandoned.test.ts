@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { isReady, makeBed, web } from "./fixtures/bed.ts";
 import { availableModes } from "./fixtures/modes.ts";
+import { programPath } from "./program.ts";
 
 const modes = await availableModes();
 
@@ -59,6 +62,18 @@ function doomed(network: string): ChildProcess {
 }
 
 // What is left of a process can be seen in /proc alone.
+it("an agent whose node is gone before it has begun removes the directory too", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "shipside-node-"));
+  const child = spawn(process.execPath, [programPath("node/agent/pod-agent"), directory], {
+    cwd: directory,
+    env: { NODE_COMPILE_CACHE: join(directory, "compile-cache") },
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  child.disconnect();
+  await once(child, "exit");
+  expect(existsSync(directory)).toBe(false);
+});
+
 describe.each(process.platform === "linux" ? modes : [])("with %s", (network) => {
   it("a node whose process is killed leaves no process and no directory within two seconds", async () => {
     const child = doomed(network);

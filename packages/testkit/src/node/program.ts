@@ -9,9 +9,3 @@ export function programPath(name: string): string {
   const here = import.meta.url;
   return fileURLToPath(here.endsWith(".ts") ? new URL(`../${name}.ts`, here) : new URL(`./${name}.js`, here));
 }
-
-/** Like {@link programPath}, for a program that imports other packages of this repository. */
-export function programArgs(name: string): string[] {
-  const path = programPath(name);
-  return path.endsWith(".ts") ? ["--conditions=@shipside/source", path] : [path];
-}

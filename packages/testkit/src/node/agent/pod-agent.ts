@@ -58,11 +58,11 @@ process.on("message", async ({ seq, ...request }: AgentRequest & { seq: number }
   }
 });
 
-process.on("disconnect", async () => {
+async function end(): Promise<void> {
   containers.killAll();
   if (adopted !== undefined) await removeForGood(adopted);
   process.exit(0);
-});
+}
 
 /** Until it stays away: agents that were just starting, and containers that are dying, may still write. */
 async function removeForGood(directory: string): Promise<void> {
@@ -76,6 +76,9 @@ async function removeForGood(directory: string): Promise<void> {
     await delay(50);
   }
 }
+process.on("disconnect", end);
+// The node may have gone while this was being loaded: then there was nobody to hear of it.
+if (!process.connected) void end();
 // A terminal's Ctrl-C is the node's to handle; the agent ends when its channel does.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 

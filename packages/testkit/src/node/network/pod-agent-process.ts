@@ -1,9 +1,8 @@
-import { join } from "node:path";
 import { type Agent, openAgent } from "../agent/client.ts";
 import { programPath } from "../program.ts";
 
 /** The command of an agent, by this process's Node. */
-export const podAgentArgv = (): string[] => [
+const podAgentArgv = (): string[] => [
   process.execPath,
   "--disable-warning=ExperimentalWarning",
   programPath("node/agent/pod-agent"),
@@ -16,5 +15,6 @@ export const podAgentArgv = (): string[] => [
 export const openPodAgent = (cwd: string, wrapper: readonly string[] = [], adopt = false): Promise<Agent> =>
   openAgent([...wrapper, ...podAgentArgv(), ...(adopt ? [cwd] : [])], {
     cwd,
-    env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: join(cwd, "compile-cache") },
+    // Relative, so that an agent which starts when the directory is being removed can't make it again.
+    env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: "compile-cache" },
   });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { KubeJson, Store } from "../../store.ts";
 import { parseQuantity } from "../env/quantity.ts";
 
-export const DEFAULT_CLASS = "standard";
+const DEFAULT_CLASS = "standard";
 const PROVISIONER = "shipside.dev/local-directory";
 
 export interface Claims {
