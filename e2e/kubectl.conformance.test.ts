@@ -40,9 +40,12 @@ describe.each(found)("kubectl $version", (kubectl: Kubectl) => {
   });
 
   afterAll(async () => {
-    if (setting.home) await kubectlRun("delete", "namespace", setting.namespace, "--wait=false");
-    await cluster?.close();
-    await rm(setting.home, { recursive: true, force: true });
+    try {
+      if (setting.kubeconfig) await kubectlRun("delete", "namespace", setting.namespace, "--wait=false");
+    } finally {
+      await cluster?.close();
+      if (setting.home) await rm(setting.home, { recursive: true, force: true });
+    }
   });
 
   test.each(SCRIPT.filter(({ since = 0 }) => kubectl.minor >= since))("$name", { timeout: 60_000 }, async (step) => {

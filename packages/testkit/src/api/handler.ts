@@ -1,18 +1,19 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { copyJson, type Json } from "../json.ts";
+import type { IncomingMessage } from "node:http";
+import type { Json } from "../json.ts";
 import type { NodeRuntime } from "../node/runtime.ts";
-import type { KubeJson } from "../store.ts";
 import { review } from "./access-reviews.ts";
 import { mediaType, readBody } from "./body.ts";
+import type { Call } from "./call.ts";
 import type { Discovery } from "./discovery.ts";
-import { encodeList, encodeObject } from "./encode.ts";
 import { listPage } from "./list.ts";
-import { type Form, negotiate } from "./negotiation.ts";
+import { negotiate } from "./negotiation.ts";
 import type { OpenApi } from "./openapi.ts";
 import { APPLY_PATCH, applyPatch } from "./patch/patch.ts";
 import type { Authorizer } from "./rbac.ts";
 import type { Registry, WriteOptions } from "./registry.ts";
-import { isTrue, type RequestInfo } from "./request-info.ts";
+import { contentType, respond, respondJson, respondList, tableOptions } from "./representation.ts";
+import { isTrue } from "./request-info.ts";
+import { deleteOptions, writeOptions } from "./request-options.ts";
 import type { Resource } from "./resources.ts";
 import { send } from "./responses.ts";
 import { selection } from "./selectors.ts";
@@ -20,8 +21,8 @@ import { badRequest, methodNotAllowed, noSuchPath, notFound, StatusError } from 
 import { checkEviction, serveLog } from "./subresources/pods.ts";
 import { fromScale, toScale } from "./subresources/scale.ts";
 import { requestToken } from "./subresources/token.ts";
-import { partialMetadata, renderTable, type TableOptions } from "./tables/table.ts";
-import type { Authenticator, UserInfo } from "./users.ts";
+import { partialMetadata, renderTable } from "./tables/table.ts";
+import type { Authenticator } from "./users.ts";
 import type { WatchHub } from "./watch.ts";
 
 export interface HandlerParts {
@@ -33,15 +34,6 @@ export interface HandlerParts {
   watches: WatchHub;
   node(): NodeRuntime | undefined;
   version: object;
-}
-
-/** An authenticated and authorised request. */
-export interface Call {
-  request: IncomingMessage;
-  response: ServerResponse;
-  info: RequestInfo;
-  query: URLSearchParams;
-  user: UserInfo;
 }
 
 /** Serves whatever isn't a stream. Throws a Status for what is refused. */
@@ -84,8 +76,7 @@ export function createHandler(parts: HandlerParts): Handler {
     const resource = registry.find(info.group, info.version, info.resource);
     if (!resource || info.rest.length > 0) throw noSuchPath();
     if (resource.namespaced && info.namespace === "" && info.name !== "") throw noSuchPath();
-    const options: WriteOptions = { user, dryRun: dryRun(query), manager: fieldManager(call), strictness: strictness(query) };
-    options.warn = (message) => call.response.appendHeader("warning", `299 - ${JSON.stringify(message)}`);
+    const options = writeOptions(call);
     const { namespace, name } = info;
 
     if (info.subresource) return subresource(parts, call, resource, options);
@@ -250,21 +241,6 @@ async function patch(parts: HandlerParts, call: Call, resource: Resource, sub: s
   return respond(call, resource, 200, registry.update(resource, info.namespace, info.name, wanted, sub, options));
 }
 
-/** `fieldManager`, else what the client's User-Agent begins with. */
-function fieldManager({ query, request }: Call): string {
-  return query.get("fieldManager") || (request.headers["user-agent"] ?? "unknown").split("/")[0]!.slice(0, 128);
-}
-
-function strictness(query: URLSearchParams): "Ignore" | "Warn" | "Strict" {
-  const asked = query.get("fieldValidation") || "Warn";
-  if (asked === "Ignore" || asked === "Warn" || asked === "Strict") return asked;
-  throw new StatusError(
-    422,
-    "Invalid",
-    `CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "${asked}": supported values: "", "Ignore", "Strict", "Warn"`,
-  );
-}
-
 function watch(parts: HandlerParts, call: Call, resource: Resource): void {
   const { request, response, info, query } = call;
   const form = negotiate(request.headers.accept);
@@ -275,7 +251,7 @@ function watch(parts: HandlerParts, call: Call, resource: Resource): void {
     name: info.name,
     query,
     response,
-    contentType: contentType(form, true),
+    contentType: contentType(form),
     ...(form.as === "table" && {
       render: (type, object) => {
         if (type === "BOOKMARK")
@@ -292,105 +268,4 @@ function watch(parts: HandlerParts, call: Call, resource: Resource): void {
     }),
     ...(form.as === "partial" && { render: (_type, object) => partialMetadata(object, form.version) }),
   });
-}
-
-const tableOptions = (form: Form & { as: "table" }, query: URLSearchParams): TableOptions => {
-  const include = query.get("includeObject");
-  return { include: include === "Object" || include === "None" ? include : "Metadata", version: form.version, now: Date.now() };
-};
-
-function contentType(form: Form, stream = false): string {
-  if (form.as === "table") return `application/json;as=Table;v=${form.version};g=meta.k8s.io`;
-  if (form.as === "partial") return `application/json;as=PartialObjectMetadata${stream ? "" : ""};v=${form.version};g=meta.k8s.io`;
-  return form.as === "object" && form.yaml ? "application/yaml" : "application/json";
-}
-
-async function respond(call: Call, resource: Resource, code: number, object: KubeJson): Promise<void> {
-  const form = negotiate(call.request.headers.accept);
-  if (form.as === "table") {
-    const table = renderTable(
-      resource,
-      [object],
-      { resourceVersion: object.metadata.resourceVersion },
-      tableOptions(form, call.query),
-    );
-    return send(call.response, code, JSON.stringify(table), contentType(form));
-  }
-  if (form.as === "partial")
-    return send(call.response, code, JSON.stringify(partialMetadata(object, form.version)), contentType(form));
-  if (form.as === "object" && form.yaml) return respondYaml(call, code, object);
-  send(call.response, code, encodeObject(object));
-}
-
-async function respondJson(call: Call, code: number, body: Json): Promise<void> {
-  const form = negotiate(call.request.headers.accept);
-  if (form.as === "object" && form.yaml) return respondYaml(call, code, body);
-  send(call.response, code, JSON.stringify(body));
-}
-
-async function respondYaml(call: Call, code: number, body: Json): Promise<void> {
-  const { stringify } = await import("yaml");
-  send(call.response, code, stringify(copyJson(body)), "application/yaml");
-}
-
-async function respondList(call: Call, resource: Resource, items: readonly KubeJson[], metadata: object): Promise<void> {
-  const form = negotiate(call.request.headers.accept);
-  const apiVersion = resource.group ? `${resource.group}/${resource.version}` : resource.version;
-  if (form.as === "table") {
-    return send(
-      call.response,
-      200,
-      JSON.stringify(renderTable(resource, items, metadata, tableOptions(form, call.query))),
-      contentType(form),
-    );
-  }
-  if (form.as === "partial") {
-    const list = {
-      kind: "PartialObjectMetadataList",
-      apiVersion: `meta.k8s.io/${form.version}`,
-      metadata,
-      items: items.map((item) => partialMetadata(item, form.version)),
-    };
-    return send(call.response, 200, JSON.stringify(list), contentType(form).replace("Metadata;", "MetadataList;"));
-  }
-  if (form.as === "object" && form.yaml)
-    return respondYaml(call, 200, { kind: `${resource.kind}List`, apiVersion, metadata, items });
-  send(call.response, 200, encodeList({ kind: `${resource.kind}List`, apiVersion, metadata }, items, !resource.custom));
-}
-
-function dryRun(query: URLSearchParams): boolean {
-  const values = query.getAll("dryRun");
-  if (values.length === 0) return false;
-  if (values.every((value) => value === "All")) return true;
-  throw new StatusError(
-    422,
-    "Invalid",
-    `CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ${JSON.stringify(values)}: supported values: "All"`,
-  );
-}
-
-/** From the body and the query; the query wins where there is no body. */
-async function deleteOptions({ request, query }: Call): Promise<{
-  gracePeriodSeconds?: number;
-  propagationPolicy?: string;
-  preconditions?: { uid?: string; resourceVersion?: string };
-  dryRun?: boolean;
-}> {
-  const body = (await readBody(request)) ?? {};
-  const grace = body.gracePeriodSeconds ?? (query.get("gracePeriodSeconds") ? Number(query.get("gracePeriodSeconds")) : undefined);
-  const orphan = body.orphanDependents === true || isTrue(query.get("orphanDependents"));
-  const policy = body.propagationPolicy ?? query.get("propagationPolicy") ?? (orphan ? "Orphan" : undefined);
-  if (policy && !["Background", "Foreground", "Orphan"].includes(policy)) {
-    throw new StatusError(
-      422,
-      "Invalid",
-      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "${policy}": supported values: "Background", "Foreground", "Orphan", "nil"`,
-    );
-  }
-  return {
-    ...(grace !== undefined && { gracePeriodSeconds: grace }),
-    ...(policy && { propagationPolicy: policy }),
-    ...(body.preconditions && { preconditions: body.preconditions }),
-    ...(body.dryRun?.length && { dryRun: true }),
-  };
 }

@@ -1,18 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { copyJson, freezeSharing, type Json } from "../json.ts";
 import type { KubeJson, Store } from "../store.ts";
+import { customResources } from "./custom-resources.ts";
 import { STRATEGIES } from "./kinds/index.ts";
-import { randomSuffix } from "./kinds/pod.ts";
 import { createServiceAddresses } from "./kinds/service.ts";
-import { nameRule, type Surroundings } from "./kinds/strategy.ts";
+import type { Surroundings } from "./kinds/strategy.ts";
+import { checkNamespace, generatedName, ownMetadata, validateMetadata } from "./metadata.ts";
 import { type Manager, trackUpdate } from "./patch/managed-fields.ts";
 import { applyServerSide } from "./patch/server-side-apply.ts";
-import { BUILT_IN, type CustomKind, type Resource } from "./resources.ts";
+import { BUILT_IN, type Resource } from "./resources.ts";
 import { conform } from "./schema/decode.ts";
 import { kindType } from "./schema/types.ts";
 import { alreadyExists, badRequest, conflict, invalid, notFound, StatusError } from "./status.ts";
 import type { UserInfo } from "./users.ts";
-import { type FieldErrors, fieldErrors, validateAnnotations, validateLabels } from "./validation.ts";
+import { fieldErrors } from "./validation.ts";
 
 export interface WriteOptions {
   /** Undefined where the cluster itself writes. */
@@ -92,25 +93,6 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
   const resources = (): readonly Resource[] => {
     if (custom.revision !== crdRevision) custom = { revision: crdRevision, resources: store.list(CRDS).flatMap(customResources) };
     return custom.resources.length === 0 ? BUILT_IN : [...BUILT_IN, ...custom.resources];
-  };
-
-  const checkNamespace = (resource: Resource, namespace: string, name: string): void => {
-    const found = store.get("namespaces", undefined, namespace);
-    if (!found) throw notFound("namespaces", namespace);
-    if (found["status"]?.phase !== "Terminating") return;
-    throw new StatusError(
-      403,
-      "Forbidden",
-      `${resource.key} "${name}" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`,
-      {
-        name,
-        ...(resource.group && { group: resource.group }),
-        kind: resource.plural,
-        causes: [
-          { reason: "NamespaceTerminating", message: `namespace ${namespace} is being terminated`, field: "metadata.namespace" },
-        ],
-      },
-    );
   };
 
   const checkKind = (resource: Resource, body: Json, options: WriteOptions): void => {
@@ -197,8 +179,8 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
       for (const field of ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"]) delete metadata[field];
       metadata.uid = randomUUID();
       metadata.creationTimestamp = timestamp();
-      if (!metadata.name && metadata.generateName) metadata.name = generated(resource, namespace, metadata.generateName, store);
-      if (resource.namespaced) checkNamespace(resource, metadata.namespace, metadata.name ?? "");
+      if (!metadata.name && metadata.generateName) metadata.name = generatedName(resource, namespace, metadata.generateName, store);
+      if (resource.namespaced) checkNamespace(store, resource, metadata.namespace, metadata.name ?? "");
       strategy?.defaults?.(object);
       if (metadata.name) {
         if (store.get(resource.key, metadata.namespace, metadata.name)) throw alreadyExists(resource.key, metadata.name);
@@ -340,92 +322,4 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
 function podGrace(pod: KubeJson, asked: number | undefined, node: boolean): number {
   if (!node || !pod["spec"].nodeName || ["Succeeded", "Failed"].includes(pod["status"]?.phase)) return 0;
   return asked ?? pod["spec"].terminationGracePeriodSeconds ?? 30;
-}
-
-function generated(resource: Resource, namespace: string, base: string, store: Store): string {
-  for (let tries = 0; tries < 8; tries++) {
-    const name = `${base.slice(0, 58)}${randomSuffix()}`;
-    if (!store.get(resource.key, namespace || undefined, name)) return name;
-  }
-  throw new StatusError(
-    409,
-    "AlreadyExists",
-    `${resource.key} "${base}" already exists, the server was not able to generate a unique name for the object`,
-    {
-      name: base,
-      kind: resource.plural,
-    },
-  );
-}
-
-/** A client's metadata with what belongs to the server put back. */
-function ownMetadata(metadata: Json, old: KubeJson): Json {
-  const { deletionTimestamp, deletionGracePeriodSeconds, creationTimestamp, uid, generation, name, namespace } = old.metadata;
-  const { selfLink: _selfLink, ...rest } = metadata;
-  const out = { ...rest, name, namespace, uid, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds };
-  for (const key of ["labels", "annotations", "finalizers", "ownerReferences"]) {
-    if (out[key] === null || (out[key] && Object.keys(out[key]).length === 0)) delete out[key];
-  }
-  return out;
-}
-
-function validateMetadata(resource: Resource, object: Json, old: KubeJson | undefined, errors: FieldErrors): void {
-  const { metadata } = object;
-  if (!metadata.name) errors.required("metadata.name", "name or generateName is required");
-  else if (!old) {
-    const wrong = nameRule(STRATEGIES[resource.key])(metadata.name);
-    if (wrong) errors.invalid("metadata.name", metadata.name, wrong);
-  }
-  validateLabels(errors, "metadata.labels", metadata.labels);
-  validateAnnotations(errors, "metadata.annotations", metadata.annotations);
-  if (old?.metadata.deletionTimestamp) {
-    const added = ((metadata.finalizers ?? []) as string[]).filter((name) => !old.metadata.finalizers?.includes(name));
-    if (added.length > 0) {
-      errors.forbidden(
-        "metadata.finalizers",
-        `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((name) => `"${name}"`).join(", ")}}`,
-      );
-    }
-  }
-  const owners = (metadata.ownerReferences ?? []) as Json[];
-  owners.forEach((owner, i) => {
-    for (const field of ["apiVersion", "kind", "name", "uid"]) {
-      if (!owner[field])
-        errors.invalid(
-          `metadata.ownerReferences[${i}].${field}`,
-          owner[field] ?? "",
-          `${field === "apiVersion" ? "version" : field} must not be empty`,
-        );
-    }
-  });
-  if (owners.filter((owner) => owner.controller).length > 1) {
-    errors.invalid("metadata.ownerReferences", owners, "Only one reference can have Controller set to true");
-  }
-}
-
-/** The kinds that a CustomResourceDefinition adds: plain storage, its printer columns, and a status if it asks for one. */
-function customResources(crd: KubeJson): Resource[] {
-  const { group, names, scope, versions } = crd["spec"];
-  return (versions as Json[])
-    .filter((version) => version.served)
-    .map((version) => {
-      const kind: CustomKind = {
-        storageVersion: (versions as Json[]).find((candidate) => candidate.storage).name,
-        columns: (version.additionalPrinterColumns ?? []) as CustomKind["columns"],
-      };
-      return {
-        group,
-        version: version.name,
-        plural: names.plural,
-        singular: names.singular ?? names.kind.toLowerCase(),
-        kind: names.kind,
-        namespaced: scope === "Namespaced",
-        shortNames: names.shortNames ?? [],
-        categories: names.categories ?? [],
-        verbs: ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],
-        subresources: Object.keys(version.subresources ?? {}),
-        key: `${names.plural}.${group}`,
-        custom: kind,
-      };
-    });
 }
