@@ -20,7 +20,7 @@ export interface PoolLimits extends StreamEndings, ChoiceLimits {
   /** What may wait in one stream for its reader while the connection goes on for the others. Default 1 MiB. */
   maxBufferedPerStream: number;
   /**
-   * Ask V8 for a minor garbage collection every 16 MiB moved, which halves the CPU of bulk transfers in a process with a large heap.
+   * Ask V8 for a minor garbage collection every 4 MiB moved, which halves the CPU of bulk transfers in a process with a large heap.
    * Default true.
    */
   relieveGarbage: boolean;

@@ -1,5 +1,6 @@
 import { abortError, hasCode, type Logger, type PodRef } from "@shipside/core";
-import { type Choice, chooseConnection } from "./choice.ts";
+import { chooseConnection } from "./choice.ts";
+import { type Connection, createConnection } from "./connection.ts";
 import { portForwardError } from "./errors.ts";
 import type { ForwardTarget } from "./failure.ts";
 import { hedged } from "./hedge.ts";
@@ -8,7 +9,6 @@ import type { Relief } from "./relief.ts";
 import type { Connected, Selector } from "./selection.ts";
 import { settle } from "./settle.ts";
 import { createRawCarrier, createWebSocketCarrier } from "./spdy-carriers.ts";
-import { createSpdySession, SERVER_WORKERS, type SpdySession } from "./spdy-session.ts";
 import type { ForwardStream } from "./stream.ts";
 import { type ChannelStream, openChannel } from "./v4-channel.ts";
 
@@ -35,33 +35,11 @@ export interface PodConnections {
   close(): Promise<void>;
 }
 
-interface Connection {
-  session: SpdySession;
-  /** Since when no stream is open. */
-  idleSince: number;
-  pingedAt: number;
-  /** For the rate: where the current second began, and what had moved then. */
-  secondAt: number;
-  secondBytes: number;
-  rate: number;
-  used: boolean;
-  gone: Promise<void>;
-}
-
 /** How soon another upgrade is tried while one hangs, and how many may hang. */
 const HEDGE_MS = 1_500;
 const HEDGES = 3;
 /** An upgraded connection over which nothing has ever come is given up sooner: something on the way may only pretend. */
 const UNPROVEN_ACCEPT_MS = 4_000;
-/** A ping unanswered for this long makes a connection one to avoid. */
-const SLOW_PING_MS = 1_500;
-/** A ping unanswered for this long, while other things arrive: a part of the connection is blocked for good. */
-const WEDGED_MS = 30_000;
-const REVALIDATE_MS = 1_500;
-/** A connection not heard from for longer is not trusted with a stream that isn't waited for. */
-const TRUSTED_MS = 15_000;
-/** A backlog of which nothing was taken for this long means that the server isn't reading. */
-const SLOW_WRITE_MS = 200;
 
 export function createPodConnections(options: PodConnectionsOptions): PodConnections {
   const { pod, limits, logger, selector } = options;
@@ -73,58 +51,17 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
   let underWay: Promise<Connection | undefined> | undefined;
   let opening = 0;
 
-  const pings = (session: SpdySession): number => (session.streams > 0 ? SERVER_WORKERS : 1);
-
-  const olderThan = (since: number | undefined, ms: number): boolean => since !== undefined && performance.now() - since > ms;
-
-  const stuck = ({ session }: Connection): boolean =>
-    session.stalled ||
-    session.suspect ||
-    olderThan(session.backlogSince, SLOW_WRITE_MS) ||
-    olderThan(session.pingSince, SLOW_PING_MS);
-
-  const rateOf = (connection: Connection): number => {
-    const now = performance.now();
-    const elapsed = now - connection.secondAt;
-    const moved = connection.session.bytes - connection.secondBytes;
-    if (elapsed >= 1_000) {
-      connection.rate = (moved * 1_000) / elapsed;
-      connection.secondAt = now;
-      connection.secondBytes = connection.session.bytes;
-    } else if (moved > connection.rate) connection.rate = moved;
-    return connection.rate;
-  };
-
   const add = ({ kind, upgraded }: Connected): Connection => {
-    const { promise: gone, resolve } = Promise.withResolvers<void>();
-    const factory = kind === "websocket" ? createWebSocketCarrier(upgraded) : createRawCarrier(upgraded);
-    const now = performance.now();
-    const connection: Connection = {
-      session: createSpdySession(factory, {
-        endings: limits,
-        maxBufferedPerStream: limits.maxBufferedPerStream,
-        moved: options.relief,
-        closed(cause) {
-          const at = connections.indexOf(connection);
-          if (at >= 0) connections.splice(at, 1);
-          if (cause)
-            logger.debug("a port-forward connection was lost", { pod: pod.name, namespace: pod.namespace, cause: cause.message });
-          resolve();
-        },
-        released() {
-          if (connection.session.streams > 0) return;
-          connection.idleSince = performance.now();
-          if (connection.session.retired) connection.session.close();
-        },
-      }),
-      idleSince: now,
-      pingedAt: now,
-      secondAt: now,
-      secondBytes: 0,
-      rate: 0,
-      used: false,
-      gone,
-    };
+    const connection: Connection = createConnection({
+      carrier: kind === "websocket" ? createWebSocketCarrier(upgraded) : createRawCarrier(upgraded),
+      label: `pod ${pod.namespace}/${pod.name}`,
+      limits,
+      moved: options.relief,
+      closed(cause) {
+        connections.splice(connections.indexOf(connection), 1);
+        if (cause) logger.debug("a port-forward connection was lost", { ...pod, cause: cause.message });
+      },
+    });
     connections.push(connection);
     return connection;
   };
@@ -161,21 +98,15 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
     return underWay;
   };
 
-  const choose = (): Choice =>
-    chooseConnection(
-      connections.map((connection) => ({
-        streams: connection.session.streams,
-        retired: connection.session.retired || connection.session.isClosed,
-        stuck: stuck(connection),
-        busy: connection.session.streams > 0 && rateOf(connection) > limits.busyBytesPerSecond,
-      })),
-      underWay ? 1 : 0,
-      limits,
-    );
-
   const acquire = async (target: ForwardTarget, fresh: boolean): Promise<Connection | undefined> => {
     for (let joined = false; ; ) {
-      const { use, prepare } = fresh ? { use: undefined, prepare: true } : choose();
+      const { use, prepare } = fresh
+        ? { use: undefined, prepare: true }
+        : chooseConnection(
+            connections.map(({ facts }) => facts),
+            underWay ? 1 : 0,
+            limits,
+          );
       if (use !== undefined) {
         if (prepare)
           connectFresh(target).catch((error) => logger.debug("no spare port-forward connection", { cause: String(error) }));
@@ -215,7 +146,7 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
 
   const openOn = async (connection: Connection, target: ForwardTarget, signal: AbortSignal | undefined): Promise<ForwardStream> => {
     const { session } = connection;
-    const trusted = proven.has(target.port) && performance.now() - session.heardAt < TRUSTED_MS && !stuck(connection);
+    const trusted = proven.has(target.port) && connection.trusted;
     connection.used = true;
     const stream = session.open(target);
     if (trusted) {
@@ -274,52 +205,12 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
       }
     },
     tick() {
-      const now = performance.now();
-      let spare = connections.some(({ session }) => session.streams > 0) ? 1 : 0;
-      for (const connection of [...connections]) {
-        const { session } = connection;
-        rateOf(connection);
-        if (session.isClosed) continue;
-        const unanswered = session.pingSince === undefined ? 0 : now - session.pingSince;
-        if (!session.stalled && unanswered > limits.deadMs && now - session.heardAt > limits.deadMs) {
-          session.destroy(
-            portForwardError(
-              "PORTFORWARD_LOST",
-              `nothing was heard on a connection to pod ${pod.namespace}/${pod.name} for ${Math.round(unanswered)} ms`,
-            ),
-          );
-          continue;
-        }
-        if (!session.stalled && unanswered > WEDGED_MS) session.retire();
-        if (session.streams === 0) {
-          // What blocks it belongs to a stream that is gone: only an end frees the pod of it.
-          if (session.retired || unanswered > SLOW_PING_MS) session.close();
-          else if (now - connection.idleSince >= limits.idleMs && spare-- <= 0) session.close();
-        }
-        if (!session.isClosed && session.pingSince === undefined && now - connection.pingedAt >= limits.pingMs) {
-          connection.pingedAt = now;
-          session.ping(pings(session));
-        }
-      }
+      // One that is idle stays ready for as long as others are in use.
+      let spare = connections.some(({ session }) => session.streams > 0);
+      for (const connection of [...connections]) if (connection.tick(spare)) spare = false;
     },
     async revalidate() {
-      const asked = connections.filter(({ session }) => !session.isClosed && !session.stalled);
-      const since = performance.now();
-      for (const { session } of asked) session.ping(1);
-      const deadline = since + REVALIDATE_MS;
-      const waits = (): Connection[] =>
-        asked.filter(({ session }) => !session.isClosed && !session.stalled && session.heardAt < since);
-      while (waits().length > 0 && performance.now() < deadline && !options.signal.aborted) {
-        await new Promise((resolve) => setTimeout(resolve, 25));
-      }
-      for (const { session } of waits()) {
-        session.destroy(
-          portForwardError(
-            "PORTFORWARD_LOST",
-            `a connection to pod ${pod.namespace}/${pod.name} gave no sign of life within ${REVALIDATE_MS} ms`,
-          ),
-        );
-      }
+      await Promise.all(connections.map((connection) => connection.revalidate(options.signal)));
     },
     stats() {
       const live = connections.filter(({ session }) => !session.isClosed);
@@ -327,7 +218,7 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
         pod,
         connections: live.length + channels.size,
         streams: live.reduce((sum, { session }) => sum + session.streams, channels.size),
-        stuck: live.filter(stuck).length,
+        stuck: live.filter(({ facts }) => facts.stuck).length,
         bytes: live.reduce((sum, { session }) => sum + session.bytes, 0),
       };
     },

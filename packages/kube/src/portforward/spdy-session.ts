@@ -267,6 +267,12 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
         target,
         options.endings,
       );
+      if (closed || closing) {
+        process.nextTick(() =>
+          stream.lost(portForwardError("PORTFORWARD_LOST", "the port-forward connection was closed just before")),
+        );
+        return stream;
+      }
       byData.set(dataId, stream);
       byError.set(errorId, stream);
       // Our half of the error stream is closed from the start: nothing is ever written there.
