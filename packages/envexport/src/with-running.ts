@@ -38,7 +38,7 @@ export function withRunning({ spec, local, running, pod, warnings }: RunningInpu
     const sensitive = entry?.sensitive || hidden(name);
     return { name, value, origin: { from: "image", pod }, ...(sensitive && { sensitive }) };
   });
-  const entries = markImage(found, spec);
+  const entries = markSensitive(found, spec);
   const has = new Map(entries.map((entry) => [entry.name, entry]));
   const changed = entries.flatMap((entry): EnvDifference[] => {
     if (entry.origin.from !== "image") return [];
@@ -51,13 +51,6 @@ export function withRunning({ spec, local, running, pod, warnings }: RunningInpu
     differences: [...changed, ...gone],
     warnings: warnings.filter(({ name }) => name === undefined || !running.has(name)),
   };
-}
-
-/** Entries of the spec know what they are; of the others only name and value can tell. */
-function markImage(entries: readonly EnvEntry[], known: readonly EnvEntry[]): EnvEntry[] {
-  const image = entries.filter(({ origin }) => origin.from === "image");
-  const marked = new Map(markSensitive(image, known).map((entry) => [entry.name, entry]));
-  return entries.map((entry) => (entry.origin.from === "image" ? (marked.get(entry.name) ?? entry) : entry));
 }
 
 /** What was left out because it may not be read is a Secret for all that one knows; where not even names are known, anything may be. */

@@ -1,4 +1,5 @@
 import type { EnvFormat } from "@shipside/core";
+import { parseSh } from "./parse-sh.ts";
 import { exportLine } from "./sh.ts";
 import { unrepresentable } from "./unrepresentable.ts";
 
@@ -17,4 +18,5 @@ export const direnv: EnvFormat = {
         return exportLine("direnv", entry);
       })
       .join(""),
+  parse: async (text) => parseSh(text),
 };

@@ -27,4 +27,15 @@ export const docker: EnvFormat = {
         return `${line}\n`;
       })
       .join(""),
+  async parse(text) {
+    const lines = text.split("\n").map((line) => line.replace(/\r$/, "").trimStart());
+    const taken = lines.flatMap((line, at) => {
+      if (line === "" || line.startsWith("#")) return [];
+      const equals = line.indexOf("=");
+      // Without a value Docker takes its own.
+      if (equals < 1) throw new Error(`line ${at + 1}: there is no name and value`);
+      return [[line.slice(0, equals), line.slice(equals + 1)] as const];
+    });
+    return Object.fromEntries(taken);
+  },
 };

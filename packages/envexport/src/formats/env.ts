@@ -33,4 +33,5 @@ export const env: EnvFormat = {
         return `${entry.name}=${quote(entry)}\n`;
       })
       .join(""),
+  parse: async (text) => (await import("dotenv")).parse(text),
 };

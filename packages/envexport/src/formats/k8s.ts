@@ -1,6 +1,7 @@
 import type { EnvEntry, EnvFormat } from "@shipside/core";
+import { parseObject } from "./parse-object.ts";
 import { checkText, unrepresentable } from "./unrepresentable.ts";
-import { yamlKey, yamlString } from "./yaml.ts";
+import { yamlDocuments, yamlKey, yamlString } from "./yaml.ts";
 
 /** The API server's bound for a ConfigMap's or Secret's data. */
 const MAX_BYTES = 1024 * 1024;
@@ -38,5 +39,15 @@ export const k8s: EnvFormat = {
       entries.filter(({ sensitive }) => sensitive),
     );
     return [open, secret].filter((text) => text !== "").join("---\n");
+  },
+  async parse(text) {
+    const parts = (await yamlDocuments(text)).map((document) => {
+      const { kind, data = {}, stringData = {} } = (document ?? {}) as { kind?: string; data?: object; stringData?: object };
+      if (kind === "ConfigMap") return parseObject(data);
+      if (kind !== "Secret") throw new Error("it has something else than ConfigMaps and Secrets");
+      const decoded = Object.entries(parseObject(data)).map(([name, value]) => [name, Buffer.from(value, "base64").toString()]);
+      return { ...Object.fromEntries(decoded), ...parseObject(stringData) };
+    });
+    return Object.fromEntries(parts.flatMap((part) => Object.entries(part)));
   },
 };

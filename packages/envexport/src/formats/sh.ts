@@ -1,4 +1,5 @@
 import type { EnvEntry, EnvFormat } from "@shipside/core";
+import { parseSh } from "./parse-sh.ts";
 import { checkText, isShellName, unrepresentable } from "./unrepresentable.ts";
 
 /** What bash (and dash, for the last) sets itself, keeps from being set, or gives another value when it is read. */
@@ -24,4 +25,5 @@ export const sh: EnvFormat = {
   aliases: ["bash", "dash", "zsh", "shell"],
   extensions: ["sh", "bash", "zsh"],
   render: (entries) => entries.map((entry) => exportLine("sh", entry)).join(""),
+  parse: async (text) => parseSh(text),
 };

@@ -1,4 +1,5 @@
 import type { EnvFormat } from "@shipside/core";
+import { parseObject } from "./parse-object.ts";
 
 /**
  * A string that YAML 1.1 and 1.2 read alike: JSON's form, with those characters escaped too that YAML doesn't call printable or that
@@ -22,4 +23,18 @@ export const yaml: EnvFormat = {
   aliases: ["yml"],
   extensions: ["yaml", "yml"],
   render: (entries) => entries.map(({ name, value }) => `${yamlKey(name)}: ${yamlString(value)}\n`).join("") || "{}\n",
+  parse: async (text) => parseObject((await yamlDocuments(text))[0] ?? {}),
 };
+
+/** Throws with the line's number where it is no YAML; the parser's own message has a piece of the text in it. */
+export async function yamlDocuments(text: string): Promise<unknown[]> {
+  const { LineCounter, parseAllDocuments } = await import("yaml");
+  const lineCounter = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter });
+  if (!Array.isArray(documents)) return [];
+  return documents.map((document) => {
+    const [error] = document.errors;
+    if (error) throw new Error(`line ${lineCounter.linePos(error.pos[0]).line}: it is not YAML (${error.code})`);
+    return document.toJS() as unknown;
+  });
+}
