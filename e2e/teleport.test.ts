@@ -130,6 +130,12 @@ test("env on stdout: in each form, and nothing else", async () => {
   expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("ENV_FORMAT_UNKNOWN")]);
 });
 
+test("env in a command: no tunnel, no name", async () => {
+  const { code, stdout, stderr } = await user.run(["env", "deploy/web", ...where(), "--", "sh", "-c", 'echo "$GREETING"; exit 5']);
+  expect([code, stdout]).toEqual([5, "hello\n"]);
+  expect(stderr).not.toMatch(/services|names/);
+});
+
 test("an env file follows the ConfigMap, and goes", async () => {
   const file = join(user.home, "tmp", "web.json");
   const child = user.start(["teleport", "deploy/web", ...where(), "-f", file]);
@@ -155,6 +161,18 @@ test("a session in the foreground is seen and closed from another terminal", asy
   const [closed, [code]] = await Promise.all([user.run(["session", "close", listed[0].id]), once(child, "exit")]);
   expect([closed.code, code]).toEqual([0, 0]);
 });
+
+test("a session whose process hangs is seen as such, and ended with --force", async () => {
+  const child = user.start(["teleport", "deploy/web", ...where(), "-f", join(user.home, "tmp", ".env")]);
+  await untilSaid(child, /ready in/);
+  child.kill("SIGSTOP");
+  const status = await user.run(["status"]);
+  expect([status.code, status.stdout]).toEqual([4, expect.stringContaining("said nothing within")]);
+  const exited = once(child, "exit");
+  const forced = await user.run(["session", "close", "--all", "--force"]);
+  expect([forced.code, forced.stderr]).toEqual([0, expect.stringContaining(`shipside ${child.pid} does not answer`)]);
+  expect(await exited).toEqual([143, null]);
+}, 40_000);
 
 test("two in the foreground at once: the second takes over when the first ends", async () => {
   const first = user.start(["teleport", "deploy/web", ...where()]);
@@ -208,6 +226,12 @@ test("an error in the daemon is told as if it were here", async () => {
     code: "KUBE_WORKLOAD_UNKNOWN",
     hint: expect.stringContaining("deployment/web"),
   });
+});
+
+test("the daemon's own kubeconfig is never taken for the caller's", async () => {
+  await user.run(["start"], { env: { KUBECONFIG: kubeconfig } });
+  const { code, stdout } = await user.run(["teleport", "deploy/web", "-n", e2e.namespace, "--json"]);
+  expect([code, JSON.parse(stdout).error.code]).toEqual([3, "KUBE_NO_CONFIG"]);
 });
 
 test("the daemon is killed: its journal is undone by the next one", async () => {

@@ -50,8 +50,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "env",
     aliases: ["configuration"],
     summary: "a workload's environment, on stdout or in a file that is kept current",
-    usage: ["<workload> [file]"],
+    usage: ["<workload> [file]", "<workload> [file] -- command…"],
     words: { min: 1, max: 3 },
+    takesCommand: true,
     complete: ["workload", "file"],
     options: [
       {
@@ -77,6 +78,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ["shipside env deployment/core", "show it"],
       ['eval "$(shipside env deploy core -m sh)"', "have it in this shell"],
       ["shipside env deploy core .env", "in a file, current until Ctrl-C"],
+      ["shipside env deploy core -- npm test", "in a command"],
     ],
     load: () => import("./commands/env.ts"),
   },

@@ -1,6 +1,7 @@
-import { createCloser, type EnvEntry, type ErrorJson, errorToJson, type HostsEntry } from "@shipside/core";
+import { createCloser, type EnvEntry, type ErrorJson, errorToJson, type HostsEntry, hasCode } from "@shipside/core";
 import type { HostOptions } from "@shipside/daemon";
 import {
+  type ControlClient,
   connectSessionHosts,
   type Journal,
   openJournal,
@@ -40,7 +41,9 @@ export interface OpenSessionContext {
  * `session list` and `status` while it lasts.
  */
 export async function openCommandSession(options: SessionOptions, context: OpenSessionContext): Promise<CommandSession> {
-  const client = context.foreground ? undefined : await tryConnectControl();
+  // A daemon has an environment of its own: without a kubeconfig of ours it would take the one of the shell that started it.
+  const here = context.foreground || options.kubeconfig === undefined;
+  const client = here ? undefined : await daemonIfAny();
   if (!client) return openHere(options, context);
   const closer = createCloser();
   closer.use(client);
@@ -53,6 +56,16 @@ export async function openCommandSession(options: SessionOptions, context: OpenS
     return { by: "daemon", info: () => info, env, entries, journal, ended, close: () => closer.close() };
   } catch (error) {
     await closer.close();
+    throw error;
+  }
+}
+
+/** A folder that can't be trusted is no reason not to teleport: only not to talk to whoever is in it. */
+async function daemonIfAny(): Promise<ControlClient | undefined> {
+  try {
+    return await tryConnectControl();
+  } catch (error) {
+    if (hasCode(error, "RUNTIME_DIR_UNSAFE")) return undefined;
     throw error;
   }
 }

@@ -5,7 +5,7 @@ const OPENING: ReadonlySet<keyof Hooks> = new Set(["sessionOpening", "sessionOpe
 
 /**
  * Runs one hook of every plugin, one after the other: in the given order while opening, in reverse while closing. What throws while
- * opening ends the session (`HOOK_FAILED`); what throws later is logged.
+ * the session opens ends it (`HOOK_FAILED`); what throws later (`late`, or a closing hook) is logged.
  */
 export async function runHooks(
   plugins: readonly Plugin[],
@@ -13,6 +13,7 @@ export async function runHooks(
   session: SessionFacts,
   tunnels: readonly TunnelFacts[] | undefined,
   logger: Logger,
+  late = false,
 ): Promise<void> {
   const opening = OPENING.has(hook);
   for (const { name, hooks } of opening ? plugins : plugins.toReversed()) {
@@ -21,7 +22,7 @@ export async function runHooks(
       // A copy: a plugin changes nothing of ours.
       for (const tunnel of tunnels ?? [undefined]) await hooks[hook]({ ...session }, structuredClone(tunnel) as TunnelFacts);
     } catch (cause) {
-      if (opening) {
+      if (opening && !late) {
         throw daemonError(
           "HOOK_FAILED",
           `plugin ${name} failed in ${hook}: ${cause instanceof Error ? cause.message : String(cause)}`,

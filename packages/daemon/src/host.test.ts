@@ -294,6 +294,28 @@ test("hooks run in order, and one that throws while opening ends it with nothing
   });
 });
 
+test("services that come and go while a session is open: their names follow, and the hooks are told", async () => {
+  const calls: string[] = [];
+  const plugin = definePlugin({
+    name: "watcher",
+    hooks: {
+      tunnelOpened: (_session, { service: name }) => {
+        calls.push(`opened ${name}`);
+        if (name === "late") throw new Error("too late to end the session");
+      },
+      tunnelClosed: (_session, { service: name }) => void calls.push(`closed ${name}`),
+    },
+  });
+  await using session = await teleport({ ...options({ plugins: [plugin] }), ...at("sample") });
+  await embedded.apply([service("sample", "late", 3030)]);
+  await expect.poll(() => readFile(hostsFile, "utf8")).toContain(" late late.sample ");
+  await expect.poll(() => calls).toContain("opened late");
+  embedded.store.remove("services", "sample", "late");
+  await expect.poll(() => calls).toContain("closed late");
+  await expect.poll(() => readFile(hostsFile, "utf8")).not.toContain("late");
+  expect(session.closing).toBe(false);
+});
+
 test("plugins' services, env and formats are part of a session", async () => {
   const envFile = join(dir, "out.shout");
   const plugin = definePlugin({

@@ -11,7 +11,7 @@ import {
   type SessionFacts,
 } from "@shipside/core";
 import { type Cluster, NAMESPACES, resolveWorkload } from "@shipside/kube";
-import type { Tunnel } from "@shipside/tunnel";
+import type { Tunnel, TunneledService } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
 import { runHooks } from "./hooks.ts";
 import type { Journal } from "./journal.ts";
@@ -210,16 +210,26 @@ export async function openSession(options: SessionOptions, components: SessionCo
       failed: ports.filter(({ state }) => state === "failed").length,
     });
     for (const tunnel of tunnels.values()) for (const error of problemsOf(tunnel)) warn(error);
-    await runHooks(plugins, "tunnelOpened", facts, tunnelFacts(tunnels), logger);
-    closer.defer(() => runHooks(plugins, "tunnelClosed", facts, tunnelFacts(tunnels), logger));
+    const services = (): TunneledService[] => [...tunnels.values()].flatMap((tunnel) => [...tunnel.services.values()]);
+    await runHooks(plugins, "tunnelOpened", facts, tunnelFacts(services()), logger);
+    closer.defer(() => runHooks(plugins, "tunnelClosed", facts, tunnelFacts(services()), logger));
     for (const [where, tunnel] of tunnels) {
       const onNames = (): void => void namesOf();
       const onFailed = (_service: unknown, _port: unknown, error: Error): void => warn(error);
+      const hook =
+        (name: "tunnelOpened" | "tunnelClosed") =>
+        (service: TunneledService): void =>
+          void runHooks(plugins, name, facts, tunnelFacts([service]), logger, true);
+      const [onAdded, onRemoved] = [hook("tunnelOpened"), hook("tunnelClosed")];
       tunnel.events.on("names-changed", onNames);
       tunnel.events.on("port-failed", onFailed);
+      tunnel.events.on("service-added", onAdded);
+      tunnel.events.on("service-removed", onRemoved);
       closer.defer(() => {
         tunnel.events.off("names-changed", onNames);
         tunnel.events.off("port-failed", onFailed);
+        tunnel.events.off("service-added", onAdded);
+        tunnel.events.off("service-removed", onRemoved);
       });
       watchNamespace(where, tunnel);
     }

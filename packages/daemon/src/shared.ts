@@ -73,10 +73,8 @@ export function createShared<T extends { close(): Promise<void> }>(): Shared<T> 
       try {
         return { value: await untilAborted(slot.value, signal), release: held };
       } catch (error) {
-        const undone = held();
-        // Whoever was aborted doesn't wait for others' work; who opened it in vain has nothing to wait for.
-        if (!signal?.aborted) await undone;
-        else undone.catch(() => {});
+        // With the last holder, this waits until what was opened by then is undone.
+        await held().catch(() => {});
         throw error;
       }
     },

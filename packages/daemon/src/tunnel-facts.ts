@@ -1,5 +1,5 @@
 import { errorFromJson, type HostsEntry, type TunnelFacts } from "@shipside/core";
-import type { ServiceStatus, Tunnel } from "@shipside/tunnel";
+import type { ServiceStatus, Tunnel, TunneledService } from "@shipside/tunnel";
 import type { ServiceInfo } from "./session-info.ts";
 
 /**
@@ -43,10 +43,8 @@ export function problemsOf(tunnel: Tunnel): Error[] {
 }
 
 /** For hooks. */
-export function tunnelFacts(tunnels: ReadonlyMap<string, Tunnel>): TunnelFacts[] {
-  return [...tunnels.values()].flatMap((tunnel) =>
-    [...tunnel.services.values()].flatMap(({ namespace, name, address, ports }) =>
-      address === undefined ? [] : [{ namespace, service: name, address, ports: ports.map(({ port }) => port) }],
-    ),
+export function tunnelFacts(services: Iterable<TunneledService>): TunnelFacts[] {
+  return [...services].flatMap(({ namespace, name, address, ports }) =>
+    address === undefined ? [] : [{ namespace, service: name, address, ports: ports.map(({ port }) => port) }],
   );
 }

@@ -3,6 +3,7 @@ import { flag, text } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { openCommandSession } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
+import { runSessionCommand } from "../session-command.ts";
 import { sessionOptions, wantsForeground } from "../session-options.ts";
 import { closeMatching } from "./session.ts";
 
@@ -15,12 +16,13 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     terminal,
     signal: interrupt.signal,
     foreground: wantsForeground(invocation) || !toFile,
-    attached: false,
+    attached: invocation.command !== undefined,
     onEvent: progress.on,
   });
   try {
     progress.ready();
     const info = session.info();
+    if (invocation.command) return await runSessionCommand(invocation.command, session, terminal, interrupt);
     if (!toFile) {
       const { renderEnv } = await import("@shipside/daemon");
       const rendered = terminal.json ? "" : renderEnv(session.env, text(invocation, "format") ?? "env");
