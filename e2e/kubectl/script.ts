@@ -206,7 +206,7 @@ export const SCRIPT: readonly Step[] = [
   step("until a field is so", "wait --for=jsonpath={.status.phase}=Running pod/solo --timeout=10s", "pod/solo condition met", {
     since: 23,
   }),
-  step("its logs, since", "logs solo --since=1h", "started"),
+  step("its logs, since", "logs solo --since=1h", "started", { within: 5000 }),
   step(
     "a change that a pod doesn't take",
     `patch pod solo -p '{"spec":{"containers":[{"name":"main","command":["true"]}]}}'`,
