@@ -1,8 +1,8 @@
 // Our port-forward beside kubectl's, on the same cluster, in interleaved rounds. See docs/performance.md.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { FIGURES, type Figure, type Scale } from "./transport/figures.ts";
 import { findKubectl, type Peer, type PeerTarget, startKubectl, startOurs } from "./transport/peers.ts";
@@ -66,9 +66,13 @@ const round = (value: number): number => Number(value.toPrecision(4));
 /** The embedded cluster in a process of its own, or the one of `--kubeconfig`. */
 async function prepare(stack: AsyncDisposableStack): Promise<PeerTarget> {
   if (values.kubeconfig !== undefined) return stack.use(await startTarget({ kubeconfig: values.kubeconfig, image: values.image }));
-  const server = spawn(process.execPath, ["--conditions=@shipside/source", join(import.meta.dirname, "transport/server.ts")], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const server = spawn(
+    process.execPath,
+    ["--conditions=@shipside/source", fileURLToPath(import.meta.resolve("./transport/server.ts"))],
+    {
+      stdio: ["pipe", "pipe", "inherit"],
+    },
+  );
   stack.defer(async () => {
     const gone = once(server, "close");
     server.stdin.end();

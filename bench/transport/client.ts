@@ -51,7 +51,7 @@ export function firstData(socket: Socket): Promise<Buffer> {
 const expected = new Map<number, string>();
 
 /** SHA-256 of so many bytes of the pattern. */
-export function patternHash(size: number): string {
+function patternHash(size: number): string {
   let digest = expected.get(size);
   if (digest === undefined) {
     const hash = createHash("sha256");

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { PROGRAM_PORT } from "./program.ts";
 
 /** A process that brings a pod's port to this machine. */
@@ -65,7 +66,7 @@ async function start(
 const remotes = (target: PeerTarget): number[] => [PROGRAM_PORT, ...(target.others ?? [])];
 
 export function startOurs(target: PeerTarget): Promise<Peer> {
-  const forwarder = join(import.meta.dirname, "forwarder.ts");
+  const forwarder = fileURLToPath(import.meta.resolve("./forwarder.ts"));
   const args = [
     "--conditions=@shipside/source",
     forwarder,

@@ -17,7 +17,7 @@
  *
  * The pattern is 64 KiB of bytes that count up, over and over.
  */
-export const PROGRAM = `
+const PROGRAM = `
 const net = require("node:net"), crypto = require("node:crypto");
 const block = Buffer.from(Array.from({ length: 65536 }, (_, i) => (i * 7 + (i >> 8)) & 255));
 let open = 0, remembered = "";

@@ -13,7 +13,7 @@ export function forwardTarget(pod: PodRef, port: number): ForwardTarget {
 }
 
 /** The error stream's message: plain text, or `{"message": …}` from newer kubelets. */
-export function reasonText(raw: string): string {
+function reasonText(raw: string): string {
   try {
     const parsed = JSON.parse(raw) as { message?: unknown };
     if (typeof parsed?.message === "string" && parsed.message !== "") return parsed.message;

@@ -28,7 +28,7 @@ export interface PoolLimits extends StreamEndings, ChoiceLimits {
   busyBytesPerSecond: number;
 }
 
-export const DEFAULT_LIMITS: PoolLimits = {
+const DEFAULT_LIMITS: PoolLimits = {
   ...DEFAULT_ENDINGS,
   carriers: CARRIER_KINDS,
   connectMs: 10_000,

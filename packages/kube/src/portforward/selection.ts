@@ -5,7 +5,7 @@ import type { ForwardTarget } from "./failure.ts";
 import { V4_CHANNEL } from "./v4-channel.ts";
 import { webSocketHandshake } from "./websocket.ts";
 
-export const TUNNELLED_SPDY = "SPDY/3.1+portforward.k8s.io";
+const TUNNELLED_SPDY = "SPDY/3.1+portforward.k8s.io";
 
 export interface SelectorOptions {
   upgrade: Upgrade;

@@ -4,9 +4,9 @@ import { portForwardError } from "./errors.ts";
  * The part of SPDY/3.1 that Kubernetes streams need (draft-mbelshe-httpbis-spdy-00, with 3.1's session window left out: the
  * server has no flow control at all). Nothing here does I/O.
  */
-export const SPDY_VERSION = 3;
+const SPDY_VERSION = 3;
 
-export const CONTROL = {
+const CONTROL = {
   SYN_STREAM: 1,
   SYN_REPLY: 2,
   RST_STREAM: 3,
@@ -19,13 +19,13 @@ export const CONTROL = {
 
 export const RST_STATUS = { PROTOCOL_ERROR: 1, REFUSED_STREAM: 3, CANCEL: 5, INTERNAL_ERROR: 6 } as const;
 
-export const FLAG_FIN = 0x01;
+const FLAG_FIN = 0x01;
 
 /** Ids are 31 bits; a client's are odd. */
 export const MAX_STREAM_ID = 0x7fff_ffff;
 
 /** A frame's length field has 24 bits. */
-export const MAX_FRAME_LENGTH = 0xff_ffff;
+const MAX_FRAME_LENGTH = 0xff_ffff;
 
 // RFC 1950: CMF and FLG with FDICT set, then the Adler-32 of the dictionary in section 2.6.10.1 of the SPDY draft.
 const ZLIB_HEADER_NAMING_DICTIONARY = Buffer.from([0x78, 0xbb, 0xe3, 0xc6, 0xa7, 0xc2]);
