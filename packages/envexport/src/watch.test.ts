@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Cluster, CONFIG_MAPS, CRON_JOBS, connectCluster } from "@shipside/kube";
+import { type Cluster, CONFIG_MAPS, CRON_JOBS, connectCluster, PODS, STATEFUL_SETS } from "@shipside/kube";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EnvChange, watchEnv } from "./watch.ts";
@@ -76,6 +76,7 @@ describe("watchEnv", () => {
       await expect
         .poll(() => changes[0])
         .toMatchObject({
+          names: ["A", "B"],
           added: [{ name: "B" }],
           removed: [],
           changed: [{ before: { value: "1" }, after: { value: "2" } }],
@@ -128,6 +129,81 @@ describe("watchEnv", () => {
     await embedded.apply([config({ A: "3" }, "lasting")]);
     await expect.poll(async () => JSON.parse(await readFile(path, "utf8")), { timeout: 3_000 }).toMatchObject({ A: "3" });
     await expect.poll(() => watch.current.entries.find(({ name }) => name === "A")?.value).toBe("3");
+  });
+
+  it("follows the selection only: the file, and what is told as a change", async () => {
+    await embedded.apply([config({ A: "1", B: "1" }, "chosen"), cronJob([], "daily", "chosen")]);
+    const path = join(dir, "chosen.json");
+    const names: string[][] = [];
+    await using watch = await watchEnv(cluster, {
+      workload: "cronjob/daily",
+      namespace: "env",
+      file: { path },
+      select: { only: ["A"], set: { C: "3" } },
+      onChange: (change) => names.push(change.names),
+    });
+    expect(JSON.parse(await readFile(path, "utf8"))).toEqual({ A: "1", C: "3" });
+    await embedded.apply([config({ A: "1", B: "2" }, "chosen")]);
+    await embedded.apply([config({ A: "2", B: "2" }, "chosen")]);
+    await expect.poll(() => names, { timeout: 3_000 }).toEqual([["A"]]);
+    expect(watch.current.entries.map(({ value }) => value)).toEqual(["2", "3"]);
+  });
+
+  it("takes the new pod's values when a pod is replaced, and keeps the old one's until then", async () => {
+    const name = { name: "NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } };
+    const refers = { name: "REFERS", value: "at $(NAME)" };
+    const spec = { enableServiceLinks: false, containers: [{ name: "c", image: "node", env: [name, refers] }] };
+    const labels = { app: "replaced" };
+    const set = {
+      apiVersion: "apps/v1",
+      kind: "StatefulSet",
+      metadata: metadata("replaced"),
+      spec: { serviceName: "x", replicas: 1, selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+    };
+    await embedded.apply([set]);
+    const { uid } = (await cluster.get(STATEFUL_SETS, { namespace: "env", name: "replaced" })).metadata;
+    // Nobody runs pods here: their status is ours to write.
+    const run = (pod: string) =>
+      embedded.apply([
+        {
+          apiVersion: "v1",
+          kind: "Pod",
+          metadata: {
+            ...metadata(pod),
+            labels,
+            ownerReferences: [{ apiVersion: "apps/v1", kind: "StatefulSet", name: "replaced", uid, controller: true }],
+          },
+          spec: { ...spec, nodeName: "elsewhere" },
+          status: { phase: "Running" },
+        },
+      ]);
+    await run("one");
+    const path = join(dir, "replaced.json");
+    const read = async () => JSON.parse(await readFile(path, "utf8")) as Record<string, string>;
+    const changes: EnvChange[] = [];
+    await using watch = await watchEnv(cluster, {
+      workload: "statefulset/replaced",
+      namespace: "env",
+      file: { path },
+      onChange: (change) => changes.push(change),
+    });
+    expect(await read()).toMatchObject({ NAME: "one", REFERS: "at one" });
+    await cluster.delete(PODS, { namespace: "env", name: "one" }, { gracePeriodSeconds: 0 });
+    const own = [name, refers, { name: "MORE", value: "1" }];
+    await embedded.apply([
+      {
+        ...set,
+        spec: {
+          ...set.spec,
+          template: { metadata: { labels }, spec: { ...spec, containers: [{ ...spec.containers[0], env: own }] } },
+        },
+      },
+    ]);
+    await expect.poll(read, { timeout: 3_000 }).toMatchObject({ NAME: "one", REFERS: "at one", MORE: "1" });
+    await run("two");
+    await expect.poll(read, { timeout: 3_000 }).toMatchObject({ NAME: "two", REFERS: "at two" });
+    await expect.poll(() => watch.current.pod?.name).toBe("two");
+    expect(changes.map(({ names }) => names)).toEqual([["MORE"], ["NAME", "REFERS"]]);
   });
 
   it("rejects, and leaves no file, when there is nothing to follow", async () => {

@@ -1,11 +1,28 @@
 import { type Closable, createCloser, type EnvFormat, hasCode, silentLogger } from "@shipside/core";
-import { type Cluster, CONFIG_MAPS, type KubeObject, type ResourceType, resolveWorkload, SECRETS, SERVICES } from "@shipside/kube";
+import {
+  byPreference,
+  type Cluster,
+  CONFIG_MAPS,
+  isLive,
+  type KubeObject,
+  type ListOptions,
+  PODS,
+  type Pod,
+  type ResourceType,
+  resolveWorkload,
+  SECRETS,
+  SERVICES,
+  selectorString,
+} from "@shipside/kube";
 import { collectEnv, type EnvCollection } from "./collect.ts";
 import type { CollectOptions } from "./collect-options.ts";
-import { diffEntries, type EnvDiff, isSame } from "./diff.ts";
+import { changedNames, diffEntries, type EnvDiff, isSame } from "./diff.ts";
 import { type EnvFile, writeEnvFile } from "./env-file.ts";
+import { mergeEntries } from "./merge.ts";
 
 export interface EnvChange extends EnvDiff {
+  /** Of all that was added, removed or changed, sorted; `select` bounds what is looked at. To restart a command on some of them. */
+  names: string[];
   collection: EnvCollection;
 }
 
@@ -31,8 +48,9 @@ const RETRY = { first: 1_000, most: 30_000 };
 
 /**
  * Collects a workload's env and follows it: the workload itself, each ConfigMap and Secret that it refers to (watched by name, so
- * that a right to that one object is enough), and the namespace's services where they are part of it. Rejects as `collectEnv` and
- * `writeEnvFile` do; after that errors go to `onError`.
+ * that a right to that one object is enough), the namespace's services where they are part of it, and its pods where values come from
+ * one: when that pod is replaced they are the new one's, and stay until then. Rejects as `collectEnv` and `writeEnvFile` do; after
+ * that errors go to `onError`.
  */
 export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Promise<EnvWatch> {
   const { onChange, onError, gatherMs = 100, logger = silentLogger, signal: outer, file: fileOptions, ...rest } = options;
@@ -77,13 +95,13 @@ export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Prom
   };
   const refresh = async (): Promise<void> => {
     try {
-      const next = await collect();
+      const next = keepPodsValues(current, await collect());
       const difference = diffEntries(current.entries, next.entries);
       if (!isSame(difference)) await file?.write(next.entries);
       current = next;
       follow();
       retry = RETRY.first;
-      if (!isSame(difference)) onChange?.({ ...difference, collection: next });
+      if (!isSame(difference)) onChange?.({ ...difference, names: changedNames(difference), collection: next });
     } catch (error) {
       if (signal.aborted) return;
       logger.warn("the env could not be brought up to date", { workload: current.workload, error });
@@ -100,30 +118,44 @@ export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Prom
     const wanted = new Map<string, () => Promise<void>>();
     const want = (type: ResourceType<KubeObject>, name?: string): void => {
       const key = `${type.plural}/${name ?? ""}`;
-      wanted.set(key, watches.get(key) ?? openWatch(type, name));
+      const only = name === undefined ? {} : { fieldSelector: `metadata.name=${name}` };
+      wanted.set(key, watches.get(key) ?? openWatch(type, only));
     };
     want(workload.type, workload.name);
     for (const name of current.references.configMaps) want(CONFIG_MAPS, name);
     for (const name of current.references.secrets) want(SECRETS, name);
     if (workload.podSpec.enableServiceLinks !== false) want(SERVICES);
+    if (workload.selector && (current.pod || current.warnings.some(({ reason }) => reason === "NEEDS_POD"))) {
+      wanted.set("pods", watches.get("pods") ?? openPodWatch(selectorString(workload.selector)));
+    }
     for (const [key, close] of watches) if (!wanted.has(key)) void close().catch(() => {});
     watches.clear();
     for (const [key, close] of wanted) watches.set(key, close);
   };
-  const openWatch = (type: ResourceType<KubeObject>, name: string | undefined): (() => Promise<void>) => {
-    const only = name === undefined ? {} : { fieldSelector: `metadata.name=${name}` };
+  const openWatch = (type: ResourceType<KubeObject>, only: ListOptions): (() => Promise<void>) => {
     const watch = cluster.watch(type, { namespace: workload.namespace, signal, ...only });
-    const changed = (): void => schedule(gatherMs);
-    watch.events.on("change", changed);
+    watch.events.on("change", () => schedule(gatherMs));
     watch.synced.catch((error) => {
       if (signal.aborted) return;
-      logger.warn("changes will not be noticed", { plural: type.plural, name, error });
+      logger.warn("changes will not be noticed", { plural: type.plural, ...only, error });
       if (!hasCode(error, "KUBE_FORBIDDEN") || !options.skipForbidden) onError?.(error);
     });
-    return async () => {
-      watch.events.off("change", changed);
-      await watch.close();
-    };
+    return () => watch.close();
+  };
+  /** Pods change all the time: it only matters when another one, or another run of its containers, is the one to ask. */
+  const openPodWatch = (labelSelector: string): (() => Promise<void>) => {
+    const watch = cluster.watch(PODS, { namespace: workload.namespace, signal, labelSelector });
+    let asked: string | undefined;
+    watch.events.on("change", () => {
+      const best = [...watch.items.values()].filter(isLive).sort(byPreference)[0];
+      if (!best || runOf(best) === asked) return;
+      asked = runOf(best);
+      schedule(gatherMs);
+    });
+    watch.synced.catch((error) => {
+      if (!signal.aborted) logger.warn("a pod that is replaced will not be noticed", { labelSelector, error });
+    });
+    return () => watch.close();
   };
 
   const stop = async (): Promise<void> => {
@@ -141,5 +173,23 @@ export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Prom
     file,
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),
+  };
+}
+
+const runOf = ({ metadata, status }: Pod): string =>
+  `${metadata.uid} ${status?.containerStatuses?.map(({ name, restartCount }) => `${name} ${restartCount}`).join()}`;
+
+/** While there is no pod to ask, what came from one stays: its file must not lose values during a rollout. */
+function keepPodsValues(before: EnvCollection, now: EnvCollection): EnvCollection {
+  if (!before.pod || now.pod) return now;
+  const lost = new Set(now.warnings.flatMap(({ name }) => (name === undefined ? [] : [name])));
+  const kept = before.entries.filter(({ name }) => lost.has(name));
+  if (kept.length === 0) return now;
+  const names = new Set(kept.map(({ name }) => name));
+  return {
+    ...now,
+    pod: before.pod,
+    entries: mergeEntries(now.entries, kept),
+    warnings: now.warnings.filter(({ name }) => name === undefined || !names.has(name)),
   };
 }
