@@ -27,11 +27,13 @@ export interface Row {
   ours: number;
   /** null where there is no kubectl, or it didn't get through. */
   peer: number | null;
-  /** ours / peer */
+  /** ours / peer; null where there is no peer, or it got nowhere. */
   ratio: number | null;
   unit: string;
   rounds: number;
 }
+
+const BOUNDS: Record<string, string> = { atLeast: "≥", atMost: "≤", oursAtLeast: "ours ≥" };
 
 const { values } = parseArgs({
   options: {
@@ -115,7 +117,7 @@ async function measure(
     figure: figure.name,
     ours: round(one),
     peer: other === undefined ? null : round(other),
-    ratio: other === undefined ? null : other === 0 ? Number.MAX_SAFE_INTEGER : round(one / other),
+    ratio: other === undefined || other === 0 ? null : round(one / other),
     unit: figure.unit,
     rounds: count,
   };
@@ -141,8 +143,8 @@ if (values.help) {
     const row = await measure(figure, target, kubectl, scale, rounds);
     rows.push(row);
     if (values.json) continue;
-    const bound = "atLeast" in figure.must ? `≥ ${figure.must.atLeast}` : `≤ ${figure.must.atMost}`;
-    const ratio = row.ratio === null ? "–" : row.ratio === Number.MAX_SAFE_INTEGER ? "∞" : `${row.ratio}`;
+    const [bound] = Object.entries(figure.must).map(([kind, value]) => `${BOUNDS[kind]} ${value}`);
+    const ratio = row.ratio ?? "–";
     console.log(
       `${row.figure.padEnd(50)} ours ${String(row.ours).padStart(8)}  kubectl ${String(row.peer ?? "–").padStart(8)} ${row.unit.padEnd(6)} ratio ${ratio} (${bound})`,
     );
