@@ -1,6 +1,6 @@
 // Builds every package's JavaScript in one process. `--if-stale` does nothing where every output is newer than every source, so that
 // `pnpm demo` pays for a build once.
-import { existsSync, globSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, globSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { build } from "tsup";
 
 const args = new Set(process.argv.slice(2));
@@ -20,6 +20,8 @@ const isStale = ({ dir, entry }: (typeof packages)[number]): boolean => {
 };
 
 const stale = args.has("--if-stale") ? packages.filter(isStale) : packages;
+// Chunks carry a hash in their names: what an earlier build left would be published too.
+for (const { dir } of stale) for (const file of globSync(`${dir}/dist/**/*.js{,.map}`)) rmSync(file);
 await Promise.all(
   stale.map(({ dir, entry }) =>
     build({
