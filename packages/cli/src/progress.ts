@@ -57,9 +57,9 @@ export function createProgress(
           named = true;
           const { where, count, reason } = event.names;
           if (where === "hosts") terminal.done(`${plural(count, "name")} in the hosts file`);
-          else if (options.command)
+          else if (options.command === true)
             terminal.done(`${plural(count, "name")} for the command alone: ${reason?.message ?? "no hosts file"}`);
-          else if (reason) {
+          else if (options.command === false && reason) {
             terminal.warn(`names are not on this machine: ${reason.message}`);
             terminal.say(
               `  ${err("cyan", "hint:")} give a command after \`--\`, which will have them; or use the addresses of \`shipside session list -d\``,

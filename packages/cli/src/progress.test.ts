@@ -1,0 +1,66 @@
+import type { NamesInfo, SessionEvent } from "@shipside/daemon/client";
+import { expect, test } from "vitest";
+import { createProgress } from "./progress.ts";
+import { createTerminal } from "./terminal.ts";
+
+function tell(
+  events: readonly SessionEvent[],
+  command: boolean | "told" = false,
+  calm?: (error: { code: string }) => boolean,
+): string {
+  const stream = { text: "", write: (text: string) => (stream.text += text) };
+  const terminal = createTerminal({ stdout: { write: () => {} }, stderr: stream, env: { LANG: "C.UTF-8" } });
+  const progress = createProgress(terminal, { command, ...(calm && { calm }) });
+  for (const event of events) progress.on(event);
+  progress.ready();
+  return stream.text;
+}
+
+const names = (where: NamesInfo["where"]): SessionEvent => ({
+  step: "names",
+  names: { where, count: 4, ...(where === "commands" && { reason: { code: "HOSTS_UNWRITABLE", message: "may not write" } }) },
+  entries: [],
+});
+const warning = (code: string, n: number): SessionEvent => ({
+  step: "warning",
+  error: { code, message: `problem ${n}`, hint: `hint ${n}` },
+});
+
+test("a line for each thing that was done, and where it is comes first", () => {
+  const text = tell([
+    { step: "connected", context: "dev", cluster: "c", user: "me", server: "https://dev", namespace: "shop" },
+    { step: "resolved", workload: "deployment/core" },
+    { step: "tunnels", namespaces: ["shop", "pay"], services: 2, ports: 1, failed: 0 },
+    names("hosts"),
+    names("hosts"),
+    { step: "env", variables: 1, file: "/x/.env" },
+  ]);
+  expect(text.split("\n")).toEqual([
+    "context dev, namespace shop, server https://dev",
+    "✓ deployment/core",
+    "✓ 2 services of shop, pay, each on an address of its own (1 port)",
+    "✓ 4 names in the hosts file",
+    "✓ 1 variable in /x/.env, kept current",
+    "",
+  ]);
+});
+
+test.each([
+  [true, "✓ 4 names for the command alone: may not write\n"],
+  [false, "! names are not on this machine: may not write\n  hint: give a command after `--`"],
+  ["told", ""],
+] as const)("names that only a command can have, with a command: %s", (command, says) => {
+  expect(tell([names("commands")], command).startsWith(says)).toBe(true);
+  if (says === "") expect(tell([names("commands")], command)).toBe("");
+});
+
+test("of many problems of one kind three are told, and how many there are", () => {
+  const text = tell([1, 2, 3, 4, 5].map((n) => warning("LISTEN_IN_USE", n)));
+  expect(text.match(/problem/g)).toHaveLength(3);
+  expect(text).toContain("and 2 more of LISTEN_IN_USE");
+});
+
+test("what needs no alarm is not told", () => {
+  const text = tell([warning("LISTEN_IN_USE", 1), warning("NAME_TAKEN", 2)], false, ({ code }) => code === "LISTEN_IN_USE");
+  expect(text).toBe("! problem 2\n  hint: hint 2\n");
+});
