@@ -1,3 +1,4 @@
+export { type ClusterSourceOptions, clusterSource } from "./cluster-source.ts";
 export { collectEnv, type EnvCollection, type EnvReferences, referencesOf } from "./collect.ts";
 export type { CollectOptions } from "./collect-options.ts";
 export { containerEnv, type EnvInputs, type EnvWarning } from "./container-env.ts";

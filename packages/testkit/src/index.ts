@@ -2,6 +2,8 @@ export { type Status, type StatusCause, StatusError } from "./api/status.ts";
 export { type ClusterOptions, type ClusterUser, type EmbeddedCluster, type NodeChoices, startCluster } from "./cluster.ts";
 export type { ContractCase } from "./contracts/contract.ts";
 export { type DialerContractOptions, type DialerSubject, type DialTarget, dialerContract } from "./contracts/dialer.ts";
+export { type EnvFormatContractOptions, envFormatContract, HARD_VALUES } from "./contracts/env-format.ts";
+export { type EnvSourceContractOptions, type EnvSourceSubject, envSourceContract } from "./contracts/env-source.ts";
 export { type HostsOwnerContractOptions, type HostsOwnerSubject, hostsOwnerContract } from "./contracts/hosts-owner.ts";
 export {
   type ListenerFactoryContractOptions,

@@ -29,6 +29,7 @@ export const env: EnvFormat = {
       .map((entry) => {
         if (!/^[\w.-]+$/.test(entry.name))
           throw unrepresentable("env", entry, "dotenv takes letters, digits, _, . and - in a name");
+        if (entry.name === "__proto__") throw unrepresentable("env", entry, "dotenv loses this name");
         checkText("env", entry);
         return `${entry.name}=${quote(entry)}\n`;
       })

@@ -1,6 +1,6 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,7 @@ import { direnv } from "./direnv.ts";
 import { docker } from "./docker.ts";
 import { env } from "./env.ts";
 import { fish } from "./fish.ts";
+import { createPrograms, has } from "./fixtures/programs.ts";
 import { readCompose, readDocker, readPowershell, readSystemd } from "./fixtures/readers.ts";
 import { json } from "./json.ts";
 import { k8s } from "./k8s.ts";
@@ -26,16 +27,8 @@ import { yaml } from "./yaml.ts";
 
 const run = promisify(execFile);
 const dir = mkdtempSync(join(tmpdir(), "shipside-formats-"));
+const { shell, direnv: readDirenv } = createPrograms(dir);
 afterAll(() => rmSync(dir, { recursive: true }));
-
-const has = (command: string): boolean => {
-  try {
-    execFileSync("sh", ["-c", `command -v ${command}`], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 const entry = (name: string, value: string): EnvEntry => ({ name, value, origin: { from: "literal", container: "c" } });
 
@@ -92,30 +85,6 @@ async function proves(
   }
   return skipped;
 }
-
-/** Has a program read the file and print its environment, NUL-separated. */
-const shell =
-  (command: string, ...args: string[]) =>
-  async (text: string, names: string[]): Promise<Record<string, string>> => {
-    const file = join(dir, "input");
-    writeFileSync(file, text);
-    const { stdout } = await run(command, [...args, file], {
-      encoding: "buffer",
-      maxBuffer: 64 << 20,
-      env: { PATH: process.env["PATH"], HOME: dir },
-    });
-    return pick(parseNul(stdout), names);
-  };
-const parseNul = (bytes: Buffer): Record<string, string> =>
-  Object.fromEntries(
-    bytes
-      .toString()
-      .split("\0")
-      .slice(0, -1)
-      .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
-  );
-const pick = (all: Record<string, string>, names: readonly string[]): Record<string, string> =>
-  Object.fromEntries(names.flatMap((key) => (all[key] === undefined ? [] : [[key, all[key]]])));
 
 // The largest value that execve takes is 128 KiB, so what a program must inherit is tried with less.
 const inherited = { ...hard, MEBIBYTE: "x".repeat(100_000) };
@@ -279,17 +248,8 @@ describe("powershell", () => {
 
 describe("direnv", () => {
   it.runIf(has("direnv"))("gives direnv every value", async () => {
-    const home = join(dir, "direnv");
-    mkdirSync(home, { recursive: true });
-    const read = async (text: string, names: string[]) => {
-      writeFileSync(join(home, ".envrc"), text);
-      const environment = { PATH: process.env["PATH"], HOME: home };
-      await run("direnv", ["allow", home], { env: environment });
-      const { stdout } = await run("direnv", ["export", "json"], { cwd: home, env: environment, maxBuffer: 64 << 20 });
-      return pick(JSON.parse(stdout) as Record<string, string>, names);
-    };
-    expect(await proves(direnv, Object.entries(inherited), read)).toEqual([]);
-    await each(5, (pairs) => proves(direnv, pairs, read));
+    expect(await proves(direnv, Object.entries(inherited), readDirenv)).toEqual([]);
+    await each(5, (pairs) => proves(direnv, pairs, readDirenv));
   });
 
   it("refuses what direnv never exports", () => {
