@@ -2,8 +2,9 @@ import { type ChildProcess, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
-import { setTimeout as delay } from "node:timers/promises";
+import { mkdir, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { acquireFileLock, type FileLock } from "@shipside/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { newUser, type User, untilSaid } from "./cli.harness.ts";
 
@@ -25,16 +26,12 @@ if (isRoot) kinds.push(["root", { asSelf: true }, "hosts"]);
 describe.each(kinds)("the demo, as %s", (_who, options, names) => {
   let user: User;
   let before: string;
+  let lock: FileLock | undefined;
   beforeEach(async () => {
     user = await newUser(options);
     if (options.asSelf) {
-      while (
-        !(await mkdir(LOCK).then(
-          () => true,
-          () => false,
-        ))
-      )
-        await delay(100);
+      const { signal } = new AbortController();
+      lock = await acquireFileLock({ path: LOCK, what: "/etc/hosts", owner: "demo test", timeoutMs: 110_000, signal });
     }
     before = hostsHash();
   }, 120_000);
@@ -45,7 +42,7 @@ describe.each(kinds)("the demo, as %s", (_who, options, names) => {
       expect(processesOf(user)).toEqual([]);
       expect(await user.left()).toEqual([]);
     } finally {
-      if (options.asSelf) await rm(LOCK, { recursive: true });
+      await lock?.release();
       await user[Symbol.asyncDispose]();
     }
   });
@@ -116,3 +113,15 @@ function collect(child: ChildProcess): { text: string } {
   }
   return said;
 }
+
+test("the demo on a machine without any tool for namespaces: Node's own look-ups do it", async () => {
+  await using user = await newUser();
+  const bin = join(user.home, "bin");
+  await mkdir(bin);
+  await symlink(execFileSync("sh", ["-c", "command -v sh"], { encoding: "utf8" }).trim(), join(bin, "sh"));
+  const { code, stdout, stderr } = await user.run(["demo", "--json"], { env: { PATH: bin } });
+  expect(code, stderr).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ names: "preload", residue: [], rollout: { failed: 0 } });
+  expect(stderr).toMatch(/^! .*: the processes below get the names by a module that answers Node's look-ups$/m);
+  expect(await user.left()).toEqual([]);
+}, 60_000);
