@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { direnv } from "./direnv.ts";
 import { docker } from "./docker.ts";
 import { env } from "./env.ts";
 import { fish } from "./fish.ts";
-import { createPrograms, has } from "./fixtures/programs.ts";
+import { createPrograms, has, SYSTEMD_GENERATOR } from "./fixtures/programs.ts";
 import { readCompose, readDocker, readPowershell, readSystemd } from "./fixtures/readers.ts";
 import { json } from "./json.ts";
 import { k8s } from "./k8s.ts";
@@ -27,7 +27,7 @@ import { yaml } from "./yaml.ts";
 
 const run = promisify(execFile);
 const dir = mkdtempSync(join(tmpdir(), "shipside-formats-"));
-const { shell, direnv: readDirenv } = createPrograms(dir);
+const { shell, direnv: readDirenv, systemd: readEnvironmentD } = createPrograms(dir);
 afterAll(() => rmSync(dir, { recursive: true }));
 
 const entry = (name: string, value: string): EnvEntry => ({ name, value, origin: { from: "literal", container: "c" } });
@@ -264,6 +264,18 @@ describe("systemd", () => {
     const read = async (text: string) => readSystemd(text);
     expect(await proves(systemd, Object.entries(hard), read)).toEqual(["CRLF", "CONTROL"]);
     await each(400, (pairs) => proves(systemd, pairs, read));
+  });
+
+  it.runIf(existsSync(SYSTEMD_GENERATOR))("gives systemd's own parser the same, but for what it then expands", async () => {
+    const open = Object.entries(hard).filter(([, text]) => text !== "" && !text.includes("$"));
+    expect(await proves(systemd, open, readEnvironmentD)).toEqual(["CRLF", "CONTROL"]);
+    await each(25, (pairs) =>
+      proves(
+        systemd,
+        pairs.map(([key, text]) => [key, text.replaceAll("$", "S") || "x"] as const),
+        readEnvironmentD,
+      ),
+    );
   });
 });
 
