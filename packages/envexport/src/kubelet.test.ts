@@ -1,15 +1,34 @@
-import { buffer } from "node:stream/consumers";
-import { type Cluster, type Container, connectCluster, type EnvVar, PODS, type Pod } from "@shipside/kube";
+import { randomBytes } from "node:crypto";
+import {
+  type Cluster,
+  CONFIG_MAPS,
+  type Container,
+  connectCluster,
+  DEPLOYMENTS,
+  type EnvVar,
+  type KubeObject,
+  NAMESPACES,
+  PODS,
+  type Pod,
+  type ResourceType,
+  SECRETS,
+  SERVICES,
+} from "@shipside/kube";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { collectEnv } from "./collect.ts";
 
 const soak = process.env["SHIPSIDE_SOAK"] === "1";
-const NAMESPACE = "kubelet";
+/** With the kubeconfig of a real cluster the same is asked of its kubelets, in a namespace that is made for it and deleted. */
+const real = process.env["SHIPSIDE_E2E_KUBECONFIG"];
+const NAMESPACE = `kubelet-${randomBytes(4).toString("hex")}`;
 const CONTAINERS = 10;
-let embedded: EmbeddedCluster;
+let embedded: EmbeddedCluster | undefined;
 let cluster: Cluster;
+
+/** Runs, and has `cat`. */
+const IDLE = { image: process.env["SHIPSIDE_E2E_SHELL_IMAGE"] ?? "busybox", command: ["sleep", "1000000"] };
 
 const text = fc.oneof(
   { weight: 3, arbitrary: fc.string({ unit: fc.constantFrom(..."$()aAB_ '\"\\\n={}é"), maxLength: 16 }) },
@@ -75,49 +94,64 @@ const containers: fc.Arbitrary<Container[]> = fc
     minLength: CONTAINERS,
     maxLength: CONTAINERS,
   })
-  .map((all) => all.map((each, at) => ({ name: `c${at}`, image: "pause", ...each })));
+  .map((all) => all.map((each, at) => ({ name: `c${at}`, ...IDLE, ...each })));
 const spec = fc.record({ containers, enableServiceLinks: fc.boolean() });
 
-const create = (kind: string, name: string, fields: object) => ({
-  apiVersion: "v1",
-  kind,
-  metadata: { name, namespace: NAMESPACE },
-  ...fields,
-});
+const TYPES: Record<string, ResourceType<KubeObject>> = {
+  ConfigMap: CONFIG_MAPS,
+  Secret: SECRETS,
+  Service: SERVICES,
+  Pod: PODS,
+  Deployment: DEPLOYMENTS,
+};
+
+const create = async (kind: string, name: string, fields: object, metadata: object = {}): Promise<void> => {
+  const object = {
+    apiVersion: kind === "Deployment" ? "apps/v1" : "v1",
+    kind,
+    metadata: { ...metadata, name, namespace: NAMESPACE },
+    ...fields,
+  };
+  await cluster.create(TYPES[kind]!, object as KubeObject);
+};
 const base64 = (value: string): string => Buffer.from(value).toString("base64");
 
 beforeAll(async () => {
-  embedded = await startCluster();
-  await embedded.apply([
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } },
-    ...["one", "two"].flatMap((name) => {
-      const data = { K1: `${name} $(T_A)`, "k.2": "a\nb ", K3: "" };
-      const secret = Object.fromEntries(Object.entries(data).map(([k, value]) => [k, base64(`secret ${value}`)]));
-      return [create("ConfigMap", name, { data, binaryData: { BIN: "AAAA" } }), create("Secret", name, { data: secret })];
-    }),
-    create("Service", "db", {
-      spec: {
-        ports: [
-          { name: "sql", port: 5432 },
-          { name: "ui", port: 80 },
-        ],
-        selector: { app: "db" },
-      },
-    }),
-    create("Service", "headless", { spec: { clusterIP: "None", ports: [{ port: 1 }], selector: { app: "db" } } }),
-  ]);
-  cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
-});
+  embedded = real ? undefined : await startCluster();
+  cluster = await connectCluster({ kubeconfig: real ?? embedded!.kubeconfigPath });
+  await cluster.create(NAMESPACES, { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } });
+  for (const name of ["one", "two"]) {
+    const data = { K1: `${name} $(T_A)`, "k.2": "a\nb ", K3: "" };
+    const secret = Object.fromEntries(Object.entries(data).map(([k, value]) => [k, base64(`secret ${value}`)]));
+    await create("ConfigMap", name, { data, binaryData: { BIN: "AAAA" } });
+    await create("Secret", name, { data: secret });
+  }
+  const ports = [
+    { name: "sql", port: 5432 },
+    { name: "ui", port: 80 },
+  ];
+  await create("Service", "db", { spec: { ports, selector: { app: "db" } } });
+  await create("Service", "headless", { spec: { clusterIP: "None", ports: [{ port: 1 }], selector: { app: "db" } } });
+  // A real cluster makes a new namespace's service account in its own time.
+  for (const until = Date.now() + 20_000; Date.now() < until; await new Promise((resolve) => setTimeout(resolve, 200))) {
+    const dryRun = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "x", namespace: NAMESPACE },
+      spec: { containers: [{ name: "c", ...IDLE }] },
+    };
+    if (await cluster.create(PODS, dryRun as Pod, { dryRun: true }).then(Boolean, () => false)) break;
+  }
+}, 40_000);
 afterAll(async () => {
+  await cluster?.delete(NAMESPACES, { name: NAMESPACE });
   await cluster?.close();
   await embedded?.close();
 });
 
 /** What the container's processes have, without what the runtime sets. */
-async function actual(pod: string, container: string, wanted: Record<string, string>): Promise<Record<string, string>> {
-  // Of the node, not through the API server: what a container has is asked, not how it is told.
-  const process = await embedded.node!.exec(NAMESPACE, pod, { container, command: ["env", "-0"], stdin: false, tty: false });
-  const [stdout, exitCode] = await Promise.all([buffer(process.stdout), process.exited]);
+async function actual(name: string, container: string, wanted: Record<string, string>): Promise<Record<string, string>> {
+  const { stdout, exitCode } = await cluster.exec({ namespace: NAMESPACE, name }, ["cat", "/proc/self/environ"], { container });
   expect(exitCode).toBe(0);
   const pairs = stdout
     .toString()
@@ -125,24 +159,22 @@ async function actual(pod: string, container: string, wanted: Record<string, str
     .slice(0, -1)
     .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)] as const);
   const runtime = new Set(["PATH", "HOME", "HOSTNAME", "POD_IP", "SHIPSIDE_ROOT"]);
-  return Object.fromEntries(pairs.filter(([name]) => !runtime.has(name) || name in wanted));
+  return Object.fromEntries(pairs.filter(([key]) => !runtime.has(key) || key in wanted));
 }
 
-async function running(name: string): Promise<Pod> {
-  let pod: Pod | undefined;
+async function running(name: string): Promise<void> {
   await expect
     .poll(
       async () => {
-        pod = await cluster.get(PODS, { namespace: NAMESPACE, name });
-        const waiting = pod.status?.containerStatuses?.map(
+        const { status } = await cluster.get(PODS, { namespace: NAMESPACE, name });
+        const waiting = status?.containerStatuses?.map(
           ({ state }) => (state as { waiting?: { message?: string } })?.waiting?.message,
         );
-        return [pod.status?.phase, pod.status?.containerStatuses?.every(({ ready }) => ready), waiting?.find(Boolean)];
+        return [status?.phase, status?.containerStatuses?.every(({ ready }) => ready), waiting?.find(Boolean)];
       },
-      { timeout: 15_000, interval: 50 },
+      { timeout: real ? 60_000 : 15_000, interval: real ? 500 : 50 },
     )
     .toEqual(["Running", true, undefined]);
-  return pod!;
 }
 
 describe("what is collected is what a container gets", () => {
@@ -151,8 +183,8 @@ describe("what is collected is what a container gets", () => {
     await fc.assert(
       fc.asyncProperty(spec, async (podSpec) => {
         const name = `random-${number++}`;
-        const metadata = { name, namespace: NAMESPACE, labels: { app: "core" }, annotations: { "a/b": "c" } };
-        await embedded.apply([{ apiVersion: "v1", kind: "Pod", metadata, spec: { ...podSpec, terminationGracePeriodSeconds: 0 } }]);
+        const metadata = { labels: { app: "core" }, annotations: { "a/b": "c" } };
+        await create("Pod", name, { spec: { ...podSpec, terminationGracePeriodSeconds: 0 } }, metadata);
         await running(name);
         await Promise.all(
           podSpec.containers.map(async (container) => {
@@ -176,21 +208,10 @@ describe("what is collected is what a container gets", () => {
     const fields = ["metadata.name", "metadata.uid", "status.podIP", "spec.nodeName", "metadata.labels['pod-template-hash']"];
     const own = fields.map((fieldPath, at) => ({ name: `F${at}`, valueFrom: { fieldRef: { fieldPath } } }));
     const limit = { name: "CPU", valueFrom: { resourceFieldRef: { resource: "limits.cpu" } } };
-    await embedded.apply([
-      {
-        apiVersion: "apps/v1",
-        kind: "Deployment",
-        metadata: { name: "core", namespace: NAMESPACE },
-        spec: {
-          replicas: 2,
-          selector: { matchLabels: { app: "deployed" } },
-          template: {
-            metadata: { labels: { app: "deployed" } },
-            spec: { containers: [{ name: "main", image: "pause", env: [...own, limit] }] },
-          },
-        },
-      },
-    ]);
+    const labels = { app: "deployed" };
+    const podSpec = { containers: [{ name: "main", ...IDLE, env: [...own, limit] }], terminationGracePeriodSeconds: 0 };
+    const template = { metadata: { labels }, spec: podSpec };
+    await create("Deployment", "core", { spec: { replicas: 2, selector: { matchLabels: labels }, template } });
     await expect
       .poll(
         async () =>
