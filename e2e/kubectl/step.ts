@@ -22,8 +22,23 @@ export interface Step {
 
 /** Takes out what differs from one run, or from one cluster, to the next. */
 export function normalise(output: string, namespace: string): string {
-  return output
+  const text = output
     .replaceAll(namespace, "{ns}")
+    .replace(/\beyJ[\w-]+\.([\w-]+)\.[\w-]+/g, (_, claims: string) => `{token of ${claimNames(claims)}}`)
+    // The programs and the node, as they call themselves.
+    .replace(/^(Server Version: ).*v1\.(\d+)\..*$/gm, "$1{1.$2}")
+    .replace(/^( *Container ID: ).*$/gm, "$1{container}")
+    .replace(/^( *Image ID: ).*$/gm, "$1{image}")
+    .replace(/^(Node: +)[^\s/]+\//gm, "$1{node}/")
+    .replace(/(Successfully assigned \S+ to )\S+/g, "$1{node}")
+    .replace(/( +)\S+( +<none> +<none>)$/gm, (all, before: string, after: string) =>
+      all.includes("*") ? all : `${before}{node}${after}`,
+    )
+    // Ports of this machine, and those that a cluster draws.
+    .replace(/^(Forwarding from \S+:|Handling connection for )\d+/gm, "$1{port}")
+    .replace(/:3[0-2]\d{3}\//g, ":{node port}/")
+    .replace(/\/tmp\/(LIVE|MERGED)-\d+/g, "{$1}")
+    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}/g, "{time}")
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "{uid}")
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "{time}")
     .replace(/\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}/g, "{time}")
@@ -38,4 +53,17 @@ export function normalise(output: string, namespace: string): string {
     .replace(/[ \t]+/g, " ")
     .replace(/ $/gm, "")
     .trim();
+  return onceEach(text);
+}
+
+/** How often something is said of what is under way is a matter of time. */
+function onceEach(text: string): string {
+  const lines = text.split("\n");
+  return lines.filter((line, i) => !/^Waiting for |^Handling connection /.test(line) || line !== lines[i - 1]).join("\n");
+}
+
+/** The claims that a token has, whatever they say. */
+function claimNames(part: string): string {
+  const claims = JSON.parse(Buffer.from(part, "base64url").toString()) as Record<string, unknown>;
+  return Object.keys(claims).sort().join(", ");
 }

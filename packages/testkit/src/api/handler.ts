@@ -78,6 +78,7 @@ export function createHandler(parts: HandlerParts): Handler {
     if (resource.namespaced && info.namespace === "" && info.name !== "") throw noSuchPath();
     const options = writeOptions(call);
     const { namespace, name } = info;
+    if (resource.deprecation) options.warn?.(resource.deprecation);
 
     if (info.subresource) return subresource(parts, call, resource, options);
     if (!resource.verbs.includes(info.verb)) throw methodNotAllowed();
@@ -159,7 +160,11 @@ async function subresource(parts: HandlerParts, call: Call, resource: Resource, 
       if (verb === "update") wanted = await requiredBody(request);
       else if (verb === "patch") wanted = applyPatch(SCALE, scale, await requiredBody(request), mediaType(request));
       else throw methodNotAllowed();
-      return respondJson(call, 200, toScale(registry.update(resource, namespace, name, fromScale(object, wanted), "", options)));
+      return respondJson(
+        call,
+        200,
+        toScale(registry.update(resource, namespace, name, fromScale(object, wanted), "scale", options)),
+      );
     }
     case "token":
       if (verb !== "create") throw methodNotAllowed();

@@ -6,7 +6,7 @@ import { STRATEGIES } from "./kinds/index.ts";
 import { createServiceAddresses } from "./kinds/service.ts";
 import type { Surroundings } from "./kinds/strategy.ts";
 import { checkNamespace, generatedName, ownMetadata, validateMetadata } from "./metadata.ts";
-import { type Manager, trackUpdate } from "./patch/managed-fields.ts";
+import { type Manager, managersGiven, trackUpdate } from "./patch/managed-fields.ts";
 import { applyServerSide } from "./patch/server-side-apply.ts";
 import { BUILT_IN, type Resource } from "./resources.ts";
 import { conform } from "./schema/decode.ts";
@@ -127,7 +127,7 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
   const track = (resource: Resource, old: KubeJson | undefined, next: Json, subresource: string, options: WriteOptions): void => {
     if (options.manager === undefined) return;
     const manager = managerOf(resource, options.manager, "Update", subresource);
-    next.metadata.managedFields = trackUpdate(old, next, kindType(resource), manager);
+    next.metadata.managedFields = trackUpdate(old, next, kindType(resource), manager, next.metadata.managedFields);
   };
 
   const managerOf = (resource: Resource, name: string, operation: Manager["operation"], subresource: string): Manager => ({
@@ -189,7 +189,10 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
       if (strategy?.initialStatus && !(options.trusted && object.status)) object.status = strategy.initialStatus(object);
       validate(resource, object, undefined);
       if (options.user) admit?.(options.user, resource, object, undefined);
-      if (!options.applied) track(resource, undefined, object, "", options);
+      if (!options.applied) {
+        object.metadata.managedFields = managersGiven(metadata.managedFields, undefined);
+        track(resource, undefined, object, "", options);
+      }
       return options.dryRun ? freezeSharing(object) : store.create(resource.key, object);
     },
 
@@ -228,10 +231,8 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
       }
       object.metadata.resourceVersion = old.metadata.resourceVersion;
       if (!options.applied) {
-        const reset =
-          Array.isArray(metadata.managedFields) && metadata.managedFields.every((entry: Json) => Object.keys(entry).length === 0);
-        object.metadata.managedFields = reset && old.metadata.managedFields ? undefined : old.metadata.managedFields;
-        if (!reset || !old.metadata.managedFields) track(resource, old, object, subresource, options);
+        object.metadata.managedFields = managersGiven(metadata.managedFields, old);
+        track(resource, old, object, subresource, options);
       }
       return options.dryRun ? freezeSharing(object) : store.update(resource.key, object);
     },

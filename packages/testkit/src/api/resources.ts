@@ -13,6 +13,8 @@ export interface Resource {
   subresources: readonly string[];
   /** The store's name for it: `plural` or `plural.group`. */
   key: string;
+  /** What every answer warns of. */
+  deprecation?: string;
   /** Where its columns and schema come from: a kind of ours, or a CustomResourceDefinition. */
   custom?: CustomKind;
 }
@@ -29,6 +31,7 @@ interface Extra {
   categories?: string[];
   sub?: string[];
   verbs?: string[];
+  deprecation?: string;
 }
 
 const kind = (groupVersion: string, plural: string, name: string, shortNames: string[] = [], extra: Extra = {}): Resource => {
@@ -46,6 +49,7 @@ const kind = (groupVersion: string, plural: string, name: string, shortNames: st
     verbs: extra.verbs ?? ALL_VERBS,
     subresources: extra.sub ?? [],
     key: group ? `${plural}.${group}` : plural,
+    ...(extra.deprecation && { deprecation: extra.deprecation }),
   };
 };
 
@@ -57,7 +61,9 @@ const RBAC = "rbac.authorization.k8s.io/v1";
 export const BUILT_IN: readonly Resource[] = [
   kind("v1", "bindings", "Binding", [], { verbs: CREATE }),
   kind("v1", "configmaps", "ConfigMap", ["cm"]),
-  kind("v1", "endpoints", "Endpoints", ["ep"]),
+  kind("v1", "endpoints", "Endpoints", ["ep"], {
+    deprecation: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+  }),
   kind("v1", "events", "Event", ["ev"]),
   kind("v1", "limitranges", "LimitRange", ["limits"]),
   kind("v1", "namespaces", "Namespace", ["ns"], {

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { TLSSocket } from "node:tls";
 import type { Store } from "../store.ts";
@@ -125,7 +125,7 @@ export function createAuthenticator(store: Store, now: () => number = Date.now):
         exp: seconds + request.lifetime,
         iat: seconds,
         iss: ISSUER,
-        jti: randomBytes(16).toString("hex"),
+        jti: randomUUID(),
         "kubernetes.io": {
           namespace: request.namespace,
           serviceaccount: { name: request.serviceAccount, uid: request.uid },

@@ -9,6 +9,7 @@ import { controllerOf, controllerReference } from "./owners.ts";
 
 const RESOURCE = "cronjobs.batch";
 const JOBS = "jobs.batch";
+const SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 const DAY = 24 * 3_600_000;
 
 /** Jobs at their times. */
@@ -32,7 +33,7 @@ export function cronJobController(context: Context): Controller {
       for (const job of active) context.remove(JOBS, metadata.namespace, job.metadata.name, { propagationPolicy: "Background" });
     const name = `${metadata.name.slice(0, 52)}-${Math.floor(at / 60_000)}`;
     if (store.get(JOBS, metadata.namespace, name)) return;
-    createJob(context, cron, name, { "batch.kubernetes.io/cronjob-scheduled-timestamp": timestamp(at) });
+    createJob(context, cron, name, { [SCHEDULED]: timestamp(at) });
     record(cron, "Normal", "SuccessfulCreate", `Created job ${name}`);
   };
 
@@ -63,8 +64,13 @@ export function cronJobController(context: Context): Controller {
         const next = schedule(now);
         if (next !== undefined) again(Math.min(next - now, DAY));
       }
-      writeStatus(context, cron, jobsOf(), last);
-      prune(context, cron, jobsOf());
+      const jobs = jobsOf();
+      for (const job of jobs) {
+        if (isDone(job) || isScheduled(job)) continue;
+        record(cron, "Warning", "UnexpectedJob", `Saw a job that the controller did not create or forgot: ${job.metadata.name}`);
+      }
+      writeStatus(context, cron, jobs, last);
+      prune(context, cron, jobs);
     },
   };
 }
@@ -96,6 +102,9 @@ function createJob(context: Context, cron: KubeJson, name: string, annotations: 
   });
 }
 
+/** Made by this controller at its time: only such a one counts as active. */
+const isScheduled = (job: KubeJson): boolean => job.metadata.annotations?.[SCHEDULED] !== undefined;
+
 /** Runs a CronJob now, as `kubectl create job --from=cronjob/NAME` does. */
 export function triggerCronJob(context: Context, cron: KubeJson): KubeJson {
   const name = `${cron.metadata.name.slice(0, 50)}-manual-${randomSuffix()}`;
@@ -103,7 +112,7 @@ export function triggerCronJob(context: Context, cron: KubeJson): KubeJson {
 }
 
 function writeStatus(context: Context, cron: KubeJson, jobs: readonly KubeJson[], last: string | undefined): void {
-  const active = jobs.filter((job) => !isDone(job));
+  const active = jobs.filter((job) => !isDone(job) && isScheduled(job));
   const times = jobs.map((job) => job["status"]?.completionTime).filter((time) => time !== undefined);
   const lastSuccessful = [...times, cron["status"]?.lastSuccessfulTime]
     .filter((time) => time !== undefined)

@@ -115,6 +115,20 @@ test("a CronJob runs when it's told to, and at its times", async () => {
   expect(() => cluster.triggerCronJob("default", "none")).toThrow(/not found/);
 });
 
+test("a job that its CronJob's controller didn't make is seen, but isn't active", async () => {
+  await using cluster = await fakeCluster();
+  cluster.pods.phase = () => "Running";
+  cluster.apply("cronjobs.batch", {
+    metadata: { name: "nightly" },
+    spec: { schedule: "0 3 1 1 *", jobTemplate: { spec: { template } } },
+  });
+  const { metadata } = cluster.triggerCronJob("default", "nightly");
+  const events = () => cluster.store.list("events", "default").filter((event) => event["reason"] === "UnexpectedJob");
+  await cluster.until(() => events().length > 0);
+  expect(events()[0]!["message"]).toBe(`Saw a job that the controller did not create or forgot: ${metadata.name}`);
+  expect(cluster.store.get("cronjobs.batch", "default", "nightly")!["status"]?.active).toBeUndefined();
+});
+
 test("scheduled jobs follow the clock, one a time, and old ones go", async () => {
   let now = Date.UTC(2026, 0, 1, 0, 0, 30);
   const waiting: Array<() => void> = [];

@@ -85,7 +85,7 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
       const result = resolveImage(image, context.images);
       if (result.ok) {
         Object.assign(record, { image: result.reference, imageID: `${result.reference.split(":")[0]}@shipside` });
-        event("Normal", "Pulled", `Container image "${image}" already present on machine`);
+        event("Normal", "Pulled", `Container image "${image}" already present on machine and can be accessed by the pod`);
         return result.runtime;
       }
       record.image = image ?? "";

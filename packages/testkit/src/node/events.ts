@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { KubeJson, Store } from "../store.ts";
 
 export type RecordEvent = (
@@ -27,7 +26,7 @@ export function createRecorder(store: Store, component: string, host?: string): 
         event["lastTimestamp"] = now;
       });
     if (counted) return;
-    const fresh = `${object.metadata.name}.${randomBytes(8).toString("hex")}`;
+    const fresh = `${object.metadata.name}.${nextMoment().toString(16)}`;
     try {
       store.create("events", {
         apiVersion: "v1",
@@ -59,6 +58,15 @@ export function createRecorder(store: Store, component: string, host?: string): 
     known.set(key, fresh);
     if (known.size > REMEMBERED) known.delete(known.keys().next().value!);
   };
+}
+
+let latest = 0n;
+
+/** Nanoseconds since 1970, never twice the same: names of Events sort by time. */
+function nextMoment(): bigint {
+  const now = BigInt(Date.now()) * 1_000_000n;
+  latest = now > latest ? now : latest + 1n;
+  return latest;
 }
 
 /** Now, as `metav1.Time` is written: whole seconds. */

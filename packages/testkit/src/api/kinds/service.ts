@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { isIPv4 } from "node:net";
 import type { Json } from "../../json.ts";
 import type { KubeJson, Store } from "../../store.ts";
@@ -175,7 +176,6 @@ export function createServiceAddresses(store: Store): ServiceAddresses {
   });
   // Behind what is handed out last, so that an address isn't given to the next Service at once.
   let nextAddress = FIRST + 256;
-  let nextPort = 30000;
   return {
     clusterIP(wanted) {
       if (wanted) return inRange(wanted) && !taken.has(wanted) ? wanted : undefined;
@@ -188,9 +188,16 @@ export function createServiceAddresses(store: Store): ServiceAddresses {
     },
     nodePort(wanted) {
       if (wanted) return wanted >= 30000 && wanted <= 32767 && !taken.has(wanted) ? wanted : undefined;
-      for (let tries = 0; tries < 2768; tries++) {
-        nextPort = nextPort >= 32767 ? 30000 : nextPort + 1;
-        if (!taken.has(nextPort)) return nextPort;
+      // At random, and from the upper ports first (KEP-3668), which leaves the lower ones to those who ask for one.
+      for (const [first, size] of [
+        [30086, 2682],
+        [30000, 86],
+      ] as const) {
+        const start = randomInt(size);
+        for (let tries = 0; tries < size; tries++) {
+          const port = first + ((start + tries) % size);
+          if (!taken.has(port)) return port;
+        }
       }
       return undefined;
     },

@@ -9,7 +9,7 @@ import { messageType } from "../schema/types.ts";
 export type FieldSet = Map<string, readonly string[]>;
 
 const JOIN = "\u0001";
-const pathKey = (path: readonly string[]): string => path.join(JOIN);
+export const pathKey = (path: readonly string[]): string => path.join(JOIN);
 
 /** Metadata that no manager owns. */
 const UNOWNED = new Set([
@@ -27,8 +27,21 @@ const UNOWNED = new Set([
 
 const isMap = (value: Json): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The leaves of an object, and the items of its keyed lists. `part`: all but status, or status alone. */
-export function fieldSetOf(object: Json, type: MessageType | undefined, part: "main" | "status"): FieldSet {
+/** Structs that an object has from the start, however empty: nobody's write makes them. */
+const INHERENT = new Set(
+  "metadata spec status template jobTemplate strategy updateStrategy containers resources loadBalancer".split(" "),
+);
+
+/**
+ * The leaves of an object, and the items of its keyed lists. `part`: all but status, or status alone. `containers`: maps, structs and
+ * lists too, as a write that isn't an apply owns what it made (`.` in FieldsV1).
+ */
+export function fieldSetOf(
+  object: Json,
+  type: MessageType | undefined,
+  part: "main" | "status",
+  { containers = false } = {},
+): FieldSet {
   const set: FieldSet = new Map();
   const add = (path: readonly string[]): void => void set.set(pathKey(path), path);
 
@@ -44,6 +57,8 @@ export function fieldSetOf(object: Json, type: MessageType | undefined, part: "m
   const walk = (value: Json, field: Field | undefined, typed: boolean, path: readonly string[]): void => {
     const inner = field && innerMessage(field.type);
     const atomic = field !== undefined && (field.atomic || (field.type.is === "message" && inner?.atomic));
+    const inherent = !path.some((element) => !INHERENT.has(element.slice(2))) && (type !== undefined || path[0] === "f:metadata");
+    if (containers && !inherent && typeof value === "object") add(path);
     if (Array.isArray(value)) {
       if (field?.set && value.length > 0) for (const item of value) add([...path, `v:${JSON.stringify(item)}`]);
       else if (field && field.keys.length > 0 && value.length > 0) {
@@ -117,11 +132,14 @@ export function removeAt(object: Json, path: readonly string[]): void {
 /** As in `managedFields[].fieldsV1`. */
 export function toFieldsV1(set: FieldSet): Json {
   const root: Json = {};
+  const open = new Map<string, Json>();
   for (const path of [...set.values()].sort((a, b) => (pathKey(a) < pathKey(b) ? -1 : 1))) {
     let node = root;
     for (const element of path) node = node[element] ??= {};
     if (path.at(-1)!.startsWith("k:")) node["."] ??= {};
+    else open.set(pathKey(path), node);
   }
+  for (const node of open.values()) if (Object.keys(node).length > 0) node["."] = {};
   return root;
 }
 

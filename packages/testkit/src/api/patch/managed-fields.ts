@@ -1,7 +1,7 @@
 import { type Json, sameJson } from "../../json.ts";
 import type { KubeJson } from "../../store.ts";
 import type { MessageType } from "../schema/notation.ts";
-import { type FieldSet, fieldSetOf, fromFieldsV1, toFieldsV1, valueAt } from "./field-sets.ts";
+import { type FieldSet, fieldSetOf, fromFieldsV1, pathKey, toFieldsV1, valueAt } from "./field-sets.ts";
 
 export interface Manager {
   name: string;
@@ -19,8 +19,8 @@ export interface Entry extends Manager {
 export const sameManager = (a: Manager, b: Manager): boolean =>
   a.name === b.name && a.operation === b.operation && a.subresource === b.subresource && a.apiVersion === b.apiVersion;
 
-export function readEntries(object: KubeJson | undefined): Entry[] {
-  return ((object?.metadata.managedFields ?? []) as Json[]).map((entry) => ({
+export function readEntries(managers: readonly Json[] = []): Entry[] {
+  return managers.map((entry) => ({
     name: entry.manager ?? "",
     operation: entry.operation,
     apiVersion: entry.apiVersion,
@@ -33,7 +33,7 @@ export function readEntries(object: KubeJson | undefined): Entry[] {
 export function writeEntries(entries: readonly Entry[]): Json[] | undefined {
   const kept = entries.filter((entry) => entry.set.size > 0);
   if (kept.length === 0) return undefined;
-  return kept.map(({ name, operation, apiVersion, subresource, time, set }) => ({
+  return kept.sort(inOrder).map(({ name, operation, apiVersion, subresource, time, set }) => ({
     manager: name,
     operation,
     apiVersion,
@@ -44,21 +44,39 @@ export function writeEntries(entries: readonly Entry[]): Json[] | undefined {
   }));
 }
 
-/** Who owns what after a write that isn't an apply: the writer owns what it changed, and takes it from the others. */
+const inOrder = (a: Entry, b: Entry): number => compare(orderOf(a), orderOf(b));
+const orderOf = ({ operation, time, name, apiVersion, subresource }: Entry): string =>
+  [operation, time, name, apiVersion, subresource].join("\0");
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** A write may say itself who owns what (`[]` or `[{}]`: nobody); where it says nothing, it is as it was. */
+export function managersGiven(given: Json, old: KubeJson | undefined): Json[] | undefined {
+  if (!Array.isArray(given)) return old?.metadata.managedFields as Json[] | undefined;
+  return given.every((entry) => Object.keys(entry ?? {}).length === 0) ? undefined : given;
+}
+
+/**
+ * Who owns what after a write that isn't an apply: the writer owns what it changed, and takes it from the others. `managers`: who owned
+ * what before it.
+ */
 export function trackUpdate(
   old: KubeJson | undefined,
   next: Json,
   type: MessageType | undefined,
   manager: Manager,
+  managers: Json[] | undefined,
 ): Json[] | undefined {
   const part = manager.subresource === "status" ? "status" : "main";
-  const now = fieldSetOf(next, type, part);
-  const before: FieldSet = old ? fieldSetOf(old, type, part) : new Map();
+  const now = fieldSetOf(next, type, part, { containers: true });
+  const before: FieldSet = old ? fieldSetOf(old, type, part, { containers: true }) : new Map();
+  const containers = new Set([...now.values()].map((path) => pathKey(path.slice(0, -1))));
   const changed: FieldSet = new Map();
-  for (const [key, path] of now) if (!before.has(key) || !sameJson(valueAt(old, path), valueAt(next, path))) changed.set(key, path);
+  for (const [key, path] of now) {
+    if (!before.has(key) || (!containers.has(key) && !sameJson(valueAt(old, path), valueAt(next, path)))) changed.set(key, path);
+  }
   const removed = [...before.keys()].filter((key) => !now.has(key));
-  const entries = readEntries(old);
-  if (changed.size === 0 && removed.length === 0) return old?.metadata.managedFields as Json[] | undefined;
+  if (changed.size === 0 && removed.length === 0) return managers;
+  const entries = readEntries(managers);
   const own = entries.find((entry) => sameManager(entry, manager));
   for (const entry of entries) {
     for (const key of removed) entry.set.delete(key);

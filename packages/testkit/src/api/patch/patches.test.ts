@@ -44,15 +44,20 @@ describe("JSON patch (RFC 6902)", () => {
   test.each([
     [{ a: 1 }, [{ op: "test", path: "/a", value: 2 }]],
     [{ a: 1 }, [{ op: "remove", path: "/b" }]],
-    [{ a: 1 }, [{ op: "replace", path: "/b", value: 1 }]],
+    [{ a: [1] }, [{ op: "replace", path: "/a/1", value: 1 }]],
     [{ a: 1 }, [{ op: "add", path: "/b/c", value: 1 }]],
     [{ a: [1] }, [{ op: "add", path: "/a/3", value: 1 }]],
     [{ a: [1] }, [{ op: "remove", path: "/a/length" }]],
     [{ a: 1 }, [{ op: "shake", path: "/a" }]],
     [{ a: 1 }, [{ op: "add", path: "/a/b", value: 1 }]],
   ])("%j refuses %j with 422", (document, patch) => {
-    expect(() => applyJsonPatch(document, patch)).toThrow(expect.objectContaining({ code: "Invalid" }));
+    expect(() => applyJsonPatch(document, patch)).toThrow(
+      expect.objectContaining({ code: "Invalid", message: "the server rejected our request due to an error in our request" }),
+    );
   });
+
+  test("a member that isn't there is replaced all the same, as the real server has it", () =>
+    expect(applyJsonPatch({ a: 1 }, [{ op: "replace", path: "/b", value: 2 }])).toEqual({ a: 1, b: 2 }));
 
   test("what isn't a list is no patch", () =>
     expect(() => applyJsonPatch({}, {})).toThrow(expect.objectContaining({ code: "BadRequest" })));

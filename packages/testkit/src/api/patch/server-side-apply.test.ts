@@ -83,7 +83,10 @@ test("items of keyed lists come and go by their key; atomic lists are replaced",
 test("a write that is no apply owns what it changed, and so conflicts with the next apply", () => {
   const first = apply(undefined, config({ replicas: 2, paused: true }), "one");
   const scaled: Json = { ...first, spec: { ...first["spec"], replicas: 5 } };
-  scaled.metadata = { ...scaled.metadata, managedFields: trackUpdate(first, scaled, type, manager("scaler", "Update")) };
+  scaled.metadata = {
+    ...scaled.metadata,
+    managedFields: trackUpdate(first, scaled, type, manager("scaler", "Update"), scaled.metadata.managedFields),
+  };
   expect(() => apply(freezeSharing(scaled), config({ replicas: 2, paused: true }), "one")).toThrow('conflict with "scaler"');
   expect(owners(scaled)).toEqual(["one", "scaler"]);
 });

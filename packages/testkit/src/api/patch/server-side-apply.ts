@@ -19,7 +19,7 @@ export function applyServerSide(
 ): Json {
   const part = manager.subresource === "status" ? "status" : "main";
   const applied = fieldSetOf(config, type, part);
-  const entries = readEntries(live);
+  const entries = readEntries(live?.metadata.managedFields as Json[] | undefined);
   const own = entries.find((entry) => sameManager(entry, manager));
   const others = entries.filter((entry) => entry !== own);
 

@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import { compareRecords } from "./compare.ts";
+import { normalise } from "./step.ts";
+
+test("two records are compared step by step", () => {
+  const real = "# a\none\ntwo\n\n# b\nsame\n\n# c\nx\ny\n\n# d\nconfigmap/openshift-service-ca.crt\n\n";
+  const ours = "# a\none\nthree\n\n# b\nsame\n\n# c\ny\nx\n\n# d\n\n\n# e\nmore\n\n";
+  expect(compareRecords("k", real, ours)).toEqual({
+    steps: 5,
+    differences: [
+      { file: "k", step: "a", left: ["two"], right: ["three"] },
+      { file: "k", step: "c", left: ["x", "y"], right: ["y", "x"] },
+      { file: "k", step: "e", left: [], right: ["more"] },
+    ],
+  });
+});
+
+test.each([
+  ['Server Version: version.Info{Major:"1", GitVersion:"v1.36.0", Compiler:"gc"}', "Server Version: {1.36}"],
+  ["web 1/1 Running 0 5s 10.1.2.3 real <none> <none>", "web 1/1 Running 0 {age} {ip} {node} <none> <none>"],
+  ["Forwarding from 127.0.0.1:4711 -> 8080", "Forwarding from {ip}:{port} -> 8080"],
+  ["second NodePort 10.96.0.9 <none> 8080:31477/TCP 1s", "second NodePort {ip} <none> 8080:{node port}/TCP {age}"],
+  ["Waiting for x\nWaiting for x\ndone\ndone", "Waiting for x\ndone\ndone"],
+  [`eyJhIjoxfQ.${Buffer.from('{"sub":1,"aud":2}').toString("base64url")}.c2ln`, "{token of aud, sub}"],
+  ["tick */5 * * * * <none> False 0 <none> 1s", "tick */5 * * * * <none> False 0 <none> {age}"],
+])("%s is normalised", (output, expected) => expect(normalise(output, "conformance-1")).toBe(expected));
