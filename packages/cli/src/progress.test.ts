@@ -57,7 +57,7 @@ test.each([
 test("of many problems of one kind three are told, and how many there are", () => {
   const text = tell([1, 2, 3, 4, 5].map((n) => warning("LISTEN_IN_USE", n)));
   expect(text.match(/problem/g)).toHaveLength(3);
-  expect(text).toContain("and 2 more of LISTEN_IN_USE");
+  expect(text).toContain("and 2 more like these (LISTEN_IN_USE)");
 });
 
 test("what needs no alarm is not told", () => {

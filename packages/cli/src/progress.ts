@@ -92,8 +92,7 @@ export function createProgress(
         if (n <= TOLD) warn(error);
       }
       held = undefined;
-      for (const [code, n] of told)
-        if (n > TOLD) terminal.warn(`and ${n - TOLD} more of ${code}: \`shipside session list --details\` has all`);
+      for (const [code, n] of told) if (n > TOLD) terminal.warn(`and ${n - TOLD} more like these (${code})`);
     },
   };
 }

@@ -4,6 +4,8 @@
 import { errorToJson, type Logger } from "@shipside/core";
 import { openDaemon } from "./daemon.ts";
 
+process.title = "shipside daemon";
+
 const log =
   (level: string) =>
   (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>

@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { createCloser } from "@shipside/core";
-import { mergeEnv, privateNames, type SessionInfo } from "@shipside/daemon/client";
+import { makeDirectory, mergeEnv, privateNames, type SessionEvent, type SessionInfo } from "@shipside/daemon/client";
 import type { CommandModule } from "../command.ts";
 import { flag } from "../command.ts";
 import { startChild } from "../demo/child.ts";
@@ -97,7 +97,8 @@ async function tell(stage: Stage): Promise<Partial<Story> & { kubeconfig: string
   terminal.busy("starting a small Kubernetes in this process");
   const { startCluster, sampleCorePath, sampleManifests } = await import("@shipside/testkit");
   signal.throwIfAborted();
-  const cluster = closer.use(await startCluster({ name: "shipside-demo" }));
+  // Addresses come from the context's name: of two demos at once, each has its own.
+  const cluster = closer.use(await startCluster({ name: `shipside-demo-${process.pid}` }));
   const clusterMs = since();
   look.expectGone({
     files: [dirname(cluster.kubeconfigPath), ...(cluster.node ? [cluster.node.stateDir] : [])],
@@ -116,23 +117,28 @@ async function tell(stage: Stage): Promise<Partial<Story> & { kubeconfig: string
 
   title("The teleport", "shipside teleport deployment/core");
   const teleportBegan = since();
-  const progress = createProgress(terminal, { command: "told" });
+  const progress = createProgress(terminal, { command: "told", calm: ({ code }) => code === "NAME_TAKEN" });
+  let taken = false;
+  const onEvent = (event: SessionEvent): void => {
+    taken ||= event.step === "warning" && event.error.code === "NAME_TAKEN";
+    progress.on(event);
+  };
   const session = await openHere(
     { workload: "deployment/core", namespace: NAMESPACE, kubeconfig: cluster.kubeconfigPath },
-    { terminal, signal, onEvent: progress.on },
+    { terminal, signal, onEvent },
     { stateDir, pool: { stateFile: false } },
   );
   closer.use(session);
   progress.ready();
   const teleportMs = since() - teleportBegan;
   const info = session.info();
-  look.expectGone({ listeners: listenersOf(info) });
+  look.expectGone({ listeners: listenersOf(info), hostsOwner: `shipside-${session.journal.run}` });
   for (const line of serviceLines(info, err)) terminal.say(line);
   terminal.say();
   for (const line of envLines(session.env, err)) terminal.say(line);
 
   title("Your version of core, an ordinary process that knows nothing of Shipside");
-  const names = await namesFor(session, stage);
+  const names = await namesFor(session, taken, stage);
   const caller = await callLeaf(names, stage);
   const core = await runCore(sampleCorePath(), session, names, stage);
 
@@ -161,17 +167,18 @@ interface NamesForChildren {
   wrap(command: readonly string[], env: NodeJS.ProcessEnv): { command: readonly string[]; env: NodeJS.ProcessEnv };
 }
 
-/** The machine's hosts file where it could be written, else names that only the children see. */
-async function namesFor(session: CommandSession, { closer, look, terminal }: Stage): Promise<NamesForChildren> {
-  if (session.info().names.where === "hosts") return { how: "hosts", wrap: (command, env) => ({ command, env }) };
-  const { makeDirectory } = await import("@shipside/daemon/client");
+/** The machine's hosts file where it has the names, else names that only the children see. */
+async function namesFor(session: CommandSession, taken: boolean, { closer, look, terminal }: Stage): Promise<NamesForChildren> {
+  const { where, reason } = session.info().names;
+  if (where === "hosts" && !taken) return { how: "hosts", wrap: (command, env) => ({ command, env }) };
   const dir = await makeDirectory(session.journal, "demo");
   closer.defer(dir.remove);
   look.expectGone({ files: [dir.path] });
   const names = await privateNames(dir.path);
   await names.update(session.entries);
+  const why = taken ? "other lines of the hosts file have these names" : (reason?.message ?? "no hosts file");
   const how = names.how === "namespace" ? "a hosts file of their own" : "a module that answers Node's look-ups";
-  terminal.warn(`${session.info().names.reason?.message ?? "no hosts file"}: the processes below get the names by ${how}`);
+  terminal.warn(`${why}: the processes below get the names by ${how}`);
   return names;
 }
 
@@ -269,6 +276,7 @@ function listenersOf({ services }: SessionInfo): string[] {
 
 function sayProof({ hosts, residue }: Proof, { done, warn, err }: Terminal): void {
   if (hosts.identical) done(`${hosts.path} is byte for byte what it was (${err("dim", `sha256 ${hosts.after.slice(0, 12)}…`)})`);
+  else if (hosts.others) done(`${hosts.path} has nothing of this any more; another shipside's lines came or went meanwhile`);
   for (const what of residue) warn(`still there: ${what}`);
   if (residue.length > 0) return;
   done("nothing listens on the addresses any more");

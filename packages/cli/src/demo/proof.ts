@@ -4,7 +4,8 @@ import { readdir, readFile, stat, unlink } from "node:fs/promises";
 import { createConnection } from "node:net";
 
 export interface Proof {
-  hosts: { path: string; before: string; after: string; identical: boolean };
+  /** SHA-256 of content, mode and owner. `others`: another shipside's lines came or went meanwhile, and are all that differs. */
+  hosts: { path: string; before: string; after: string; identical: boolean; others: boolean };
   /** What is still there, in words; empty is what the demo promises. */
   residue: string[];
 }
@@ -12,24 +13,26 @@ export interface Proof {
 /** What the machine looks like before and after: taken by looking, not by remembering what was undone. */
 export interface Witness {
   /** Notes what is to be gone in the end. */
-  expectGone(what: { files?: readonly string[]; listeners?: readonly string[] }): void;
+  expectGone(what: { files?: readonly string[]; listeners?: readonly string[]; hostsOwner?: string }): void;
   /** Notes every process that this one has started, and theirs. */
   noteProcesses(): Promise<void>;
   examine(): Promise<Proof>;
 }
 
 export async function witness(hostsFile = "/etc/hosts"): Promise<Witness> {
-  const before = await fingerprint(hostsFile);
+  const before = await look(hostsFile);
   const backup = `${hostsFile}.shipside-backup`;
   const hadBackup = existsSync(backup);
   const files = new Set<string>();
   const listeners = new Set<string>();
   const processes = new Map<number, string>();
+  let owner: string | undefined;
 
   return {
     expectGone(what) {
       for (const file of what.files ?? []) files.add(file);
       for (const listener of what.listeners ?? []) listeners.add(listener);
+      owner ??= what.hostsOwner;
     },
     async noteProcesses() {
       for (const pid of await descendants(process.pid)) {
@@ -38,11 +41,14 @@ export async function witness(hostsFile = "/etc/hosts"): Promise<Witness> {
       }
     },
     async examine() {
-      const after = await fingerprint(hostsFile);
+      const after = await look(hostsFile);
       const residue: string[] = [];
-      if (after !== before) residue.push(`${hostsFile} differs from what it was`);
+      const identical = after.hash === before.hash;
+      const ours = owner !== undefined && after.text.includes(`shipside:${owner}`);
+      const others = !identical && !ours && withoutOurKind(after.text) === withoutOurKind(before.text);
+      if (!identical && !others) residue.push(`${hostsFile} differs from what it was`);
       // The copy of the original is of no more use where the original stands again.
-      else if (!hadBackup) await unlink(backup).catch(() => {});
+      if (identical && !hadBackup) await unlink(backup).catch(() => {});
       for (const file of files) if (existsSync(file)) residue.push(`file ${file}`);
       const open = await Promise.all(
         [...listeners].map(async (listener) => ((await answers(listener)) ? [`listener on ${listener}`] : [])),
@@ -52,20 +58,23 @@ export async function witness(hostsFile = "/etc/hosts"): Promise<Witness> {
         const now = lookAt(pid);
         if (now?.started === started) residue.push(`process ${pid} (${now.name})`);
       }
-      return { hosts: { path: hostsFile, before, after, identical: after === before }, residue };
+      return { hosts: { path: hostsFile, before: before.hash, after: after.hash, identical, others }, residue };
     },
   };
 }
 
-/** Content, mode and owner. */
-async function fingerprint(path: string): Promise<string> {
+async function look(path: string): Promise<{ hash: string; text: string }> {
   try {
     const [content, { mode, uid, gid }] = await Promise.all([readFile(path), stat(path)]);
-    return createHash("sha256").update(content).update(`${mode} ${uid} ${gid}`).digest("hex");
+    const hash = createHash("sha256").update(content).update(`${mode} ${uid} ${gid}`).digest("hex");
+    return { hash, text: content.toString("latin1") };
   } catch {
-    return "absent";
+    return { hash: "absent", text: "" };
   }
 }
+
+/** Lines that any shipside wrote end in its tag, or are its markers. */
+const withoutOurKind = (text: string): string => text.replace(/^.*# (?:>>> |<<< )?shipside:.*\n?/gm, "");
 
 function answers(listener: string): Promise<boolean> {
   const at = listener.lastIndexOf(":");
