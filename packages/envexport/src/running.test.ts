@@ -307,4 +307,17 @@ describe("fileKeyRef", () => {
       "FORBIDDEN LATE",
     ]);
   });
+
+  it("says which right is missing, or goes on without it", async () => {
+    const refuse: Cluster = {
+      ...cluster,
+      info: cluster.info,
+      exec: () => Promise.reject(Object.assign(new Error("no pods/exec"), { code: "KUBE_FORBIDDEN" })),
+    };
+    const request = { workload: "pod/files", namespace, container: "main" };
+    await expect(collectEnv(refuse, request)).rejects.toMatchObject({ code: "KUBE_FORBIDDEN" });
+    const { entries, warnings } = await collectEnv(refuse, { ...request, skipForbidden: true });
+    expect(values(entries)).not.toHaveProperty("TOKEN");
+    expect(warnings[0]?.message).toContain("commands may not be run");
+  });
 });
