@@ -309,7 +309,7 @@ export const SCRIPT: readonly Step[] = [
   ),
   step("may they", "auth can-i list pods --as=jane", "yes"),
   step("may they not", "auth can-i delete pods --as=jane", "no", { exit: 1 }),
-  step("they may", "get pods -o name --as=jane", "pod/web-{hash}-{id}"),
+  step("they may", "get pods -l app=web -o name --as=jane", "pod/web-{hash}-{id}"),
   step(
     "they may not",
     "get secrets --as=jane",

@@ -61,6 +61,11 @@ describe("quantities", () => {
     ["100Mi", "1Mi", "100"],
     ["100Mi", "1Gi", "1"],
     ["1", "0", "1"],
+    ["25276510200m", "1", "25276511"],
+    ["25276510.2", undefined, "25276511"],
+    ["1e-9", "1E", "1"],
+    ["8Ei", "1", "9223372036854775808"],
+    ["-1500m", "1", "-1"],
   ])("%s by %s is %s", (value, divisor, result) => expect(divideQuantity(value, divisor)).toBe(result));
   it("rounds up, and never lets a binary fraction add one", () => {
     fc.assert(
