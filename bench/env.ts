@@ -2,9 +2,9 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { collectEnv, watchEnv } from "../packages/envexport/src/index.ts";
-import { connectCluster } from "../packages/kube/src/index.ts";
-import { startCluster } from "../packages/testkit/src/index.ts";
+import { collectEnv, watchEnv } from "@shipside/envexport";
+import { connectCluster } from "@shipside/kube";
+import { startCluster } from "@shipside/testkit";
 
 export interface BenchRow {
   bench: string;
