@@ -20,7 +20,7 @@ test.each([
   ["web 1/1 Running 0 5s 10.1.2.3 real <none> <none>", "web 1/1 Running 0 {age} {ip} {node} <none> <none>"],
   ["Forwarding from 127.0.0.1:4711 -> 8080", "Forwarding from {ip}:{port} -> 8080"],
   ["second NodePort 10.96.0.9 <none> 8080:31477/TCP 1s", "second NodePort {ip} <none> 8080:{node port}/TCP {age}"],
-  ["Waiting for x\nWaiting for x\ndone\ndone", "Waiting for x\ndone\ndone"],
+  ["Waiting for x\nWaiting for y\ndone\ndone", "done\ndone"],
   [`eyJhIjoxfQ.${Buffer.from('{"sub":1,"aud":2}').toString("base64url")}.c2ln`, "{token of aud, sub}"],
   ["tick */5 * * * * <none> False 0 <none> 1s", "tick */5 * * * * <none> False 0 <none> {age}"],
 ])("%s is normalised", (output, expected) => expect(normalise(output, "conformance-1")).toBe(expected));

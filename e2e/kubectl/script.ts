@@ -217,8 +217,8 @@ export const SCRIPT: readonly Step[] = [
     /^The Pod "solo" is invalid: spec: Forbidden: pod updates may not change fields other than/,
     { exit: 1 },
   ),
-  step("watch", "get pods -w --request-timeout=5s", /^NAME READY STATUS RESTARTS AGE\nsolo 1\/1 Running 0 {age}/, {
-    until: /solo/,
+  step("watch", "get pod solo -w --request-timeout=5s", /^NAME READY STATUS RESTARTS AGE\nsolo 1\/1 Running 0 {age}$/, {
+    until: /solo .*\n/,
   }),
   step("delete a pod and wait", "delete pod solo --timeout=20s", /^pod "solo" deleted( from {ns} namespace)?$/),
 
@@ -261,7 +261,7 @@ export const SCRIPT: readonly Step[] = [
     /^deployment\.apps\/web serverside-applied(\nWarning: failed to re-apply configuration after .*)?$/,
     { stdin: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 1}\n" },
   ),
-  step("whose it is now", "get deployment web -o 'jsonpath={.metadata.managedFields[*].manager}'", /\bmine\b/),
+  step("whose it is now", "get deployment web -o 'jsonpath={.metadata.managedFields[0].manager}'", "mine"),
   step("that rolls out, too", "rollout status deployment/web --timeout=25s", /deployment "web" successfully rolled out$/),
   step("the old ones are gone", "get pods -l app=web", "NAME READY STATUS RESTARTS AGE\nweb-{hash}-{id} 1/1 Running 0 {age}", {
     within: 15_000,

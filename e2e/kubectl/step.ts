@@ -53,13 +53,8 @@ export function normalise(output: string, namespace: string): string {
     .replace(/[ \t]+/g, " ")
     .replace(/ $/gm, "")
     .trim();
-  return onceEach(text);
-}
-
-/** How often something is said of what is under way is a matter of time. */
-function onceEach(text: string): string {
-  const lines = text.split("\n");
-  return lines.filter((line, i) => !/^Waiting for |^Handling connection /.test(line) || line !== lines[i - 1]).join("\n");
+  // What is said of what is under way is a matter of time.
+  return text.replace(/^(Waiting for|Handling connection) .*\n/gm, "");
 }
 
 /** The claims that a token has, whatever they say. */

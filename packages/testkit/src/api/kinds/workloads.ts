@@ -15,8 +15,11 @@ function validateController(object: Json, errors: FieldErrors, old: KubeJson | u
   else if (isEmpty(spec.selector)) errors.invalid("spec.selector", spec.selector, "empty selector is invalid for deployment");
   if (!spec.template) errors.required("spec.template");
   else {
-    const labels = spec.template.metadata?.labels ?? {};
-    if (spec.selector && !isEmpty(spec.selector) && !matchesLabels(labelSelectorRequirements(spec.selector)!, labels)) {
+    const labels = spec.template.metadata?.labels ?? null;
+    // No selector matches nothing, an empty one everything.
+    const matches =
+      spec.selector && (isEmpty(spec.selector) || matchesLabels(labelSelectorRequirements(spec.selector)!, labels ?? {}));
+    if (!matches) {
       errors.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
     }
     // A StatefulSet's claims become volumes of its pods, in the place of any that its template has by the same name.

@@ -80,6 +80,15 @@ test("items of keyed lists come and go by their key; atomic lists are replaced",
   ).toEqual(["b", "c"]);
 });
 
+test("an item that its manager gives up goes, whatever others changed in it", () => {
+  const containers = (...items: Json[]): Json => config({ template: { spec: { containers: items } } });
+  const first = apply(undefined, containers({ name: "a", image: "1" }), "one");
+  const patched: Json = containers({ name: "a", image: "1", env: [{ name: "MORE", value: "1" }] });
+  const managers = first.metadata.managedFields as Json[];
+  patched.metadata.managedFields = trackUpdate(first, patched, type, manager("patcher", "Update"), managers);
+  expect(apply(freezeSharing(patched), config({ replicas: 1 }), "one")["spec"]).toEqual({ replicas: 1 });
+});
+
 test("a write that is no apply owns what it changed, and so conflicts with the next apply", () => {
   const first = apply(undefined, config({ replicas: 2, paused: true }), "one");
   const scaled: Json = { ...first, spec: { ...first["spec"], replicas: 5 } };

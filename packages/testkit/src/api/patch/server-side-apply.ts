@@ -29,7 +29,7 @@ export function applyServerSide(
 
   const merged = merge(live ? copyJson(live) : {}, copyJson(config), type);
   for (const [key, path] of own?.set ?? []) {
-    if (applied.has(key) || others.some((entry) => owns(entry.set, key))) continue;
+    if (applied.has(key) || others.some((entry) => owns(entry.set, key, path))) continue;
     removeAt(merged, path);
   }
   const unchanged = own && own.set.size === applied.size && [...applied.keys()].every((key) => own.set.has(key));
@@ -38,9 +38,9 @@ export function applyServerSide(
   return merged;
 }
 
-/** A path is owned by who owns it or something below it. */
-const owns = (set: FieldSet, key: string): boolean =>
-  set.has(key) || [...set.keys()].some((other) => other.startsWith(`${key}\u0001`));
+/** A field is owned by who owns it or something below it; an item of a list only by who named the item itself. */
+const owns = (set: FieldSet, key: string, path: readonly string[]): boolean =>
+  set.has(key) || (path.at(-1)!.startsWith("f:") && [...set.keys()].some((other) => other.startsWith(`${key}\u0001`)));
 
 interface Conflict {
   entry: Entry;
