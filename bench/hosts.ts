@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openHosts } from "../packages/hosts/src/index.ts";
+import { openHosts } from "@shipside/hosts";
 
 export interface BenchRow {
   bench: string;

@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
+import { hasCode } from "@shipside/core";
+import { PODS } from "@shipside/kube";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ask, firstData, open, roundTrip } from "../bench/transport/client.ts";
 import { findKubectl, type Peer, startKubectl, startOurs } from "../bench/transport/peers.ts";
 import { PROGRAM_PORT } from "../bench/transport/program.ts";
 import { type ProgramTarget, startTarget } from "../bench/transport/target.ts";
-import { hasCode } from "../packages/core/src/index.ts";
-import { PODS } from "../packages/kube/src/index.ts";
 import { CASES, outcome, SILENT_PORT, type Sizes } from "./portforward/cases.ts";
 import { startFront } from "./portforward/front.ts";
 

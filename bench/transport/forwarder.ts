@@ -3,8 +3,8 @@
 
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:net";
-import { splice } from "../../packages/core/src/index.ts";
-import { connectCluster } from "../../packages/kube/src/index.ts";
+import { splice } from "@shipside/core";
+import { connectCluster } from "@shipside/kube";
 
 const [kubeconfig, namespace, pod, ...remotes] = process.argv.slice(2);
 if (!kubeconfig || !namespace || !pod || remotes.length === 0) throw new Error("forwarder.ts KUBECONFIG NAMESPACE POD PORT…");

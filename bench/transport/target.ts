@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Closer, createCloser } from "../../packages/core/src/index.ts";
-import { type Cluster, connectCluster, isReady, NAMESPACES, PODS, type Pod } from "../../packages/kube/src/index.ts";
-import { type EmbeddedCluster, startCluster } from "../../packages/testkit/src/index.ts";
+import { type Closer, createCloser } from "@shipside/core";
+import { type Cluster, connectCluster, isReady, NAMESPACES, PODS, type Pod } from "@shipside/kube";
+import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { programPod } from "./program.ts";
 
 /** A cluster with a pod that runs the program, in a namespace of its own. */
