@@ -7,11 +7,14 @@ import { afterAll, describe, expect, it } from "vitest";
 import { parseAllDocuments, parse as parseYaml } from "yaml";
 import { createPrograms, has } from "./fixtures/programs.ts";
 import { readCompose, readDocker, readPowershell, readSystemd } from "./fixtures/readers.ts";
+import { systemdManager } from "./fixtures/systemd-manager.ts";
 import { FORMATS, formatNamed } from "./registry.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "shipside-contract-"));
 afterAll(() => rmSync(dir, { recursive: true }));
 const { shell, direnv } = createPrograms(dir);
+const manager = systemdManager(dir);
+const SYSTEMD_REFUSES = ["carriage returns", "carriage return at the end", "control characters"] as const;
 
 type Reading = Pick<EnvFormatContractOptions, "read" | "refuses" | "maxBytes">;
 /** What a program must inherit is less than 128 KiB. */
@@ -43,10 +46,8 @@ const READINGS: Record<string, Record<string, Reading | undefined>> = {
   powershell: { "its rules": { read: async (text) => readPowershell(text), refuses: ["empty"] } },
   direnv: { direnv: has("direnv") ? { read: direnv, maxBytes: INHERITED } : undefined },
   systemd: {
-    "its rules": {
-      read: async (text) => readSystemd(text),
-      refuses: ["carriage returns", "carriage return at the end", "control characters"],
-    },
+    "its rules": { read: async (text) => readSystemd(text), refuses: SYSTEMD_REFUSES },
+    "the manager": manager && { read: manager, refuses: SYSTEMD_REFUSES, maxBytes: INHERITED },
   },
   k8s: {
     "a YAML parser": {
@@ -63,7 +64,7 @@ for (const [name, readings] of Object.entries(READINGS)) {
   for (const [reader, reading] of Object.entries(readings)) {
     if (!reading) continue;
     describe(`${name}, read by ${reader}`, () => {
-      for (const each of envFormatContract({ format: formatNamed(name), ...reading })) it(each.name, each.run, 20_000);
+      for (const each of envFormatContract({ format: formatNamed(name), ...reading })) it(each.name, each.run, 60_000);
     });
   }
 }

@@ -17,6 +17,7 @@ import { env } from "./env.ts";
 import { fish } from "./fish.ts";
 import { createPrograms, has, SYSTEMD_GENERATOR } from "./fixtures/programs.ts";
 import { readCompose, readDocker, readPowershell, readSystemd } from "./fixtures/readers.ts";
+import { systemdManager } from "./fixtures/systemd-manager.ts";
 import { json } from "./json.ts";
 import { k8s } from "./k8s.ts";
 import { powershell } from "./powershell.ts";
@@ -264,6 +265,13 @@ describe("systemd", () => {
     const read = async (text: string) => readSystemd(text);
     expect(await proves(systemd, Object.entries(hard), read)).toEqual(["CRLF", "CONTROL"]);
     await each(400, (pairs) => proves(systemd, pairs, read));
+  });
+
+  const manager = systemdManager(dir);
+  it.runIf(manager)("gives the service manager the same", async () => {
+    if (!manager) return;
+    expect(await proves(systemd, Object.entries(inherited), manager)).toEqual(["CRLF", "CONTROL"]);
+    await each(20, (pairs) => proves(systemd, pairs, manager));
   });
 
   it.runIf(existsSync(SYSTEMD_GENERATOR))("gives systemd's own parser the same, but for what it then expands", async () => {
