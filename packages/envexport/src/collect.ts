@@ -207,7 +207,14 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
       message: `${name} is left out: its value in the running container is not UTF-8 text`,
     });
   }
-  const entries = selectEntries(mergeEntries(made.entries, ...extra), options.select ?? {});
+  const select = options.select ?? {};
+  const entries = selectEntries(mergeEntries(made.entries, ...extra), select);
+  const shown = new Map(entries.map((entry) => [entry.name, entry]));
+  const isWanted = ({ name, spec, running: now }: EnvDifference): boolean => {
+    // What another source or a setting has put in its place is no difference any more.
+    if (now) return shown.get(name) === now;
+    return spec !== undefined && !shown.has(name) && selectEntries([spec], { ...select, set: {} }).length === 1;
+  };
   const fromPod = pod && (running || entries.some(isOfPod));
   return {
     workload: label,
@@ -215,7 +222,7 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
     container: container.name,
     ...(fromPod && { pod: { namespace, name: pod.metadata.name } }),
     entries,
-    ...(made.differences && { differences: made.differences }),
+    ...(made.differences && { differences: made.differences.filter(isWanted) }),
     warnings: [...warnings, ...made.warnings],
     references,
   };

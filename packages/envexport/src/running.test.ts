@@ -3,7 +3,9 @@ import { type Cluster, connectCluster, PODS, type Pod } from "@shipside/kube";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { collectEnv } from "./collect.ts";
+import { explain } from "./explain.ts";
 import { readRunning } from "./running.ts";
+import type { EnvSelection } from "./select.ts";
 
 const namespace = "running";
 const object = (kind: string, name: string, fields: object, apiVersion = "v1") => ({
@@ -200,6 +202,19 @@ describe("from running", () => {
       { name: "LEVEL", spec: { value: "debug" }, running: { value: "info" } },
       { name: "NEW", spec: { value: "1" } },
     ]);
+  });
+
+  it("tells differences of what is wanted only, and of nothing that was put in its place", async () => {
+    const origin = { from: "plugin", plugin: "p" } as const;
+    const sources = [{ name: "p", collect: async () => [{ name: "GONE", value: "plugin's", origin }] }];
+    const names = async (select: EnvSelection) => {
+      const { entries, differences = [] } = await collectEnv(real(), { ...options, sources, select });
+      const rows = explain(entries, { differences });
+      expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length);
+      return differences.map(({ name }) => name).sort();
+    };
+    expect(await names({ only: ["MODE", "GONE", "NEW", "URL"] })).toEqual(["MODE", "NEW", "URL"]);
+    expect(await names({ only: ["MODE", "URL"], secrets: false, set: { MODE: "mine" } })).toEqual([]);
   });
 
   it("masks what may be of a Secret that may not be read", async () => {
