@@ -52,7 +52,7 @@ function stepsOf(record: string): Map<string, string[]> {
 }
 
 /** The same for two directories of `SHIPSIDE_KUBECTL_RECORD`. */
-export async function compareDirectories(left: string, right: string): Promise<{ steps: number; differences: Difference[] }> {
+async function compareDirectories(left: string, right: string): Promise<{ steps: number; differences: Difference[] }> {
   const files = (await readdir(left)).filter((name) => /^kubectl-.*\.txt$/.test(name)).sort();
   let steps = 0;
   const differences: Difference[] = [];

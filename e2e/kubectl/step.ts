@@ -25,6 +25,8 @@ export function normalise(output: string, namespace: string): string {
   const text = output
     .replaceAll(namespace, "{ns}")
     .replace(/\beyJ[\w-]+\.([\w-]+)\.[\w-]+/g, (_, claims: string) => `{token of ${claimNames(claims)}}`)
+    // kubectl's own, where the server was quicker than its client.
+    .replace(/^E\d{4} .* Unknown stream id \d+, discarding message$/gm, "")
     // The programs and the node, as they call themselves.
     .replace(/^(Server Version: ).*v1\.(\d+)\..*$/gm, "$1{1.$2}")
     .replace(/^( *Container ID: ).*$/gm, "$1{container}")

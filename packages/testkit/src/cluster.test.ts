@@ -218,6 +218,21 @@ test("a restart cuts connections and keeps address and state", async () => {
   expect((await w.api.get(`${NS}/configmaps/kept`)).status).toBe(200);
 });
 
+test("a CronJob runs when it's told to", async () => {
+  await using w = await world({ controllers: true });
+  await w.cluster.apply(`
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec: {schedule: "0 3 * * *", jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: "node:24"}]}}}}}
+`);
+  const { metadata } = w.cluster.triggerCronJob("default", "nightly");
+  expect(w.cluster.store.get("jobs.batch", "default", metadata.name)).toBeDefined();
+  expect(() => w.cluster.triggerCronJob("default", "none")).toThrow(/not found/);
+  await using without = await startCluster({ node: false, controllers: false });
+  expect(() => without.triggerCronJob("default", "nightly")).toThrow(expect.objectContaining({ code: "TESTKIT_OPTIONS_INVALID" }));
+});
+
 test("close leaves nothing, and is the same the second time", async () => {
   const cluster = await startCluster({ node: false });
   const { kubeconfigPath, server } = cluster;

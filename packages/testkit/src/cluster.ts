@@ -78,6 +78,8 @@ export interface EmbeddedCluster extends Closable {
   readonly node: Node | undefined;
   /** Creates or merges objects, in order: JSON objects, or a YAML text of several documents. `default` where no namespace is named. */
   apply(manifests: readonly object[] | string): Promise<KubeJson[]>;
+  /** Makes a Job of a CronJob now, whatever its schedule. Throws Status 404, and `TESTKIT_OPTIONS_INVALID` where `controllers` is false. */
+  triggerCronJob(namespace: string, name: string): KubeJson;
   /** Cuts all connections and stops listening; the state stays. */
   stop(): Promise<void>;
   /** Listens again on the same address. */
@@ -181,7 +183,7 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
   publishEndpoint(plainStore, host, api.port);
 
   const server = `https://${host.includes(":") ? `[${host}]` : host}:${api.port}`;
-  if (wanted.controllers) closer.use(startControllers({ store: plainStore, registry, logger }));
+  const controllers = wanted.controllers ? closer.use(startControllers({ store: plainStore, registry, logger })) : undefined;
   if (wanted.node) {
     const tokenFor = tokens(plainStore, authenticator);
     const choices = typeof options.node === "object" ? options.node : {};
@@ -221,6 +223,16 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
     },
     expireUser: (user, expired = true) => authenticator.expire(user, expired),
     apply: (manifests) => applyManifests(registry, manifests),
+    triggerCronJob(namespace, name) {
+      if (controllers) return controllers.triggerCronJob(namespace, name);
+      throw testkitError(
+        "TESTKIT_OPTIONS_INVALID",
+        `CronJob ${namespace}/${name} can't be run: the embedded cluster has no controllers`,
+        {
+          hint: "leave out `controllers: false`",
+        },
+      );
+    },
     stop: () => api.stop(),
     start: () => (finished ? Promise.reject(testkitError("TESTKIT_CLOSED", "the embedded cluster was closed")) : api.start()),
     async restart() {

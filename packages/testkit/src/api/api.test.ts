@@ -78,6 +78,38 @@ describe("create", () => {
     expect(elsewhere.body.spec.clusterIP).toBeUndefined();
   });
 
+  test("a StatefulSet's pods may mount its claim templates, and nothing that there isn't", async () => {
+    await using w = await world();
+    const create = (name: string, volume: string) =>
+      w.api.call("POST", `${APPS}/statefulsets`, {
+        metadata: { name },
+        spec: {
+          serviceName: name,
+          selector: { matchLabels: { app: name } },
+          template: {
+            metadata: { labels: { app: name } },
+            spec: { containers: [{ name: "main", image: "x", volumeMounts: [{ name: volume, mountPath: "/data" }] }] },
+          },
+          volumeClaimTemplates: [
+            { metadata: { name: "data" }, spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } } },
+          ],
+        },
+      });
+    expect((await create("fine", "data")).status).toBe(201);
+    expect((await create("wrong", "other")).body.message).toBe(
+      'StatefulSet.apps "wrong" is invalid: spec.template.spec.containers[0].volumeMounts[0].name: Not found: "other"',
+    );
+  });
+
+  test("a Deployment without selector and template is told what they lack", async () => {
+    await using w = await world();
+    const { body } = await w.api.call("POST", `${APPS}/deployments`, { metadata: { name: "bare" }, spec: {} });
+    expect(body.message).toBe(
+      'Deployment.apps "bare" is invalid: [spec.selector: Required value, spec.template.metadata.labels: Invalid value: null: ' +
+        "`selector` does not match template `labels`, spec.template.spec.containers: Required value]",
+    );
+  });
+
   test("a dry run stores nothing; a protobuf body is as good as JSON", async () => {
     await using w = await world();
     expect((await w.api.call("POST", `${NS}/configmaps?dryRun=All`, configMap("dry"))).status).toBe(201);

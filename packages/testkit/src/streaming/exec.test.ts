@@ -6,7 +6,7 @@ import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import type { ExecOptions, NodeRuntime } from "../node/runtime.ts";
-import { spdyOver, upgrade } from "./spdy-test-client.ts";
+import { spdyOver, upgrade } from "./fixtures/spdy-test-client.ts";
 import { createUpgradeHandler } from "./upgrade-handler.ts";
 
 /** A node whose containers are this machine: commands run as they are. */

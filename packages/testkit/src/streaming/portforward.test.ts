@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import type { NodeRuntime } from "../node/runtime.ts";
-import { type SpdyTestClient, spdyOver, upgrade, webSocketOver } from "./spdy-test-client.ts";
+import { type SpdyTestClient, spdyOver, upgrade, webSocketOver } from "./fixtures/spdy-test-client.ts";
 import { createUpgradeHandler } from "./upgrade-handler.ts";
 
 const SPDY = { Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": "portforward.k8s.io" };

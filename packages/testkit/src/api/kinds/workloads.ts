@@ -13,21 +13,18 @@ function validateController(object: Json, errors: FieldErrors, old: KubeJson | u
   if (spec.replicas < 0) errors.invalid("spec.replicas", spec.replicas, "must be greater than or equal to 0");
   if (!spec.selector) errors.required("spec.selector");
   else if (isEmpty(spec.selector)) errors.invalid("spec.selector", spec.selector, "empty selector is invalid for deployment");
-  if (!spec.template) errors.required("spec.template");
-  else {
-    const labels = spec.template.metadata?.labels ?? null;
-    // No selector matches nothing, an empty one everything.
-    const matches =
-      spec.selector && (isEmpty(spec.selector) || matchesLabels(labelSelectorRequirements(spec.selector)!, labels ?? {}));
-    if (!matches) {
-      errors.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
-    }
-    // A StatefulSet's claims become volumes of its pods, in the place of any that its template has by the same name.
-    const claims = list(spec.volumeClaimTemplates).map((claim) => ({ name: claim.metadata?.name, emptyDir: {} }));
-    const named = new Set(claims.map((claim) => claim.name));
-    const volumes = [...list(spec.template.spec.volumes).filter((volume) => !named.has(volume.name)), ...claims];
-    validatePodSpec({ ...spec.template.spec, volumes }, "spec.template.spec", errors, true);
-  }
+  // To the real server a template that isn't there is an empty one.
+  const template = spec.template ?? {};
+  const labels = template.metadata?.labels ?? null;
+  // No selector matches nothing, an empty one everything.
+  const matches =
+    spec.selector && (isEmpty(spec.selector) || matchesLabels(labelSelectorRequirements(spec.selector)!, labels ?? {}));
+  if (!matches) errors.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
+  // A StatefulSet's claims become volumes of its pods, in the place of any that its template has by the same name.
+  const claims = list(spec.volumeClaimTemplates).map((claim) => ({ name: claim.metadata?.name, emptyDir: {} }));
+  const named = new Set(claims.map((claim) => claim.name));
+  const volumes = [...list(template.spec?.volumes).filter((volume) => !named.has(volume.name)), ...claims];
+  validatePodSpec({ restartPolicy: "Always", ...template.spec, volumes }, "spec.template.spec", errors, true);
   if (old && !sameJson(old["spec"].selector, spec.selector)) errors.invalid("spec.selector", spec.selector, "field is immutable");
 }
 
