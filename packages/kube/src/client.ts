@@ -4,7 +4,8 @@ import { createCredentialSource } from "./credentials.ts";
 import { kubeError } from "./errors.ts";
 import { runExec } from "./exec.ts";
 import { type ResolvedContext, resolveContext } from "./kubeconfig.ts";
-import type { KubeObject, ResourceType } from "./objects.ts";
+import { hasEnded } from "./live-pod.ts";
+import { type KubeObject, PODS, type ResourceType } from "./objects.ts";
 import { queryString, resourcePath } from "./paths.ts";
 import { createPortForwardPool } from "./portforward/pool.ts";
 import { createRequester } from "./request.ts";
@@ -88,7 +89,11 @@ function createCluster(context: ResolvedContext, options: Checked): Cluster {
     signal: lifetime.signal,
   });
   const upgrade = createUpgrade(requester);
-  const pool = createPortForwardPool({ upgrade, logger });
+  const pool = createPortForwardPool({
+    upgrade,
+    logger,
+    podEnded: (pod, signal) => cluster.get(PODS, pod, { signal }).then(hasEnded, (error) => hasCode(error, "KUBE_NOT_FOUND")),
+  });
   closer.defer(() => lifetime.abort(kubeError("KUBE_CLOSED", `the connection to ${info.server} was closed`)));
   closer.use(pool);
   closer.defer(() => Promise.all([...watches].map((watch) => watch.close())));

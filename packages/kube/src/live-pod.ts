@@ -12,6 +12,13 @@ export const isReady = ({ status }: Pod): boolean =>
 export const isLive = ({ metadata, status }: Pod): boolean =>
   status?.phase === "Running" && metadata.deletionTimestamp === undefined;
 
+/** Nothing of it will run again. */
+export function hasEnded({ metadata, status }: Pod): boolean {
+  if (status?.phase === "Succeeded" || status?.phase === "Failed") return true;
+  const containers = status?.containerStatuses ?? [];
+  return metadata.deletionTimestamp !== undefined && containers.length > 0 && containers.every(({ state }) => state?.terminated);
+}
+
 /** The better pod first: ready ones, then the newest (during a rollout that is the new version), then by name. */
 export function byPreference(a: Pod, b: Pod): number {
   return (

@@ -28,6 +28,8 @@ export interface ConnectionOptions {
   moved(bytes: number): void;
   /** `cause` is undefined where we closed it. */
   closed(cause: Error | undefined): void;
+  /** Whether the pod has ended. Asked where dials hang: those of a pod whose network is gone do so for minutes. */
+  podEnded(): Promise<boolean>;
 }
 
 /** A ping unanswered for this long makes a connection one to avoid. */
@@ -39,8 +41,12 @@ const SLOW_WRITE_MS = 200;
 const TRUSTED_MS = 15_000;
 const REVALIDATE_MS = 1_500;
 const LOOK_EVERY_MS = 25;
+/** Dials that hang for this long are a reason to look whether the pod has ended. */
+const HANGING_MS = 700;
+/** The pod is looked at once a second at first, then ever more seldom, down to this. */
+const MAX_LOOK_GAP_MS = 30_000;
 
-export function createConnection({ carrier, label, limits, moved, closed }: ConnectionOptions): Connection {
+export function createConnection({ carrier, label, limits, moved, closed, podEnded }: ConnectionOptions): Connection {
   const { promise: gone, resolve } = Promise.withResolvers<void>();
   let idleSince = performance.now();
   let pingedAt = idleSince;
@@ -81,6 +87,20 @@ export function createConnection({ carrier, label, limits, moved, closed }: Conn
 
   const die = (why: string): void => session.destroy(portForwardError("PORTFORWARD_LOST", `a connection to ${label} ${why}`));
 
+  let lookAt = 0;
+  const lookAfterDials = (): void => {
+    const hanging = session.hangingDials();
+    if (hanging < HANGING_MS || performance.now() < lookAt) return;
+    lookAt = performance.now() + Math.min(hanging, MAX_LOOK_GAP_MS);
+    podEnded().then(
+      (ended) => {
+        if (!ended || session.isClosed || session.hangingDials() < HANGING_MS) return;
+        session.destroy(portForwardError("DIAL_GONE", `${label} has ended`));
+      },
+      () => {},
+    );
+  };
+
   return {
     session,
     used: false,
@@ -99,6 +119,7 @@ export function createConnection({ carrier, label, limits, moved, closed }: Conn
     tick(spare) {
       rate();
       if (session.isClosed) return false;
+      lookAfterDials();
       const unanswered = ageOf(session.pingSince);
       // Where we have stopped reading ourselves, silence says nothing.
       if (!session.stalled && unanswered > limits.deadMs && ageOf(session.heardAt) > limits.deadMs) {

@@ -21,10 +21,14 @@ function reasonText(raw: string): string {
   return raw.trim();
 }
 
-const REFUSED = /connection refused|ECONNREFUSED/i;
+/** What containerd says when its dial failed, for whatever reason: refused, timed out, or no way to 127.0.0.1 in a pod that ends. */
+const REFUSED = /connection refused|ECONNREFUSED|failed to connect to localhost:\d+ inside namespace/i;
 const RESET = /connection reset by peer|broken pipe|ECONNRESET|EPIPE/i;
 const GONE =
   /(sandbox|pod|container)[^:]*(not found|not running|does not exist)|(failed|unable) to find sandbox|network namespace .*is closed|not found in store/i;
+
+/** Whether a message says that there is no such pod, or nothing of it runs. */
+export const tellsOfNoPod = (text: string): boolean => GONE.test(text);
 
 /**
  * What the error stream's message means. Runtimes have no codes there, only Go's words for the system's errors and their own for

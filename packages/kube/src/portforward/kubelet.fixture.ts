@@ -27,8 +27,11 @@ export interface FakeConnection {
 }
 
 export interface FakeKubeletOptions {
-  /** Which local port serves `port` of `pod`, as seen through the n-th upgrade (from 1). Default: the same number. */
-  podPort?: (pod: string, port: number, upgrade: number) => number | "gone";
+  /**
+   * Which local port serves `port` of `pod`, as seen through the n-th upgrade (from 1); or the pod's network is gone, where the dial
+   * hangs. Default: the same number.
+   */
+  podPort?: (pod: string, port: number, upgrade: number) => number | "gone" | "hangs";
   /** How long the other direction goes on after one has ended. The real one: 1,000 ms. */
   graceMs?: number;
   /** Decides the answer to an upgrade: 101, or an HTTP status to refuse with, or "hang". */
@@ -210,6 +213,8 @@ function serve(connection: FakeConnection, pod: string, upgrade: number, options
   const dial = (pair: Pair, port: number): void => {
     const dataId = pair.data as number;
     const errorId = pair.error as number;
+    const podPort = options.podPort?.(pod, port, upgrade) ?? port;
+    if (podPort === "hangs") return;
     const local = new Socket({ allowHalfOpen: true });
     pair.socket = local;
     let connected = false;
@@ -239,7 +244,6 @@ function serve(connection: FakeConnection, pod: string, upgrade: number, options
       const words = error.code === "ECONNREFUSED" ? "connect: connection refused" : "read: connection reset by peer";
       finish(`error forwarding port ${port} to pod 0123, uid : failed to execute portforward in network namespace: ${words}`);
     });
-    const podPort = options.podPort?.(pod, port, upgrade) ?? port;
     if (podPort === "gone") {
       finish('failed to find sandbox "0123" in store: not found');
       return;

@@ -20,7 +20,11 @@ export interface PodConnectionsOptions {
   relief: Relief;
   /** Ends what is under way. */
   signal: AbortSignal;
+  podEnded: PodEnded;
 }
+
+/** Whether a pod has ended for good: it doesn't exist any more, or none of its containers will run again. */
+export type PodEnded = (pod: PodRef, signal: AbortSignal) => Promise<boolean>;
 
 /** The connections to one pod. */
 export interface PodConnections {
@@ -57,6 +61,7 @@ export function createPodConnections(options: PodConnectionsOptions): PodConnect
       label: `pod ${pod.namespace}/${pod.name}`,
       limits,
       moved: options.relief,
+      podEnded: () => options.podEnded(pod, options.signal),
       closed(cause) {
         connections.splice(connections.indexOf(connection), 1);
         if (cause) logger.debug("a port-forward connection was lost", { ...pod, cause: cause.message });

@@ -77,6 +77,38 @@ describe("a stream", () => {
     expect(await exchange(it.pool, server.port, "hello")).toBe("hello");
   });
 
+  test("whose dial hangs fails with DIAL_GONE once its pod has ended, so that another pod may be tried", async () => {
+    let ended = false;
+    let asked = 0;
+    const podEnded = async (): Promise<boolean> => {
+      asked++;
+      return ended;
+    };
+    await using it = await setUp({ podPort: () => "hangs", pong: () => false, pool: { podEnded, pingMs: 60_000 } });
+    const stream = await it.pool.open(POD, 80);
+    const failed = once(stream, "error");
+    failed.catch(() => {});
+    stream.write("hello");
+    await expect.poll(() => asked, { timeout: 5_000 }).toBe(1);
+    expect(stream.destroyed).toBe(false);
+    ended = true;
+    expect((await failed)[0]).toMatchObject({ code: "DIAL_GONE" });
+  });
+
+  test("that was taken is never called a failed dial, however long its pod is silent", async () => {
+    await using server = await startApp(() => {});
+    await using it = await setUp({ pool: { podEnded: async () => true, pingMs: 60_000 } });
+    const stream = await it.pool.open(POD, server.port);
+    let failure: unknown;
+    stream.on("error", (error) => {
+      failure = error;
+    });
+    stream.write("hello");
+    await sleep(3_500);
+    expect(failure).toBeUndefined();
+    expect(stream.destroyed).toBe(false);
+  });
+
   test("ends when the pod ends, and our end reaches the pod then", async () => {
     await using server = await startApp((socket) => {
       socket.end("all there is");

@@ -4,12 +4,14 @@ import type { CarrierKind, Upgrade } from "./carrier.ts";
 import { portForwardError } from "./errors.ts";
 import { forwardTarget } from "./failure.ts";
 import { type PoolLimits, poolLimits } from "./limits.ts";
-import { createPodConnections, type PodConnections } from "./pod-connections.ts";
+import { createPodConnections, type PodConnections, type PodEnded } from "./pod-connections.ts";
 import { createRelief } from "./relief.ts";
 import { createSelector } from "./selection.ts";
 
 export interface PortForwardPoolOptions extends Partial<PoolLimits> {
   upgrade: Upgrade;
+  /** Default: nobody can tell. Asked where a dial hangs, so that it needn't for as long as the system retries (two minutes). */
+  podEnded?: PodEnded;
   logger?: Logger;
 }
 
@@ -58,6 +60,7 @@ export function createPortForwardPool(options: PortForwardPoolOptions): PortForw
   const limits = poolLimits(options);
   const logger = options.logger ?? silentLogger;
   const selector = createSelector({ upgrade: options.upgrade, carriers: limits.carriers, logger });
+  const podEnded = options.podEnded ?? (async () => false);
   const relief = limits.relieveGarbage ? createRelief() : () => {};
   const pods = new Map<string, PodConnections>();
   const ending = new AbortController();
@@ -69,7 +72,7 @@ export function createPortForwardPool(options: PortForwardPoolOptions): PortForw
     const key = `${pod.namespace}/${pod.name}`;
     let connections = pods.get(key);
     if (!connections) {
-      connections = createPodConnections({ pod, limits, logger, selector, relief, signal: ending.signal });
+      connections = createPodConnections({ pod, limits, logger, selector, relief, podEnded, signal: ending.signal });
       pods.set(key, connections);
     }
     if (!ticker) {

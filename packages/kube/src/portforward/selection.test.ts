@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { connect } from "node:net";
+import { ShipsideError } from "@shipside/core";
 import { describe, expect, test } from "vitest";
 import { echoApp, firehoseApp, startApp } from "./app.fixture.ts";
 import type { CarrierKind } from "./carrier.ts";
@@ -110,6 +111,20 @@ describe("the carrier", () => {
     await app[Symbol.asyncDispose]();
     await using it = await startServer([kind]);
     await expect(it.pool.open(POD, app.port)).rejects.toMatchObject({ code: "DIAL_REFUSED" });
+  });
+
+  test("is not to blame where the kubelet has forgotten the pod before the API server has: that is a pod that is gone", async () => {
+    let asked = 0;
+    const upgrade = (): Promise<never> => {
+      asked++;
+      const details = { status: 500 };
+      return Promise.reject(
+        new ShipsideError("KUBE_SERVER_ERROR", 'could not create pods/portforward "p": pod not found ("p_ns")', { details }),
+      );
+    };
+    await using pool = createPortForwardPool({ upgrade });
+    await expect(pool.open(POD, 80)).rejects.toMatchObject({ code: "DIAL_GONE" });
+    expect(asked).toBe(1);
   });
 
   test.each<CarrierKind>(["spdy", "websocket", "channel"])("%s ends when the pod ends", async (kind) => {

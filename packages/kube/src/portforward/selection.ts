@@ -1,7 +1,7 @@
 import { codeOf, hasCode, type Logger, type PodRef } from "@shipside/core";
 import type { CarrierKind, Upgrade, Upgraded } from "./carrier.ts";
 import { portForwardError } from "./errors.ts";
-import type { ForwardTarget } from "./failure.ts";
+import { type ForwardTarget, tellsOfNoPod } from "./failure.ts";
 import { V4_CHANNEL } from "./v4-channel.ts";
 import { webSocketHandshake } from "./websocket.ts";
 
@@ -110,10 +110,11 @@ const portForwardPath = (pod: PodRef): string =>
  * while nothing has ever worked.
  */
 function mayBeTheCarrier(error: unknown, somethingWorked: boolean): boolean {
+  if (isGone(error)) return false;
   if (hasCode(error, "PORTFORWARD_PROTOCOL", "KUBE_PROTOCOL")) return true;
   const status = statusOf(error);
   if (status === undefined) return !somethingWorked && causedByReset(error);
-  if ([401, 404, 429].includes(status)) return false;
+  if (status === 401 || status === 429) return false;
   return status < 500 || !somethingWorked;
 }
 
@@ -127,12 +128,21 @@ const statusOf = (error: unknown): number | undefined => {
   return typeof status === "number" ? status : undefined;
 };
 
+/** Besides a 404: the kubelet forgets a pod that ends before the API server does, and then answers with an error of another status. */
+function isGone(error: unknown): boolean {
+  const status = statusOf(error);
+  return status === 404 || (status !== undefined && status !== 401 && status !== 403 && tellsOfNoPod((error as Error).message));
+}
+
 /** The first refusal is the one that counts: what came after it was only another way of asking. */
 function dialError(failures: unknown[], { pod }: ForwardTarget, signal: AbortSignal): Error {
   const label = `pod ${pod.namespace}/${pod.name}`;
   if (signal.aborted && codeOf(signal.reason) === "PORTFORWARD_CLOSED") return signal.reason as Error;
-  const gone = failures.find((error) => statusOf(error) === 404);
-  if (gone) return portForwardError("DIAL_GONE", `${label} does not exist`, { cause: gone });
+  const gone = failures.find(isGone);
+  if (gone) {
+    const how = statusOf(gone) === 404 ? "does not exist" : "has ended";
+    return portForwardError("DIAL_GONE", `${label} ${how}`, { cause: gone });
+  }
   const first = failures[0];
   const { hint } = first as { hint?: string };
   const why = signal.aborted ? "the API server did not answer in time" : (first as Error).message;

@@ -103,6 +103,10 @@ describe("the endings of a stream", () => {
 
   test.each([
     ["DIAL_REFUSED", "failed to connect to localhost:80 inside namespace: dial tcp4 127.0.0.1:80: connect: connection refused"],
+    [
+      "DIAL_REFUSED",
+      'failed to connect to localhost:80 inside namespace "01", IPv4: dial tcp4 127.0.0.1:80: connect: connection timed out IPv6 dial tcp6: address localhost: no suitable address found',
+    ],
     ["DIAL_GONE", 'failed to find sandbox "0123" in store: not found'],
     ["DIAL_GONE", 'network namespace for sandbox "0123" is closed'],
     ["DIAL_FAILED", "something nobody has seen before"],

@@ -48,6 +48,11 @@ export interface SpdySession {
   /** `performance.now()` since when the system has taken nothing of the backlog; undefined where there is none. */
   readonly backlogSince: number | undefined;
   open(target: ForwardTarget): ForwardStream;
+  /**
+   * How long dials have been known to hang, in ms, or 0; asks for proof of those that may. Nothing tells of a good dial, but the server
+   * takes what a stream sends after its dial only, and until then it answers no ping that waits in the same queue.
+   */
+  hangingDials(): number;
   /** Sends `count` pings (the server spreads them over its five workers). */
   ping(count: number): void;
   retire(): void;
@@ -64,6 +69,8 @@ const MAX_BACKLOG = 256 * 1024;
 const MAX_REPLY_BACKLOG = 1024 * 1024;
 /** moby/spdystream spreads streams (by id) and pings (in turn) over as many queues, each of which one unread stream can block. */
 export const SERVER_WORKERS = 5;
+/** A stream whose first bytes have had no answer for this long is asked after. */
+const UNPROVEN_MS = 500;
 /** With more going on than this, the regular pings will do. */
 const PROBE_LIMIT = 512;
 /** How long the farewell may take. */
@@ -89,6 +96,8 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
   let flushedAt = heardAt;
   /** Pings sent because of a stream that ended badly. */
   const probes = new Set<number>();
+  /** Pings sent behind the first bytes of streams: answered when all of these bytes were taken. */
+  let dialProbe: { since: number; pings: Set<number>; streams: ForwardStream[] } | undefined;
   const full = new Set<ForwardStream>();
   let paused = false;
 
@@ -134,6 +143,10 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
       if (id % 2 === 1) {
         pings.delete(id);
         probes.delete(id);
+        if (dialProbe?.pings.delete(id) && dialProbe.pings.size === 0) {
+          for (const stream of dialProbe.streams) stream.taken();
+          dialProbe = undefined;
+        }
       } else if (carrier.backlog < MAX_REPLY_BACKLOG) carrier.write(encodePing(id));
     },
     goAway() {
@@ -204,11 +217,16 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
     else waiting.push(taken);
   };
 
-  const probe = (): void => {
-    if (closed || pings.size > PROBE_LIMIT) return;
+  /** The ids of pings, one for each queue of the server. */
+  const pingAll = (): number[] => {
     const before = nextPing;
     session.ping(SERVER_WORKERS);
-    for (let id = before; id < nextPing; id += 2) probes.add(id);
+    return [...pings.keys()].filter((id) => id >= before && id < nextPing);
+  };
+
+  const probe = (): void => {
+    if (closed || pings.size > PROBE_LIMIT) return;
+    for (const id of pingAll()) probes.add(id);
   };
 
   const session: SpdySession = {
@@ -238,7 +256,7 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
       return pings.values().next().value;
     },
     get suspect() {
-      return probes.size > 0;
+      return probes.size > 0 || dialProbe !== undefined;
     },
     get backlogSince() {
       return carrier.backlog > 0 ? flushedAt : undefined;
@@ -279,6 +297,18 @@ export function createSpdySession(connect: CarrierFactory, options: SessionOptio
       carrier.write(encoder.encode(errorId, { streamtype: "error", ...common }, true));
       carrier.write(encoder.encode(dataId, { streamtype: "data", ...common }, false));
       return stream;
+    },
+    hangingDials() {
+      const now = performance.now();
+      if (dialProbe) {
+        dialProbe.streams = dialProbe.streams.filter((stream) => stream.unprovenSince !== undefined);
+        if (dialProbe.streams.length > 0) return now - dialProbe.since;
+        dialProbe = undefined;
+      }
+      if (closed || pings.size > PROBE_LIMIT) return 0;
+      const streams = [...byData.values()].filter(({ unprovenSince = now }) => now - unprovenSince > UNPROVEN_MS);
+      if (streams.length > 0) dialProbe = { since: now, pings: new Set(pingAll()), streams };
+      return 0;
     },
     ping(count) {
       if (closed) return;

@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream";
+import { hasCode } from "@shipside/core";
 import { portForwardError } from "./errors.ts";
 import { type ForwardTarget, failureOf } from "./failure.ts";
 
@@ -58,6 +59,8 @@ export class ForwardStream extends Duplex {
   #bytesIn = 0;
   #bytesOut = 0;
   #podSpokeLast = false;
+  #firstSentAt = 0;
+  #taken = false;
   #movedAt = 0;
   #dataEnded = false;
   #reasonEnded = false;
@@ -99,6 +102,11 @@ export class ForwardStream extends Duplex {
     return this.#bytesOut > 0 && !this.#podSpokeLast;
   }
 
+  /** `performance.now()` of the first byte sent, where nothing shows yet that the dial went well; else undefined. */
+  get unprovenSince(): number | undefined {
+    return this.#bytesOut > 0 && this.#bytesIn === 0 && !this.#taken && !this.#over ? this.#firstSentAt : undefined;
+  }
+
   /** Called at each change of `dialState`. One listener at a time. */
   onDialState(listener: (() => void) | undefined): void {
     this.#stateListener = listener;
@@ -108,6 +116,11 @@ export class ForwardStream extends Duplex {
 
   accepted(): void {
     if (this.#state === "asked") this.#setState("accepted");
+  }
+
+  /** What was sent has left the server's queue, which happens after its dial only. */
+  taken(): void {
+    this.#taken = true;
   }
 
   /** False where the reader is behind. */
@@ -152,6 +165,12 @@ export class ForwardStream extends Duplex {
     if (this.#over) return;
     if (this.#dataEnded && this.#reason === "") {
       this.#conclude(undefined);
+      return;
+    }
+    if (hasCode(cause, "DIAL_GONE") && this.#bytesIn === 0 && !this.#taken) {
+      this.#conclude(
+        portForwardError("DIAL_GONE", `${this.#target.label}: the pod ended before it took the connection`, { cause }),
+      );
       return;
     }
     const nothingSent = this.#state === "asked" && this.#bytesOut === 0;
@@ -237,6 +256,7 @@ export class ForwardStream extends Duplex {
       callback(late ? portForwardError("EPIPE", `${this.#target.label} has closed the connection`) : undefined);
       return;
     }
+    if (this.#bytesOut === 0) this.#firstSentAt = performance.now();
     for (const chunk of chunks) this.#bytesOut += chunk.length;
     this.#podSpokeLast = false;
     this.#wire.send(chunks, callback);
