@@ -25,7 +25,8 @@ beforeAll(async () => {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: meta("config"),
-    data: { GREETING: "hello", PATH: "/no" },
+    // A PATH would be more to the point, but a real container would then not find its own program.
+    data: { GREETING: "hello", HOME: "/no" },
   });
   await cluster.create(SECRETS, {
     apiVersion: "v1",
@@ -96,10 +97,9 @@ test("a command has the workload's env and its neighbours by all their names", a
   const names = ["web", `web.${namespace}`, `web.${namespace}.svc`, `web.${namespace}.svc.cluster.local`];
   const called = await user.run(["teleport", "deploy", "web", ...where(), "-q", "--", ...ask(...names)]);
   expect(called).toMatchObject({ code: 0, stdout: expect.stringMatching(/^(web-\S+\n)\1\1\1$/) });
-  const print =
-    'console.log(JSON.stringify([process.env.GREETING, process.env.TOKEN, process.env.PATH !== "/no", process.env.HOME]))';
+  const print = "console.log(JSON.stringify([process.env.GREETING, process.env.TOKEN, process.env.HOME]))";
   const env = await user.run(["teleport", "deployment/web", ...where(), "-q", "--", process.execPath, "-e", print]);
-  expect(JSON.parse(env.stdout)).toEqual(["hello", "a $b 'c'\nd", true, user.home]);
+  expect(JSON.parse(env.stdout)).toEqual(["hello", "a $b 'c'\nd", user.home]);
 });
 
 test("it says where before it does anything", async () => {
