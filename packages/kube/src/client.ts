@@ -243,6 +243,7 @@ function createCluster(context: ResolvedContext, options: Checked): Cluster {
       }
     },
     portForward: (pod, port, { signal } = {}) => pool.open(pod, port, signal ? { signal } : {}),
+    portForwardStats: () => pool.stats(),
     exec: (pod, command, { signal, ...execOptions } = {}) =>
       runExec(upgrade, pod, command, {
         ...execOptions,

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Closable, Logger, PodRef } from "@shipside/core";
 import type { KubeObject, ResourceType } from "./objects.ts";
+import type { PortForwardStats } from "./portforward/pool.ts";
 import type { Watch } from "./watch.ts";
 
 /** What is about to be talked to; said to the user before anything is done. */
@@ -92,6 +93,8 @@ export interface Cluster extends Closable {
   ): Promise<void>;
   /** A stream to a port of a pod, with the properties and error codes that the `Dialer` of @shipside/core describes. */
   portForward(pod: PodRef, port: number, options?: { signal?: AbortSignal }): Promise<Duplex>;
+  /** The port-forward connections as they stand now. Asks nobody. */
+  portForwardStats(): PortForwardStats;
   /**
    * Distrusts every connection: idle ones are dropped, port-forward connections are asked for a sign of life, watches connect anew now
    * instead of when their silence is noticed. Done by itself within 5 s of the machine waking up or its addresses changing.

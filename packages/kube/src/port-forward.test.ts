@@ -37,6 +37,13 @@ test("a stream to a port of a pod through TLS and the kubeconfig's credentials; 
   stream.write("hello");
   const [reply] = (await new Promise((resolve) => stream.once("data", (chunk) => resolve([chunk])))) as [Buffer];
   expect(reply.toString()).toBe("hello");
+  const pod = { namespace: "shop", name: "core-1" };
+  expect(cluster.portForwardStats()).toMatchObject({
+    carrier: "spdy",
+    streams: 1,
+    bytes: 10,
+    pods: [{ pod, streams: 1, stuck: 0 }],
+  });
   expect(authorization).toBe("Bearer t0ken");
   // The real API server answers 406 to a stream that is asked for as JSON.
   expect(accept).toBe("*/*");

@@ -23,13 +23,16 @@ export interface StreamEndings {
    * to the pod, or nothing has come back yet. Default 30,000.
    */
   finReplyMs: number;
-  /** The same where the pod spoke last, so that most likely nothing more will come. Default 2,000. */
+  /**
+   * The same where the pod spoke last, so that most likely nothing more will come. The server goes on for a second after that, so an
+   * answer may pause for 1.5 s with the default of 500.
+   */
   finIdleMs: number;
   /** How long after the end of the data the reason is waited for, and the other way round, in ms. Default 1,000. */
   reasonMs: number;
 }
 
-export const DEFAULT_ENDINGS: StreamEndings = { finReplyMs: 30_000, finIdleMs: 2_000, reasonMs: 1_000 };
+export const DEFAULT_ENDINGS: StreamEndings = { finReplyMs: 30_000, finIdleMs: 500, reasonMs: 1_000 };
 
 /** How much may wait in a stream before its reader is asked to catch up, in bytes. */
 const READ_AHEAD = 64 * 1024;
