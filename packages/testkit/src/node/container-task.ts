@@ -51,7 +51,10 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
   const namespace = pod.metadata.namespace!;
   const stopping = new AbortController();
   const started = Promise.withResolvers<void>();
-  const restartPolicy = kind === "sidecar" ? "Always" : (pod["spec"].restartPolicy ?? "Always");
+  const podPolicy = pod["spec"].restartPolicy ?? "Always";
+  // An init container that has done its work isn't run again: for it the pod's "Always" means "OnFailure" (Pod Lifecycle).
+  const initPolicy = podPolicy === "Never" ? "Never" : "OnFailure";
+  const restartPolicy = { sidecar: "Always", init: initPolicy, main: podPolicy }[kind];
   const restarts = createBackoff(context.restartBackoff);
   const logDirectory = join(context.directory, "pods", pod.metadata.uid, "logs", name);
   let running: StartedContainer | undefined;

@@ -172,6 +172,17 @@ describe.each(modes)("a node with %s", (network) => {
     await bed.remove("init");
   });
 
+  it("doesn't run an init container again that has done its work, whatever the pod's restart policy", async () => {
+    bed.pod("once", {
+      restartPolicy: "Always",
+      initContainers: [{ ...sh("exit 0"), name: "first" }],
+      containers: [sh("sleep 1000")],
+    });
+    const pod = await bed.until("once", (p) => status(p)?.ready);
+    expect(status(pod, "first")).toMatchObject({ restartCount: 0, state: { terminated: { reason: "Completed" } } });
+    await bed.remove("once");
+  });
+
   it("fails a pod whose init container fails and isn't tried again", async () => {
     bed.pod("badinit", {
       restartPolicy: "Never",
