@@ -39,13 +39,26 @@ export interface Agent extends Closable {
   onLog(id: string, listener: () => void): () => void;
 }
 
+interface RunningContainer {
+  exited: PromiseWithResolvers<ContainerExit>;
+  /** Undefined until it runs. */
+  pid?: number;
+}
+
 interface PendingExec {
   streams: Array<Socket | undefined>;
   exited: PromiseWithResolvers<number>;
 }
 
+export interface AgentOptions {
+  cwd: string;
+  env: Record<string, string>;
+  /** The agent has no process namespace that ends with it: its containers are killed from here should it disappear. */
+  sharesProcesses: boolean;
+}
+
 /** Starts `argv` (something that becomes pod-agent) with an IPC channel, and resolves when it says that it is there. */
-export async function openAgent(argv: readonly string[], options: { cwd: string; env: Record<string, string> }): Promise<Agent> {
+export async function openAgent(argv: readonly string[], options: AgentOptions): Promise<Agent> {
   const child = spawn(argv[0]!, argv.slice(1), {
     cwd: options.cwd,
     env: options.env,
@@ -54,7 +67,7 @@ export async function openAgent(argv: readonly string[], options: { cwd: string;
     // Out of the terminal's process group: Ctrl-C is the node's to handle, in order.
     detached: true,
   });
-  const agent = new ChildAgent(child);
+  const agent = new ChildAgent(child, options.sharesProcesses);
   await agent.ready;
   return agent;
 }
@@ -64,7 +77,7 @@ class ChildAgent implements Agent {
   readonly gone: Promise<void>;
   readonly #child: ChildProcess;
   readonly #answers = new Map<number, PromiseWithResolvers<{ pid?: number; handle?: Socket }>>();
-  readonly #containers = new Map<string, PromiseWithResolvers<ContainerExit>>();
+  readonly #containers = new Map<string, RunningContainer>();
   readonly #execs = new Map<string, PendingExec>();
   readonly #logListeners = new Map<string, Set<() => void>>();
   #handOver: ((socket: Socket) => void) | undefined;
@@ -72,7 +85,7 @@ class ChildAgent implements Agent {
   #seq = 0;
   #stderr = "";
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, sharesProcesses: boolean) {
     this.#child = child;
     const ready = Promise.withResolvers<void>();
     const gone = Promise.withResolvers<void>();
@@ -90,7 +103,10 @@ class ChildAgent implements Agent {
       ready.reject(error);
       for (const { reject } of this.#answers.values()) reject(error);
       this.#answers.clear();
-      for (const { resolve } of this.#containers.values()) resolve({ exitCode: 137, signal: 9 });
+      for (const { exited, pid } of this.#containers.values()) {
+        if (sharesProcesses && pid !== undefined) killGroup(pid);
+        exited.resolve({ exitCode: 137, signal: 9 });
+      }
       this.#containers.clear();
       for (const { exited } of this.#execs.values()) exited.resolve(137);
       this.#execs.clear();
@@ -112,11 +128,12 @@ class ChildAgent implements Agent {
   }
 
   async start(launch: Launch): Promise<StartedContainer> {
-    const exited = Promise.withResolvers<ContainerExit>();
-    this.#containers.set(launch.id, exited);
+    const container: RunningContainer = { exited: Promise.withResolvers() };
+    this.#containers.set(launch.id, container);
     try {
       const { pid } = await this.#ask({ op: "start", launch });
-      return { id: launch.id, pid: pid!, exited: exited.promise };
+      container.pid = pid!;
+      return { id: launch.id, pid: pid!, exited: container.exited.promise };
     } catch (error) {
       this.#containers.delete(launch.id);
       throw error;
@@ -224,7 +241,7 @@ class ChildAgent implements Agent {
         break;
       }
       case "exit":
-        this.#containers.get(message.id)?.resolve({ exitCode: message.exitCode, signal: message.signal });
+        this.#containers.get(message.id)?.exited.resolve({ exitCode: message.exitCode, signal: message.signal });
         this.#containers.delete(message.id);
         for (const listener of this.#logListeners.get(message.id) ?? []) listener();
         break;
@@ -241,5 +258,13 @@ class ChildAgent implements Agent {
         break;
       case "ready":
     }
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Gone already.
   }
 }

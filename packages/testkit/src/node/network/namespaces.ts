@@ -1,8 +1,6 @@
-import { execFile } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { createCloser, splice } from "@shipside/core";
 import type { Store } from "../../store.ts";
 import type { Agent } from "../agent/client.ts";
@@ -23,8 +21,15 @@ const GATEWAY = "10.244.0.1";
 /** The range of ClusterIPs: every address of it is the node's, so that the proxy may listen on any. */
 const SERVICE_RANGE = "10.96.0.0/12";
 
-/** $1 ip's commands · $2 ip · $3 mount · $4 an empty directory · $5 fstab of overlays to try · $6 their directories · $7 umount · rest: the agent. */
+/** What every pod gets. */
+const POD_NAMESPACES = "--net --mount --uts --ipc --pid --fork --kill-child --mount-proc";
+
+/**
+ * $1 ip's commands · $2 ip · $3 mount · $4 an empty directory · $5 fstab of overlays to try · $6 their directories · $7 umount ·
+ * $8 unshare, to try once what every pod does: a machine which forbids it is found out before the first pod · rest: the agent.
+ */
 const NODE_SCRIPT = `
+"$8" ${POD_NAMESPACES} "$2" link set lo up &
 "$2" -batch - <<END
 $1
 END
@@ -34,7 +39,8 @@ for d in $6; do mkdir "$4/work$d" "$4/upper$d" "$4/root$d"; done
 "$3" -T "$5" -a 2>/dev/null || :
 while read -r line; do echo "$line"; done < /proc/self/mountinfo > "$5.mounted"
 "$7" --recursive --lazy "$4"
-shift 7
+wait $!
+shift 8
 exec "$@"`;
 
 /** In the node's network namespace: hold on to it, and go on in the pod's own namespaces. $1 unshare · $2 sh · $3 the next script. */
@@ -42,7 +48,7 @@ const POD_OUTER = `
 exec 9</proc/self/ns/net
 unshare=$1 sh=$2 inner=$3
 shift 3
-exec "$unshare" --net --mount --uts --ipc --pid --fork --kill-child --mount-proc "$sh" -ec "$inner" pod "$@"`;
+exec "$unshare" ${POD_NAMESPACES} "$sh" -ec "$inner" pod "$@"`;
 
 /** $1 ip's commands · $2 ip · $3 nsenter · $4 the pair's other end · $5 host name · $6 mount · $7 directory for layers · rest: the agent. */
 const POD_INNER = `
@@ -74,7 +80,6 @@ export async function openNamespaces(options: {
     const { agent: node, overlayable } = await startNodeAgent(directory, temporary, tools);
     closer.use(node);
     const enter = [tools.nsenter, "--preserve-credentials", `--user=/proc/${node.pid}/ns/user`, `--net=/proc/${node.pid}/ns/net`];
-    await tryPodNamespaces(enter, tools);
 
     if (apiServer) node.onHandOver((client) => toApiServer(client, apiServer.url));
     const proxy = createServiceProxy({
@@ -203,7 +208,7 @@ async function startNodeAgent(
   ].join("\n");
   const wrapper = [
     ...[tools.unshare, "--user", "--map-root-user", "--net", "--mount", tools.sh, "-ec", NODE_SCRIPT],
-    ...["node", commands, tools.ip, tools.mount, trial, file, candidates.join(" "), tools.umount],
+    ...["node", commands, tools.ip, tools.mount, trial, file, candidates.join(" "), tools.umount, tools.unshare],
   ];
   const agent = await openPodAgent(directory, wrapper, temporary);
   // The mounts are gone again: the directory must be removable from where the agent sees it.
@@ -214,23 +219,6 @@ async function startNodeAgent(
     throw new Error("the kernel doesn't let a user namespace mount an overlay");
   }
   return { agent, overlayable };
-}
-
-/** What every pod does, once, so that a machine which forbids it is found out before the first pod. */
-async function tryPodNamespaces(enter: readonly string[], tools: Tools): Promise<void> {
-  const args = [
-    ...enter.slice(1),
-    tools.unshare,
-    "--net",
-    "--mount",
-    "--uts",
-    "--ipc",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-  ];
-  await promisify(execFile)(enter[0]!, [...args, tools.sh, "-c", ":"]);
 }
 
 /** Nothing listens there, so that a name which isn't in the hosts file fails at once instead of leaving the machine. */

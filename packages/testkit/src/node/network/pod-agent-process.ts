@@ -15,6 +15,7 @@ const podAgentArgv = (): string[] => [
 export const openPodAgent = (cwd: string, wrapper: readonly string[] = [], adopt = false): Promise<Agent> =>
   openAgent([...wrapper, ...podAgentArgv(), ...(adopt ? [cwd] : [])], {
     cwd,
+    sharesProcesses: wrapper.length === 0,
     // Relative, so that an agent which starts when the directory is being removed can't make it again.
     env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: "compile-cache" },
   });
