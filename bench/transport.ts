@@ -1,6 +1,7 @@
 // Our port-forward beside kubectl's, on the same cluster, in interleaved rounds. See docs/performance.md.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -92,7 +93,7 @@ async function measure(
   rounds: number,
 ): Promise<Row> {
   // Fresh processes for each figure: one may have left kubectl stuck, or its memory grown.
-  await using ours = await startOurs(target);
+  await using ours = await startOurs(target, { built: true });
   await using peer = kubectl === undefined ? undefined : await startKubectl(target, kubectl);
   const results = { ours: [] as number[], peer: [] as number[] };
   const take = async (who: Peer | undefined, into: number[]): Promise<void> => {
@@ -135,6 +136,8 @@ if (values.help) {
   };
   const kubectl = await findKubectl(values.kubectl);
   if (kubectl === undefined) console.error("no kubectl: only ours is measured (--kubectl PATH)");
+  const buildScript = fileURLToPath(import.meta.resolve("../scripts/build.ts"));
+  execFileSync(process.execPath, [buildScript, "--if-stale", "--quiet"], { cwd: join(buildScript, "../.."), stdio: "inherit" });
   await using stack = new AsyncDisposableStack();
   const target = await prepare(stack);
   const rows: Row[] = [];

@@ -2,6 +2,7 @@
 // `pnpm demo` pays for a build once.
 import { existsSync, globSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { build } from "tsup";
+import { buildVendored, redirectVendored, VENDORED } from "./vendor.ts";
 
 const args = new Set(process.argv.slice(2));
 
@@ -14,7 +15,7 @@ const newest = (files: string[]): number => Math.max(0, ...files.map((file) => s
 const outputOf = (dir: string, entry: string): string => `${dir}/dist/${entry.replace(/^src\//, "").replace(/\.ts$/, ".js")}`;
 
 const isStale = ({ dir, entry }: (typeof packages)[number]): boolean => {
-  const outputs = entry.map((file) => outputOf(dir, file));
+  const outputs = [...entry.map((file) => outputOf(dir, file)), ...(VENDORED[dir] ?? []).map(({ file }) => `${dir}/dist/${file}`)];
   if (!outputs.every((file) => existsSync(file))) return true;
   return newest(globSync([`${dir}/src/**`, `${dir}/package.json`])) > Math.min(...outputs.map((file) => statSync(file).mtimeMs));
 };
@@ -23,7 +24,8 @@ const stale = args.has("--if-stale") ? packages.filter(isStale) : packages;
 // Chunks carry a hash in their names: what an earlier build left would be published too.
 for (const { dir } of stale) for (const file of globSync(`${dir}/dist/**/*.js{,.map}`)) rmSync(file);
 await Promise.all(
-  stale.map(({ dir, entry }) =>
+  stale.flatMap(({ dir, entry }) => [
+    ...(VENDORED[dir] ?? []).map((vendored) => buildVendored(dir, vendored, `${dir}/dist`)),
     build({
       config: false,
       entry: entry.map((file) => `${dir}/${file}`),
@@ -41,6 +43,9 @@ await Promise.all(
       // Everything a package.json names stays an import; tsup reads the root's, so it is said here.
       skipNodeModulesBundle: true,
       external: [/^@shipside\//],
+      // Else tsup itself would leave them as they are.
+      noExternal: (VENDORED[dir] ?? []).map(({ specifier }) => specifier),
+      esbuildPlugins: [redirectVendored(VENDORED[dir] ?? [])],
     }),
-  ),
+  ]),
 );

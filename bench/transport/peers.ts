@@ -65,16 +65,11 @@ async function start(
 
 const remotes = (target: PeerTarget): number[] => [PROGRAM_PORT, ...(target.others ?? [])];
 
-export function startOurs(target: PeerTarget): Promise<Peer> {
-  const forwarder = fileURLToPath(import.meta.resolve("./forwarder.ts"));
-  const args = [
-    "--conditions=@shipside/source",
-    forwarder,
-    target.kubeconfig,
-    target.namespace,
-    target.pod,
-    ...remotes(target).map(String),
-  ];
+/** `built`: what users get, from `dist`, instead of the sources. */
+export function startOurs(target: PeerTarget, { built = false }: { built?: boolean } = {}): Promise<Peer> {
+  const forwarder = fileURLToPath(import.meta.resolve("./forwarder.js"));
+  const args = [forwarder, target.kubeconfig, target.namespace, target.pod, ...remotes(target).map(String)];
+  if (!built) args.unshift("--conditions=@shipside/source");
   return start("ours", process.execPath, args, (line) => (JSON.parse(line) as { ports: Record<string, number> }).ports);
 }
 

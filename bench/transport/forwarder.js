@@ -1,18 +1,19 @@
 // Our side of the comparison, in a process of its own as kubectl is: one pod's ports on 127.0.0.1.
-// node forwarder.ts KUBECONFIG NAMESPACE POD REMOTE_PORT…   prints {"ports": {remote: local}} once it listens.
+// node forwarder.js KUBECONFIG NAMESPACE POD REMOTE_PORT…   prints {"ports": {remote: local}} once it listens.
+// Not TypeScript, so that what Node needs to strip types (some 40 MiB) is not counted as ours.
 
-import type { AddressInfo } from "node:net";
-import { createServer, type Server } from "node:net";
+import { createServer } from "node:net";
 import { splice } from "@shipside/core";
 import { connectCluster } from "@shipside/kube";
 
 const [kubeconfig, namespace, pod, ...remotes] = process.argv.slice(2);
-if (!kubeconfig || !namespace || !pod || remotes.length === 0) throw new Error("forwarder.ts KUBECONFIG NAMESPACE POD PORT…");
+if (!kubeconfig || !namespace || !pod || remotes.length === 0) throw new Error("forwarder.js KUBECONFIG NAMESPACE POD PORT…");
 
 const cluster = await connectCluster({ kubeconfig });
-const ports: Record<string, number> = {};
+/** @type {Record<string, number>} */
+const ports = {};
 
-const forward = async (remote: number): Promise<Server> => {
+const forward = async (remote) => {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, async (local) => {
     local.on("error", () => {});
     try {
@@ -21,12 +22,12 @@ const forward = async (remote: number): Promise<Server> => {
       void splice(local, stream);
       local.resume();
     } catch (error) {
-      console.error(`dial: ${(error as Error).message}`);
+      console.error(`dial: ${error.message}`);
       local.resetAndDestroy();
     }
   });
-  await new Promise<void>((resolve) => server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, resolve));
-  ports[remote] = (server.address() as AddressInfo).port;
+  await new Promise((resolve) => server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, resolve));
+  ports[remote] = server.address().port;
   return server;
 };
 
