@@ -115,7 +115,8 @@ test("a pod that was killed is waited for by the connections that come meanwhile
   const [name, before] = (await ask(tunnel, "web")).split(" ");
   await cluster.faults.killPod("default", name!);
   // A connection that the dying process has taken is reset, and rightly so.
-  await sleep(100);
+  const isReady = (): unknown => cluster.store.get("pods", "default", name!)?.["status"].containerStatuses[0].ready;
+  await expect.poll(isReady, { interval: 5 }).toBe(false);
   const [again, after] = (await ask(tunnel, "web")).split(" ");
   expect(again).toBe(name);
   expect(after).not.toBe(before);
