@@ -1,6 +1,26 @@
-import type { CommandSpec } from "./command.ts";
+import type { CommandSpec, OptionSpec } from "./command.ts";
 
 const FORMATS = ["sh", "env", "json", "yaml", "docker", "compose", "fish", "powershell", "direnv", "systemd", "k8s"];
+
+/** Which of a workload's variables, and in what source. */
+const SELECTION: readonly OptionSpec[] = [
+  {
+    name: "from",
+    type: "string",
+    value: "SOURCE",
+    describe: "spec, or running: what the container in a pod has",
+    complete: ["spec", "running"],
+  },
+  { name: "only", type: "list", value: "GLOB", describe: "these variables alone, such as DB_* (repeatable)" },
+  { name: "except", type: "list", value: "GLOB", describe: "all but these (repeatable)" },
+  { name: "no-secrets", type: "boolean", describe: "nothing that comes from a Secret" },
+  { name: "set", type: "texts", value: "NAME=VALUE", describe: "this value in any case (repeatable)" },
+];
+
+const RESTART: readonly OptionSpec[] = [
+  { name: "restart-on-change", type: "boolean", describe: "start the command anew when its env changes" },
+  { name: "grace", type: "string", value: "SECONDS", describe: "from its SIGTERM to SIGKILL; default 5" },
+];
 
 /** The table of commands. A command's code is loaded when it runs. */
 export const COMMANDS: readonly CommandSpec[] = [
@@ -10,6 +30,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     usage: ["<workload> [-- command…]", "namespace <name> [-- command…]"],
     words: { min: 1, max: 2 },
     complete: ["workload"],
+    verbs: [{ name: "namespace", before: "namespace" }],
     takesCommand: true,
     options: [
       {
@@ -37,6 +58,8 @@ export const COMMANDS: readonly CommandSpec[] = [
         complete: FORMATS,
       },
       { name: "container", type: "string", value: "NAME", describe: "whose env, where the pod has several containers" },
+      ...SELECTION,
+      ...RESTART,
       { name: "foreground", type: "boolean", describe: "in this process, even where a daemon runs" },
     ],
     examples: [
@@ -49,11 +72,17 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "env",
     aliases: ["configuration"],
-    summary: "a workload's environment, on stdout or in a file that is kept current",
-    usage: ["<workload> [file]", "<workload> [file] -- command…"],
+    summary: "a workload's environment: shown, explained, compared, in a file kept current",
+    usage: [
+      "<workload> [file]",
+      "<workload> [file] -- command…",
+      "<workload> --explain",
+      "diff <workload> --with FILE | --shell | --workload OTHER",
+    ],
     words: { min: 1, max: 3 },
     takesCommand: true,
     complete: ["workload", "file"],
+    verbs: [{ name: "diff", before: "workload" }],
     options: [
       {
         name: "file",
@@ -72,6 +101,29 @@ export const COMMANDS: readonly CommandSpec[] = [
         complete: FORMATS,
       },
       { name: "container", type: "string", value: "NAME", describe: "where the pod has several containers" },
+      ...SELECTION,
+      { name: "skip-forbidden", type: "boolean", describe: "go on without what may not be read" },
+      { name: "explain", type: "boolean", describe: "where each comes from; secrets are masked" },
+      { name: "reveal", type: "boolean", describe: "with --explain, diff, --watch, --json: secrets too" },
+      { name: "watch", type: "boolean", describe: "tell what changes; a file is followed in any case" },
+      ...RESTART,
+      { name: "with", type: "string", value: "FILE", describe: "diff: with this file", complete: "file" },
+      { name: "shell", type: "boolean", describe: "diff: with the variables of this shell" },
+      { name: "workload", type: "string", value: "OTHER", describe: "diff: with another workload", complete: "workload" },
+      {
+        name: "other-namespace",
+        type: "string",
+        value: "NAME",
+        describe: "diff: with that of another namespace",
+        complete: "namespace",
+      },
+      {
+        name: "other-context",
+        type: "string",
+        value: "NAME",
+        describe: "diff: with that of another context",
+        complete: "context",
+      },
       { name: "foreground", type: "boolean", describe: "in this process, even where a daemon runs" },
     ],
     examples: [
@@ -79,6 +131,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['eval "$(shipside env deploy core -m sh)"', "have it in this shell"],
       ["shipside env deploy core .env", "in a file, current until Ctrl-C"],
       ["shipside env deploy core -- npm test", "in a command"],
+      ["shipside env deploy core --restart-on-change -- npm start", "in a command that is started anew when it changes"],
+      ["shipside env deploy core --explain --from running", "where each comes from, and what the running container has instead"],
+      ["shipside env diff deploy core --with .env", "what differs from a file: exit code 0 same, 1 differs"],
     ],
     load: () => import("./commands/env.ts"),
   },

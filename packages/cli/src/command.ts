@@ -6,12 +6,13 @@ export interface OptionSpec {
   name: string;
   /** One letter. */
   alias?: string;
-  type: "boolean" | "string" | "list";
+  /** `list`: repeatable, or with commas. `texts`: repeatable, each as it is. */
+  type: "boolean" | "string" | "list" | "texts";
   /** What stands for the value in help: `NAME`, `FILE`. */
   value?: string;
   describe: string;
   /** What a shell can complete the value with. */
-  complete?: "file" | "context" | "namespace" | readonly string[];
+  complete?: "file" | "context" | "namespace" | "workload" | readonly string[];
 }
 
 /** A row of the table of commands: all that help, parsing and completion need, without loading the command. */
@@ -23,6 +24,8 @@ export interface CommandSpec {
   usage: readonly string[];
   /** How many words it takes. */
   words: { min: number; max: number };
+  /** First words that are no workload, and what stands after them. */
+  verbs?: ReadonlyArray<{ name: string; before: "namespace" | "workload" }>;
   /** What the words can be completed with, the first word first. */
   complete?: ReadonlyArray<"workload" | "session" | "file" | readonly string[]>;
   options?: readonly OptionSpec[];

@@ -74,6 +74,7 @@ async function valuesOf(option: OptionSpec, where: Where, current: string, sugge
   if (complete === "file") return { candidates: [], file: true };
   if (complete === "context") return offer(plain(await suggest.contexts(where.kubeconfig)), current);
   if (complete === "namespace") return offer(plain(await suggest.namespaces(where)), current);
+  if (complete === "workload") return offer(plain(await suggest.workloads(where)), current);
   return offer(plain(complete ?? []), current);
 }
 
@@ -85,11 +86,14 @@ async function wordsOf(
   suggest: Suggestions,
 ): Promise<Completion> {
   if (/^(ns|namespaces?)$/.test(positionals[0] ?? "")) return offer(plain(await suggest.namespaces(where)), current);
+  if (positionals.length === 1 && command.verbs?.some(({ name, before }) => name === positionals[0] && before === "workload"))
+    return offer(plain(await suggest.workloads(where)), current);
   const kind = command.complete?.[positionals.length];
   if (kind === undefined) return { candidates: [], file: false };
   if (kind === "file") return { candidates: [], file: true };
   if (kind === "session") return offer(await suggest.sessions(), current);
-  if (kind === "workload") return offer(plain(["namespace", ...(await suggest.workloads(where))]), current);
+  if (kind === "workload")
+    return offer(plain([...(command.verbs ?? []).map(({ name }) => name), ...(await suggest.workloads(where))]), current);
   return offer(plain(kind), current);
 }
 

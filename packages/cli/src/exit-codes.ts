@@ -4,6 +4,8 @@ import { codeOf } from "@shipside/core";
 export const EXIT = {
   ok: 0,
   unexpected: 1,
+  /** `env diff`, as diff(1) has it. */
+  differs: 1,
   usage: 2,
   /** The kubeconfig, or what it points to. */
   config: 3,
@@ -50,6 +52,7 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   NAME_TAKEN: EXIT.machine,
   NAMESPACE_GONE: EXIT.notFound,
   ENV_INCOMPLETE: EXIT.env,
+  ENV_FILE_KEPT: EXIT.env,
   HOOK_FAILED: EXIT.unexpected,
   COMMAND_NOT_FOUND: EXIT.commandNotFound,
   COMMAND_FAILED: EXIT.commandFailed,

@@ -18,7 +18,10 @@ import type { Terminal } from "./terminal.ts";
 export interface CommandSession {
   readonly by: "daemon" | "here";
   info(): SessionInfo;
+  /** As it was opened with. */
   readonly env: readonly EnvEntry[];
+  /** As it is now, where it is followed. */
+  currentEnv(): Promise<readonly EnvEntry[]>;
   readonly entries: readonly HostsEntry[];
   /** Of this process: for what the command itself makes. */
   readonly journal: Journal;
@@ -52,8 +55,8 @@ export async function openCommandSession(options: SessionOptions, context: OpenS
     const { signal, onEvent, attached } = context;
     const session = await openRemoteSession(client, options, { attached, signal, onEvent });
     closer.defer(() => (attached ? session.close() : undefined));
-    const { info, env, entries, ended } = session;
-    return { by: "daemon", info: () => info, env, entries, journal, ended, close: () => closer.close() };
+    const { info, env, currentEnv, entries, ended } = session;
+    return { by: "daemon", info: () => info, env, currentEnv, entries, journal, ended, close: () => closer.close() };
   } catch (error) {
     await closer.close();
     throw error;
@@ -94,11 +97,11 @@ export async function openHere(
     if (server) closer.use(server);
     const { session, release } = await host.open(options, { signal, onEvent });
     closer.defer(release);
-    closer.defer(session.subscribe((event) => event.step === "names" && onEvent(event)));
     return {
       by: "here",
       info: session.info,
       env: session.env,
+      currentEnv: async () => session.env,
       entries: session.hostsEntries(),
       journal: host.journal,
       ended: Promise.race([session.ended, stopped]),

@@ -61,7 +61,9 @@ function yargsOptions(specs: readonly OptionSpec[]): Record<string, Options> {
       {
         ...(alias && { alias }),
         describe,
-        ...(type === "boolean" ? { type } : { type: "string" as const, requiresArg: true, array: type === "list" }),
+        ...(type === "boolean"
+          ? { type }
+          : { type: "string" as const, requiresArg: true, array: type === "list" || type === "texts" }),
       },
     ]),
   );
@@ -72,9 +74,10 @@ function toInvocation(spec: CommandSpec, args: Record<string, unknown>): Invocat
   for (const { name, type } of [...COMMON_OPTIONS, ...(spec.options ?? [])]) {
     const given = args[name];
     // Of an option that is given twice the last one counts, as everywhere.
-    const value = Array.isArray(given) && type !== "list" ? given.at(-1) : given;
+    const value = Array.isArray(given) && type !== "list" && type !== "texts" ? given.at(-1) : given;
     if (value === undefined || value === false) continue;
     if (type === "list") options[name] = (Array.isArray(value) ? value : [value]).flatMap((each) => String(each).split(","));
+    else if (type === "texts") options[name] = (Array.isArray(value) ? value : [value]).map(String);
     else if (type === "string") options[name] = String(value);
     else options[name] = true;
   }

@@ -1,5 +1,6 @@
 import type { ErrorJson } from "@shipside/core";
 import type { SessionEvent } from "@shipside/daemon/client";
+import { tellEnvChange } from "./env-change.ts";
 import { explain, type Terminal } from "./terminal.ts";
 
 export interface Progress {
@@ -78,6 +79,9 @@ export function createProgress(
         case "warning":
           if (held) held.push(event.error);
           else if (!options.calm?.(event.error)) warn(event.error);
+          break;
+        case "env-changed":
+          void tellEnvChange(event, terminal);
           break;
         case "ended":
           break;

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, resolve } from "node:path";
-import type { SessionOptions } from "@shipside/daemon/client";
+import type { SessionEnvOptions, SessionOptions } from "@shipside/daemon/client";
 import { flag, type Invocation, list, text } from "./command.ts";
 import { cliError } from "./errors.ts";
 
@@ -37,7 +37,37 @@ export function sessionOptions(
   else if (format !== undefined && kind === "teleport") {
     throw cliError("USAGE", "-m says a file's form, and there is no file", { hint: "name it: -f .env" });
   }
+  const wanted = envOptions(invocation);
+  if (wanted) options.env = wanted;
   return options;
+}
+
+/** Which env, and what of it. */
+function envOptions(invocation: Invocation): SessionEnvOptions | undefined {
+  const wanted: SessionEnvOptions = {};
+  const from = text(invocation, "from");
+  if (from !== undefined) {
+    if (from !== "spec" && from !== "running")
+      throw cliError("USAGE", `--from ${JSON.stringify(from)}: there is spec and running`, {
+        hint: "running asks the container in a pod, by exec",
+      });
+    wanted.from = from;
+  }
+  for (const name of ["only", "except"] as const) {
+    const globs = list(invocation, name).filter((glob) => glob !== "");
+    if (globs.length > 0) wanted[name] = globs;
+  }
+  const pairs = list(invocation, "set").map((pair): [string, string] => {
+    const at = pair.indexOf("=");
+    if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
+    // What stands there may be a value: it isn't repeated.
+    throw cliError("USAGE", "--set takes NAME=VALUE", { hint: "such as --set LOG_LEVEL=debug" });
+  });
+  if (pairs.length > 0) wanted.set = Object.fromEntries(pairs);
+  if (flag(invocation, "no-secrets")) wanted.secrets = false;
+  if (flag(invocation, "skip-forbidden")) wanted.skipForbidden = true;
+  if (flag(invocation, "watch") || flag(invocation, "restart-on-change")) wanted.follow = true;
+  return Object.keys(wanted).length > 0 ? wanted : undefined;
 }
 
 /** `deploy/core .env` and `deploy core .env`: how many of the words name the workload. */

@@ -29,6 +29,12 @@ const SGR: Record<Style, readonly [number, number]> = {
 /** Colours text, or leaves it. */
 export type Paint = (style: Style, text: string) => string;
 
+export interface Shown {
+  /** Columns, where it is a terminal. */
+  width: number | undefined;
+  color: boolean;
+}
+
 /**
  * What commands say. Results go to stdout, everything else to stderr, so that a pipe gets nothing but results. With `--json`, stdout
  * carries exactly one JSON document; with `-q`, stderr only warnings and errors.
@@ -39,6 +45,9 @@ export interface Terminal {
   /** For what goes to stdout, and to stderr. */
   readonly out: Paint;
   readonly err: Paint;
+  /** How tables are shown there. */
+  readonly outShows: Shown;
+  readonly errShows: Shown;
   /** A step that takes a while: a line that moves on a terminal, nothing in a pipe until it is `done`. */
   busy(text: string): void;
   /** A step that is done. */
@@ -85,6 +94,8 @@ export function createTerminal(options: TerminalOptions): Terminal {
     quiet,
     out: painter(shouldColor(env, stdout)),
     err,
+    outShows: shown(env, stdout),
+    errShows: shown(env, stderr),
     busy(text) {
       settle();
       if (!moves) return;
@@ -147,6 +158,11 @@ export function shouldColor(env: NodeJS.ProcessEnv, stream: Pick<OutputStream, "
   if (env["NO_COLOR"]) return false;
   return stream.isTTY === true && env["TERM"] !== "dumb";
 }
+
+const shown = (env: NodeJS.ProcessEnv, stream: OutputStream): Shown => ({
+  width: stream.isTTY ? (stream.columns ?? 80) : undefined,
+  color: shouldColor(env, stream),
+});
 
 function painter(color: boolean): Paint {
   if (!color) return (_style, text) => text;

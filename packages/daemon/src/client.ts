@@ -11,5 +11,13 @@ export { DAEMON_ERRORS, daemonError } from "./errors.ts";
 export { type Journal, type JournalEntry, openJournal, type Residue, readAbandoned, readJournals } from "./journal.ts";
 export { controlPath, runtimeDir, stateDir } from "./paths.ts";
 export { makeDirectory } from "./residue/directory.ts";
-export type { NamesInfo, ProbeResult, ServiceInfo, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
+export type {
+  NamesInfo,
+  ProbeResult,
+  ServiceInfo,
+  SessionEnvOptions,
+  SessionEvent,
+  SessionInfo,
+  SessionOptions,
+} from "./session-info.ts";
 export { startDaemon, stopDaemon } from "./start.ts";

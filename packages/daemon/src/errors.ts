@@ -16,6 +16,7 @@ export const DAEMON_ERRORS = {
   NAME_TAKEN: "another line of the hosts file gives a name of the cluster another address",
   NAMESPACE_GONE: "the namespace vanished while a session used it",
   ENV_INCOMPLETE: "some of a workload's variables can't be had; the others are there",
+  ENV_FILE_KEPT: "an env file that was kept current had been edited; the edit is kept aside",
   HOOK_FAILED: "a plugin's lifecycle hook threw",
   COMMAND_NOT_FOUND: "the command to run does not exist",
   COMMAND_FAILED: "the command could not be started",

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import {
   type Closable,
   createCloser,
+  type EnvEntry,
   errorToJson,
   type HostsOwner,
   type ListenerFactory,
@@ -53,6 +54,8 @@ export interface SessionHost extends Closable {
     context?: { signal?: AbortSignal; onEvent?: (event: SessionEvent) => void; cluster?: Cluster },
   ): Promise<HeldSession>;
   list(): SessionInfo[];
+  /** A session's env as it is now. `id` as for `end`. */
+  env(id: string): readonly EnvEntry[];
   /** Asks each session's API server now. */
   probe(signal?: AbortSignal): Promise<ProbeResult[]>;
   /** Closes a session whoever holds it. `id` may be a beginning that fits one. Throws `SESSION_UNKNOWN`. */
@@ -136,6 +139,15 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
     return session;
   };
 
+  const find = (id: string): { session: Session; holders: number } => {
+    const [found, ...others] = [...live.values()].filter(({ session }) => id !== "" && session.id.startsWith(id));
+    if (found && others.length === 0) return found;
+    const ids = [...live.keys()].join(", ");
+    throw daemonError("SESSION_UNKNOWN", `${found ? "more than one" : "no"} open session has the id ${JSON.stringify(id)}`, {
+      hint: ids === "" ? "no session is open" : `open are: ${ids}`,
+    });
+  };
+
   const host: SessionHost = {
     journal,
     async open(given, { signal, onEvent = () => {}, cluster: own } = {}) {
@@ -192,14 +204,9 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
     },
     list: () => [...live.values()].map(({ session, holders }) => ({ ...session.info(), holders })),
     probe: (signal) => Promise.all([...live.values()].map(({ session }) => session.probe(signal))),
+    env: (id) => find(id).session.env,
     async end(id) {
-      const [found, ...others] = [...live.values()].filter(({ session }) => id !== "" && session.id.startsWith(id));
-      if (!found || others.length > 0) {
-        const ids = [...live.keys()].join(", ");
-        throw daemonError("SESSION_UNKNOWN", `${found ? "more than one" : "no"} open session has the id ${JSON.stringify(id)}`, {
-          hint: ids === "" ? "no session is open" : `open are: ${ids}`,
-        });
-      }
+      const found = find(id);
       const info = { ...found.session.info(), holders: found.holders };
       await found.session.close();
       return info;

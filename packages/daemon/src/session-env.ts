@@ -1,5 +1,14 @@
 import { type Closable, createCloser, type EnvEntry, type Logger, type Plugin } from "@shipside/core";
-import { type CollectOptions, collectEnv, type EnvCollection, formatForFile, formatNamed, watchEnv } from "@shipside/envexport";
+import {
+  type CollectOptions,
+  collectEnv,
+  type EnvChange,
+  type EnvCollection,
+  type EnvFile,
+  formatForFile,
+  formatNamed,
+  watchEnv,
+} from "@shipside/envexport";
 import type { Cluster, Workload } from "@shipside/kube";
 import { daemonError } from "./errors.ts";
 import type { Journal } from "./journal.ts";
@@ -27,30 +36,36 @@ export interface SessionEnvComponents {
   logger: Logger;
   signal: AbortSignal;
   warn(error: unknown): void;
+  /** An env that is followed has become another. */
+  changed(change: EnvChange): void;
 }
 
 export async function openSessionEnv(components: SessionEnvComponents): Promise<SessionEnv> {
-  const { cluster, workload, options, addressOf, journal, session, plugins, logger, signal, warn } = components;
-  const { container, envFile, kind } = options;
+  const { cluster, workload, options, addressOf, journal, session, plugins, logger, signal, warn, changed } = components;
+  const { container, envFile, kind, env = {} } = options;
+  const { from, skipForbidden, follow = false, only, except, secrets, set } = env;
   const common: CollectOptions = {
     workload,
     addressOf,
     // A teleport without some Secret is of use; an env that was asked for is to be whole.
-    skipForbidden: kind !== "env",
+    skipForbidden: skipForbidden ?? kind !== "env",
     sources: plugins.flatMap(({ envSources = [] }) => envSources),
+    select: { ...(only && { only }), ...(except && { except }), ...(secrets !== undefined && { secrets }), ...(set && { set }) },
     logger,
+    ...(from && { from }),
     ...(container !== undefined && { container }),
   };
   const told = new Set<string>();
+  const incomplete = (message: string, hint = "the variables that can be had are there"): void => {
+    if (told.has(message)) return;
+    told.add(message);
+    warn(daemonError("ENV_INCOMPLETE", message, { hint }));
+  };
   const tell = ({ warnings }: EnvCollection): void => {
-    for (const { message } of warnings) {
-      if (told.has(message)) continue;
-      told.add(message);
-      warn(daemonError("ENV_INCOMPLETE", message, { hint: "the variables that can be had are there" }));
-    }
+    for (const { message } of warnings) incomplete(message);
   };
 
-  if (!envFile) {
+  if (!envFile && !follow) {
     let current = await collectEnv(cluster, { ...common, signal });
     tell(current);
     return {
@@ -72,30 +87,53 @@ export async function openSessionEnv(components: SessionEnvComponents): Promise<
   }
 
   const theirs = plugins.flatMap(({ envFormats = [] }) => envFormats);
-  const format = envFile.format === undefined ? formatForFile(envFile.path, theirs) : formatNamed(envFile.format, theirs);
+  const format =
+    envFile && (envFile.format === undefined ? formatForFile(envFile.path, theirs) : formatNamed(envFile.format, theirs));
   const closer = createCloser();
+  let kept = 0;
+  /** What the file can't hold, and what of somebody's it would have lost. */
+  const tellFile = (file: EnvFile | undefined): void => {
+    if (!file || !format) return;
+    if (file.skipped.length > 0) {
+      const names = file.skipped.join(", ");
+      incomplete(`${names}: the form ${format.name} can't hold it, so it is not in ${file.path}`, "-m json holds every value");
+    }
+    for (const aside of file.kept.slice(kept)) {
+      warn(daemonError("ENV_FILE_KEPT", `${file.path} was edited by somebody else`, { hint: `the edit is kept as ${aside}` }));
+    }
+    kept = file.kept.length;
+  };
   try {
-    const place = await makeEnvFile(journal, envFile.path, session);
-    closer.defer(place.remove);
+    const place = envFile && (await makeEnvFile(journal, envFile.path, session));
+    if (place) closer.defer(place.remove);
     const watch = await watchEnv(cluster, {
       ...common,
-      file: { path: envFile.path, format },
-      onChange: ({ collection }) => {
-        tell(collection);
-        place.wrote(watch.file?.digest).catch(warn);
+      // A teleport without some variable in its file is of use.
+      ...(envFile && format && { file: { path: envFile.path, format, skipUnrepresentable: kind !== "env" } }),
+      onChange: (change) => {
+        tell(change.collection);
+        tellFile(watch.file);
+        place?.wrote(watch.file?.digest).catch(warn);
+        changed(change);
       },
       onError: warn,
     });
-    closer.use(watch);
-    await place.wrote(watch.file?.digest);
+    closer.defer(async () => {
+      await watch.close();
+      tellFile(watch.file);
+    });
+    await place?.wrote(watch.file?.digest);
     signal.throwIfAborted();
     tell(watch.current);
+    tellFile(watch.file);
     return {
       get entries() {
         return watch.current.entries;
       },
       get file() {
-        return { path: envFile.path, format: format.name, variables: watch.current.entries.length };
+        if (!envFile || !format) return undefined;
+        const variables = watch.current.entries.length - (watch.file?.skipped.length ?? 0);
+        return { path: envFile.path, format: format.name, variables };
       },
       refresh: async () => {},
       close: () => closer.close(),

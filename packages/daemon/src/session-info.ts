@@ -1,4 +1,5 @@
 import type { ErrorJson, HostsEntry } from "@shipside/core";
+import type { DiffRow } from "@shipside/envexport";
 
 /** What is wanted of a session. Also what travels over the control socket, so plain data. */
 export interface SessionOptions {
@@ -16,6 +17,23 @@ export interface SessionOptions {
   context?: string;
   /** A file for the workload's env, absolute; written, kept current, and removed at the end. */
   envFile?: { path: string; format?: string };
+  env?: SessionEnvOptions;
+}
+
+/** Which env of the workload, and what of it. */
+export interface SessionEnvOptions {
+  /** Default "spec"; "running" is what the container in a pod really has. */
+  from?: "spec" | "running";
+  /** Leave out what may not be read. Default: as a teleport does, not as an env that was asked for. */
+  skipForbidden?: boolean;
+  /** Globs of names. */
+  only?: readonly string[];
+  except?: readonly string[];
+  /** Default true; false: nothing that comes from a Secret. */
+  secrets?: boolean;
+  set?: Readonly<Record<string, string>>;
+  /** Keep it current without a file too, and tell what changes (`env-changed`). */
+  follow?: boolean;
 }
 
 export interface ServiceInfo {
@@ -73,6 +91,8 @@ export type SessionEvent =
   | { step: "tunnels"; namespaces: readonly string[]; services: number; ports: number; failed: number }
   | { step: "names"; names: NamesInfo; entries: readonly HostsEntry[] }
   | { step: "env"; variables: number; file?: string }
+  /** What an env that is followed, or in a file, has become. Secrets are masked. */
+  | { step: "env-changed"; names: readonly string[]; rows: readonly DiffRow[] }
   | { step: "joined"; id: string }
   | { step: "warning"; error: ErrorJson }
   | { step: "ended"; error?: ErrorJson };

@@ -1,6 +1,6 @@
 import { isAbsolute } from "node:path";
 import { daemonError } from "./errors.ts";
-import type { SessionOptions } from "./session-info.ts";
+import type { SessionEnvOptions, SessionOptions } from "./session-info.ts";
 
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const STRINGS = ["workload", "container", "namespace", "kubeconfig", "context"] as const;
@@ -45,6 +45,7 @@ export function checkSessionOptions(given: unknown): SessionOptions {
     }
     checked.envFile = { path, ...(format !== undefined && { format }) };
   }
+  if (options["env"] !== undefined) checked.env = checkEnvOptions(options["env"], invalid);
   if (kind === "env" && checked.workload === undefined)
     throw invalid("workload", "is needed for an env", "name one: `deployment/core`");
   return checked;
@@ -59,6 +60,42 @@ export function checkSessionOptions(given: unknown): SessionOptions {
   }
 }
 
+type Invalid = (option: string, why: string, hint: string) => Error;
+
+function checkEnvOptions(given: unknown, invalid: Invalid): SessionEnvOptions {
+  if (typeof given !== "object" || given === null) throw invalid("env", "must be an object", "see SessionEnvOptions");
+  const options = given as Record<string, unknown>;
+  const checked: SessionEnvOptions = {};
+  const { from, set } = options;
+  if (from !== undefined) {
+    if (from !== "spec" && from !== "running") throw invalid("env.from", `is ${JSON.stringify(from)}`, 'use "spec" or "running"');
+    checked.from = from;
+  }
+  for (const name of ["skipForbidden", "secrets", "follow"] as const) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (typeof value !== "boolean") throw invalid(`env.${name}`, "must be true or false", "leave it out for the default");
+    checked[name] = value;
+  }
+  for (const name of ["only", "except"] as const) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (!Array.isArray(value) || !value.every((glob) => typeof glob === "string" && glob !== ""))
+      throw invalid(`env.${name}`, "must be a list of globs", 'such as ["DB_*"]');
+    checked[name] = value;
+  }
+  if (set !== undefined) {
+    const fits = typeof set === "object" && set !== null && Object.entries(set).every(isVariable);
+    if (!fits) throw invalid("env.set", "must be an object of names and texts", 'such as { LOG_LEVEL: "debug" }');
+    checked.set = { ...(set as Record<string, string>) };
+  }
+  return checked;
+}
+
+/** What a process can have: a name without `=`, and no NUL in either. */
+const isVariable = ([name, value]: [string, unknown]): boolean =>
+  /^[^=\0]+$/.test(name) && typeof value === "string" && !value.includes("\0");
+
 /**
  * What makes two sessions the same: where they are, and all they were asked. Parameters of one never reach another, so anything that
  * differs makes another session (which still shares its tunnels).
@@ -67,7 +104,7 @@ export function sessionKey(
   options: SessionOptions,
   where: { context: string; cluster: string; user: string; server: string; namespace: string },
 ): string {
-  const { kind, workload, container, also = [], kubeconfig, envFile } = options;
+  const { kind, workload, container, also = [], kubeconfig, envFile, env } = options;
   const { context, cluster, user, server, namespace } = where;
-  return JSON.stringify([kubeconfig, context, cluster, user, server, namespace, kind, workload, container, also, envFile]);
+  return JSON.stringify([kubeconfig, context, cluster, user, server, namespace, kind, workload, container, also, envFile, env]);
 }

@@ -46,10 +46,8 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
       await keep(held);
       return {};
     }
-    const unsubscribe = session.subscribe((event) => (event.step === "names" || event.step === "warning") && emit(event));
     const gone = new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
     const error = signal.aborted ? undefined : await Promise.race([session.ended, gone]);
-    unsubscribe();
     await held.release();
     return error ? { error: errorToJson(error) } : {};
   };
@@ -59,6 +57,7 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
 
   const methods: Methods = {
     "session.open": (params, context) => open(params as SessionMethods["session.open"]["params"], context),
+    "session.env": async (params) => host.env(String((params as { id?: unknown }).id ?? "")),
     "session.list": async () => host.list(),
     "session.probe": async (_params, { signal }) => host.probe(signal),
     "session.end": async (params) => host.end(String((params as { id?: unknown }).id ?? "")),

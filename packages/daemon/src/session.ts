@@ -10,6 +10,7 @@ import {
   type Plugin,
   type SessionFacts,
 } from "@shipside/core";
+import { diffRows, type EnvChange } from "@shipside/envexport";
 import { type Cluster, NAMESPACES, resolveWorkload } from "@shipside/kube";
 import type { Tunnel, TunneledService } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
@@ -256,8 +257,12 @@ export async function openSession(options: SessionOptions, components: SessionCo
     if (workload) {
       const addressOf = (service: { namespace: string; name: string }): string | undefined =>
         tunnels.get(service.namespace)?.services.get(`${service.namespace}/${service.name}`)?.address;
+      const changed = (change: EnvChange): void => emit({ step: "env-changed", names: change.names, rows: diffRows(change) });
       env = closer.use(
-        await openSessionEnv({ cluster, workload, options, addressOf, journal, session: id, plugins, logger, signal, warn }),
+        await openSessionEnv({
+          ...{ cluster, workload, options, addressOf, journal, session: id },
+          ...{ plugins, logger, signal, warn, changed },
+        }),
       );
       emit({ step: "env", variables: env.entries.length, ...(env.file && { file: env.file.path }) });
     }

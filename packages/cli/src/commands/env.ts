@@ -1,33 +1,48 @@
-import type { CommandModule } from "../command.ts";
-import { flag, text } from "../command.ts";
+import type { CommandModule, Invocation } from "../command.ts";
+import { flag } from "../command.ts";
+import { envRequest, explainEnv, followChanges, printEnv } from "../env-shown.ts";
+import { cliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
+import type { Interrupt } from "../interrupt.ts";
 import { openCommandSession } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
-import { runSessionCommand } from "../session-command.ts";
+import { createEventRelay, restartOptions, runSessionCommand } from "../session-command.ts";
 import { sessionOptions, wantsForeground } from "../session-options.ts";
+import type { Terminal } from "../terminal.ts";
 import { closeMatching } from "./session.ts";
 
+/** Only of `env diff`. */
+const OF_DIFF = ["with", "shell", "workload", "other-namespace", "other-context"];
+
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
+  if (invocation.words[0] === "diff") {
+    const { diff } = await import("./env-diff.ts");
+    return diff({ ...invocation, words: invocation.words.slice(1) }, terminal, interrupt);
+  }
+  const stray = OF_DIFF.find((name) => name in invocation.options);
+  if (stray !== undefined) throw usage(`--${stray} is of \`env diff\``, "shipside env diff <workload> --with FILE");
   const options = sessionOptions("env", invocation);
   if (flag(invocation, "clean")) return closeMatching(options, terminal);
   const toFile = options.envFile !== undefined;
+  const restart = restartOptions(invocation);
+  if (!toFile && !invocation.command) return show(invocation, terminal, interrupt);
+  if (flag(invocation, "explain"))
+    throw usage("--explain shows the env, and runs or writes nothing", "leave the file or command out");
+
   const progress = createProgress(terminal, { command: false });
+  const relay = createEventRelay(progress.on);
   const session = await openCommandSession(options, {
     terminal,
     signal: interrupt.signal,
     foreground: wantsForeground(invocation) || !toFile,
     attached: invocation.command !== undefined,
-    onEvent: progress.on,
+    onEvent: relay.on,
   });
   try {
     progress.ready();
     const info = session.info();
-    if (invocation.command) return await runSessionCommand(invocation.command, session, terminal, interrupt);
-    if (!toFile) {
-      const { renderEnv } = await import("@shipside/daemon");
-      const rendered = terminal.json ? "" : renderEnv(session.env, text(invocation, "format") ?? "env");
-      terminal.result({ workload: info.workload, env: session.env }, rendered);
-      return EXIT.ok;
+    if (invocation.command) {
+      return await runSessionCommand(invocation.command, session, { terminal, interrupt, relay, ...(restart && { restart }) });
     }
     terminal.result({ session: info }, "");
     if (session.by === "daemon") {
@@ -43,3 +58,12 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     if (toFile && session.by === "here") terminal.done("everything is as it was");
   }
 };
+
+async function show(invocation: Invocation, terminal: Terminal, interrupt: Interrupt): Promise<number> {
+  const request = envRequest(invocation, terminal, interrupt.signal);
+  if (flag(invocation, "watch")) return followChanges(request, invocation, terminal, interrupt);
+  if (flag(invocation, "explain")) return explainEnv(request, invocation, terminal);
+  return printEnv(request, invocation, terminal);
+}
+
+const usage = (message: string, hint: string): Error => cliError("USAGE", message, { hint });

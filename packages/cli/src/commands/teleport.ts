@@ -4,7 +4,7 @@ import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
 import { type CommandSession, openCommandSession, sharedPorts } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
-import { runSessionCommand } from "../session-command.ts";
+import { createEventRelay, restartOptions, runSessionCommand } from "../session-command.ts";
 import { sessionOptions, wantsForeground } from "../session-options.ts";
 import type { Terminal } from "../terminal.ts";
 import { closeMatching } from "./session.ts";
@@ -16,16 +16,14 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   const { command } = invocation;
   let calm: Awaited<ReturnType<typeof sharedPorts>> | undefined;
   const progress = createProgress(terminal, { command: command !== undefined, calm: (error) => calm?.calm(error) ?? false });
-  let onNames: ((entries: CommandSession["entries"]) => void) | undefined;
+  const restart = restartOptions(invocation);
+  const relay = createEventRelay(progress.on);
   const session = await openCommandSession(options, {
     terminal,
     signal: interrupt.signal,
     foreground: wantsForeground(invocation),
     attached: command !== undefined,
-    onEvent(event) {
-      progress.on(event);
-      if (event.step === "names") onNames?.(event.entries);
-    },
+    onEvent: relay.on,
   });
   try {
     const info = session.info();
@@ -37,9 +35,7 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     const ready = `${terminal.err("green", "ready")} in ${(readyMs / 1000).toFixed(1)} s`;
     if (command) {
       terminal.say(`${ready}: ${terminal.err("bold", command.join(" "))}`);
-      return await runSessionCommand(command, session, terminal, interrupt, (listener) => {
-        onNames = listener;
-      });
+      return await runSessionCommand(command, session, { terminal, interrupt, relay, ...(restart && { restart }) });
     }
     terminal.result({ session: info, readyMs }, "");
     if (session.by === "daemon") {

@@ -11,6 +11,8 @@ export interface SessionMethods {
     /** Detached: at once. Attached: when the session has ended, with the reason where it wasn't asked to. */
     result: { error?: ErrorJson };
   };
+  /** The env as it is now. */
+  "session.env": { params: { id: string }; result: EnvEntry[] };
   "session.list": { params: Record<string, never>; result: SessionInfo[] };
   "session.probe": { params: Record<string, never>; result: ProbeResult[] };
   "session.end": { params: { id: string }; result: SessionInfo };
@@ -31,6 +33,8 @@ export interface OpenedSession {
   info: SessionInfo;
   env: readonly EnvEntry[];
   entries: readonly HostsEntry[];
+  /** Asks for the env as it is now. */
+  currentEnv(): Promise<readonly EnvEntry[]>;
   /** Resolves when it has ended: with the reason, where it wasn't asked to. */
   ended: Promise<Error | undefined>;
   /** Lets go of it; resolves when the other side has undone what it had to. */
@@ -75,6 +79,7 @@ export async function openRemoteSession(
       info,
       env,
       entries,
+      currentEnv: async () => (await client.call("session.env", { id: info.id })) as EnvEntry[],
       ended: attached ? ended : Promise.resolve(undefined),
       async close() {
         cancel.abort();
