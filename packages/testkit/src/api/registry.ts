@@ -1,15 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { copyJson, freezeSharing, type Json } from "../json.ts";
+import { time } from "../node/events.ts";
 import type { KubeJson, Store } from "../store.ts";
 import { customResources } from "./custom-resources.ts";
+import { createDeletion } from "./deletion.ts";
 import { STRATEGIES } from "./kinds/index.ts";
 import { createServiceAddresses } from "./kinds/service.ts";
 import type { Surroundings } from "./kinds/strategy.ts";
 import { checkNamespace, generatedName, ownMetadata, validateMetadata } from "./metadata.ts";
+import { checkKind } from "./object-kind.ts";
 import { type Manager, managersGiven, trackUpdate } from "./patch/managed-fields.ts";
 import { applyServerSide } from "./patch/server-side-apply.ts";
 import { BUILT_IN, type Resource } from "./resources.ts";
-import { conform } from "./schema/decode.ts";
 import { kindType } from "./schema/types.ts";
 import { alreadyExists, badRequest, conflict, invalid, notFound, StatusError } from "./status.ts";
 import type { UserInfo } from "./users.ts";
@@ -83,7 +85,7 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
     user: options.user,
     dryRun: options.dryRun ?? false,
   });
-  const timestamp = (ms = now()): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  const timestamp = (): string => time(now());
 
   let custom: { revision: number; resources: readonly Resource[] } = { revision: -1, resources: [] };
   let crdRevision = 0;
@@ -93,35 +95,6 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
   const resources = (): readonly Resource[] => {
     if (custom.revision !== crdRevision) custom = { revision: crdRevision, resources: store.list(CRDS).flatMap(customResources) };
     return custom.resources.length === 0 ? BUILT_IN : [...BUILT_IN, ...custom.resources];
-  };
-
-  const checkKind = (resource: Resource, body: Json, options: WriteOptions): void => {
-    const apiVersion = resource.group ? `${resource.group}/${resource.version}` : resource.version;
-    if (typeof body !== "object" || body === null || Array.isArray(body)) {
-      throw badRequest(
-        `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: json: cannot unmarshal ${Array.isArray(body) ? "array" : typeof body} into Go value of type ${resource.version}.${resource.kind}`,
-      );
-    }
-    if (body.kind !== undefined && body.kind !== resource.kind) {
-      throw badRequest(
-        `${body.kind} in version "${String(body.apiVersion).split("/").pop()}" cannot be handled as a ${resource.kind}: converting (${body.kind}) to (${resource.kind}): unknown conversion`,
-      );
-    }
-    if (body.apiVersion !== undefined && body.apiVersion !== apiVersion) {
-      throw badRequest(`the API version in the data (${body.apiVersion}) does not match the expected API version (${apiVersion})`);
-    }
-    const type = kindType(resource);
-    const unknown = type ? conform(body, type, resource.kind, resource.version) : [];
-    if (unknown.length > 0 && options.strictness === "Strict") {
-      const each = unknown.map((path) => `unknown field "${path}"`).join(", ");
-      throw badRequest(
-        `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: ${each}`,
-      );
-    }
-    if (options.strictness === "Warn") for (const path of unknown) options.warn?.(`unknown field "${path}"`);
-    body.kind = resource.kind;
-    body.apiVersion = apiVersion;
-    body.metadata ??= {};
   };
 
   const track = (resource: Resource, old: KubeJson | undefined, next: Json, subresource: string, options: WriteOptions): void => {
@@ -255,72 +228,7 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
         : registry.create(resource, namespace, merged, applied);
     },
 
-    delete(resource, namespace, name, options = {}) {
-      const old = get(resource, namespace, name);
-      const { uid, resourceVersion } = options.preconditions ?? {};
-      if (uid && uid !== old.metadata.uid) {
-        throw conflict(
-          resource.key,
-          name,
-          `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
-        );
-      }
-      if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) {
-        throw conflict(
-          resource.key,
-          name,
-          `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${old.metadata.resourceVersion}`,
-        );
-      }
-      if (resource.key === "namespaces" && ["default", "kube-system", "kube-public"].includes(name)) {
-        throw new StatusError(403, "Forbidden", `namespaces "${name}" is forbidden: this namespace may not be deleted`, {
-          name,
-          kind: "namespaces",
-        });
-      }
-      if (options.gracePeriodSeconds !== undefined && options.gracePeriodSeconds < 0)
-        options = { ...options, gracePeriodSeconds: 1 };
-      const seconds = resource.key === "pods" ? podGrace(old, options.gracePeriodSeconds, running.node) : 0;
-      const finalizers = new Set(old.metadata.finalizers ?? []);
-      if (running.controllers && options.propagationPolicy === "Foreground") finalizers.add("foregroundDeletion");
-      if (running.controllers && options.propagationPolicy === "Orphan") finalizers.add("orphan");
-      const namespaceContent = resource.key === "namespaces" && old["spec"]?.finalizers?.length > 0;
-      if (options.dryRun) return { object: old, gone: seconds === 0 && finalizers.size === 0 && !namespaceContent };
-
-      if (namespaceContent && !running.controllers) {
-        const object = store.remove("namespaces", undefined, name)!;
-        for (const { key, namespaced } of resources()) {
-          if (namespaced) for (const item of store.list(key, name)) store.remove(key, name, item.metadata.name);
-        }
-        return { object, gone: true };
-      }
-      if (seconds === 0 && finalizers.size === 0 && !namespaceContent) {
-        return { object: store.remove(resource.key, old.metadata.namespace, name)!, gone: true };
-      }
-      const already = old.metadata.deletionTimestamp !== undefined;
-      if (
-        already &&
-        seconds >= (old.metadata.deletionGracePeriodSeconds ?? 0) &&
-        finalizers.size === (old.metadata.finalizers?.length ?? 0)
-      ) {
-        return { object: old, gone: false };
-      }
-      const object = store.mutate(resource.key, old.metadata.namespace, name, (copy) => {
-        if (finalizers.size > 0) copy.metadata.finalizers = [...finalizers];
-        if (!already || seconds < (copy.metadata.deletionGracePeriodSeconds ?? 0)) {
-          copy.metadata.deletionTimestamp = timestamp(now() + seconds * 1000);
-          copy.metadata.deletionGracePeriodSeconds = seconds;
-        }
-        if (resource.key === "namespaces") copy["status"] = { ...copy["status"], phase: "Terminating" };
-      });
-      return { object: object ?? old, gone: false };
-    },
+    delete: createDeletion({ store, running, now, resources, get }),
   };
   return registry;
-}
-
-/** Without a node nobody ends a pod's processes, and an unscheduled or finished pod has none: it goes at once. */
-function podGrace(pod: KubeJson, asked: number | undefined, node: boolean): number {
-  if (!node || !pod["spec"].nodeName || ["Succeeded", "Failed"].includes(pod["status"]?.phase)) return 0;
-  return asked ?? pod["spec"].terminationGracePeriodSeconds ?? 30;
 }

@@ -4,14 +4,16 @@ import { hasCode } from "@shipside/core";
 import type { KubeJson } from "../store.ts";
 import type { StartedContainer } from "./agent/client.ts";
 import { createBackoff } from "./backoff.ts";
+import { probeContainer } from "./container-probes.ts";
 import { containerEnv, type EnvInputs } from "./env/container-env.ts";
 import { expand } from "./env/expand.ts";
 import { time } from "./events.ts";
-import { containerArgv, type ImageRuntime, resolveImage } from "./images.ts";
+import { pullImage } from "./image-pull.ts";
+import { containerArgv, type ImageRuntime } from "./images.ts";
 import type { ContainerMount, ContainerView, Sandbox } from "./network/network.ts";
 import { currentPod, type NodeContext } from "./node-context.ts";
 import { pause } from "./pause.ts";
-import { type ProbeReach, probeOnce, runProbe } from "./probes.ts";
+import { type ProbeReach, probeOnce } from "./probes.ts";
 import { findProgram } from "./programs.ts";
 import type { ContainerRecord } from "./status.ts";
 import type { PodVolumes } from "./volumes/pod-volumes.ts";
@@ -81,38 +83,16 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
     return all.find((c) => c.name === name) ?? inputs.spec;
   };
 
-  const pull = async (): Promise<ImageRuntime | undefined> => {
-    const backoff = createBackoff(context.pullBackoff);
-    while (!stopping.signal.aborted) {
-      const { image } = spec();
-      const result = resolveImage(image, context.images);
-      if (result.ok) {
-        Object.assign(record, { image: result.reference, imageID: `${result.reference.split(":")[0]}@shipside` });
-        event("Normal", "Pulled", `Container image "${image}" already present on machine and can be accessed by the pod`);
-        return result.runtime;
-      }
-      record.image = image ?? "";
-      if (result.reason === "InvalidImageName") {
-        event("Warning", "InspectFailed", result.message);
-        event("Warning", "Failed", "Error: InvalidImageName");
-        waiting("InvalidImageName", result.message);
-        await pause(context.pullBackoff.maxMs, stopping.signal, inputs.news());
-        continue;
-      }
-      event("Normal", "Pulling", `Pulling image "${image}"`);
-      event("Warning", "Failed", `Failed to pull image "${image}": ${result.message}`);
-      event("Warning", "Failed", "Error: ErrImagePull");
-      waiting("ErrImagePull", result.message);
-      const ms = backoff.next(0) || backoff.next(0);
-      // The first sight is the error itself, then that the next try is being put off.
-      if (!(await pause(Math.min(ms, context.pullBackoff.baseMs) / 2, stopping.signal))) return undefined;
-      event("Normal", "BackOff", `Back-off pulling image "${image}"`);
-      event("Warning", "Failed", "Error: ImagePullBackOff");
-      waiting("ImagePullBackOff", `Back-off pulling image "${image}": ErrImagePull: ${result.message}`);
-      await pause(ms, stopping.signal);
-    }
-    return undefined;
-  };
+  const pull = (): Promise<ImageRuntime | undefined> =>
+    pullImage({
+      context,
+      image: () => spec().image,
+      signal: stopping.signal,
+      news: inputs.news,
+      event,
+      waiting,
+      found: (image, imageID) => void Object.assign(record, { image, ...(imageID !== undefined && { imageID }) }),
+    });
 
   const mounts = (env: Readonly<Record<string, string>>): ContainerMount[] =>
     (spec().volumeMounts ?? []).map(
@@ -202,56 +182,22 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
         : (spec().ports ?? []).find((p: { name?: string }) => p.name === value)?.containerPort,
   });
 
-  /** Startup first; then readiness and liveness until the run ends. */
-  const probe = async (signal: AbortSignal): Promise<void> => {
-    const { startupProbe, readinessProbe, livenessProbe } = spec();
-    const failed = (which: string) => (message: string) => event("Warning", "Unhealthy", `${which} probe failed: ${message}`);
-    const kill = (which: string): void => {
-      event("Normal", "Killing", `Container ${name} failed ${which} probe, will be restarted`);
-      const grace = (which === "liveness" ? livenessProbe : startupProbe)?.terminationGracePeriodSeconds;
-      void end((grace ?? pod["spec"].terminationGracePeriodSeconds ?? 30) * 1000);
-    };
-    if (startupProbe) {
-      const through = Promise.withResolvers<void>();
-      const loop = new AbortController();
-      void runProbe({
-        probe: startupProbe,
-        reach: reach(),
-        initially: false,
-        signal: AbortSignal.any([signal, loop.signal]),
-        onFailure: failed("Startup"),
-        onChange(ok) {
-          loop.abort();
-          if (ok) through.resolve();
-          else kill("startup");
-        },
-      });
-      signal.addEventListener("abort", () => through.resolve(), { once: true });
-      await through.promise;
-      if (signal.aborted) return;
-    }
-    set({ started: true, ready: !readinessProbe });
-    started.resolve();
-    if (readinessProbe) {
-      const options = { probe: readinessProbe, reach: reach(), initially: false, signal, onFailure: failed("Readiness") };
-      void runProbe({ ...options, onChange: (ok) => record.ready !== ok && set({ ready: ok }) });
-    }
-    if (livenessProbe) {
-      const loop = new AbortController();
-      void runProbe({
-        probe: livenessProbe,
-        reach: reach(),
-        initially: true,
-        signal: AbortSignal.any([signal, loop.signal]),
-        onFailure: failed("Liveness"),
-        onChange(ok) {
-          if (ok) return;
-          loop.abort();
-          kill("liveness");
-        },
-      });
-    }
-  };
+  const probe = (signal: AbortSignal): Promise<void> =>
+    probeContainer({
+      spec: spec(),
+      reach: reach(),
+      signal,
+      failed: (which, message) => event("Warning", "Unhealthy", `${which} probe failed: ${message}`),
+      started(ready) {
+        set({ started: true, ready });
+        started.resolve();
+      },
+      ready: (ready) => void (record.ready !== ready && set({ ready })),
+      dead(which, grace) {
+        event("Normal", "Killing", `Container ${name} failed ${which} probe, will be restarted`);
+        void end((grace ?? pod["spec"].terminationGracePeriodSeconds ?? 30) * 1000);
+      },
+    });
 
   const hook = async (which: "preStop" | "postStart", limitMs: number): Promise<void> => {
     const action = spec().lifecycle?.[which];
