@@ -137,7 +137,10 @@ if (values.help) {
   const kubectl = await findKubectl(values.kubectl);
   if (kubectl === undefined) console.error("no kubectl: only ours is measured (--kubectl PATH)");
   const buildScript = fileURLToPath(import.meta.resolve("../scripts/build.ts"));
-  execFileSync(process.execPath, [buildScript, "--if-stale", "--quiet"], { cwd: join(buildScript, "../.."), stdio: "inherit" });
+  execFileSync(process.execPath, [buildScript, "core", "kube", "--if-stale", "--quiet"], {
+    cwd: join(buildScript, "../.."),
+    stdio: "inherit",
+  });
   await using stack = new AsyncDisposableStack();
   const target = await prepare(stack);
   const rows: Row[] = [];

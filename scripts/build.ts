@@ -1,12 +1,14 @@
 // Builds every package's JavaScript in one process. `--if-stale` does nothing where every output is newer than every source, so that
-// `pnpm demo` pays for a build once.
+// `pnpm demo` pays for a build once. Names of packages' folders restrict it to these.
 import { existsSync, globSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { build } from "tsup";
 import { buildVendored, redirectVendored, VENDORED } from "./vendor.ts";
 
 const args = new Set(process.argv.slice(2));
 
-const packages = readdirSync("packages").map((dir) => {
+const named = [...args].filter((arg) => !arg.startsWith("--"));
+const folders = named.length > 0 ? named : readdirSync("packages");
+const packages = folders.map((dir) => {
   const manifest = JSON.parse(readFileSync(`packages/${dir}/package.json`, "utf8")) as { tsup?: { entry?: string[] } };
   return { dir: `packages/${dir}`, entry: manifest.tsup?.entry ?? ["src/index.ts"] };
 });

@@ -14,6 +14,8 @@ export interface Vendored {
   file: string;
   /** Packages whose modules do nothing but define things, though they don't say so: what isn't used of them is left out. */
   pure: RegExp;
+  /** Packages that are imported but never reached by what we call, with the names imported from them: to call one throws. */
+  unreached: Readonly<Record<string, readonly string[]>>;
 }
 
 /** By the package's folder. */
@@ -24,6 +26,8 @@ export const VENDORED: Readonly<Record<string, readonly Vendored[]>> = {
       file: "vendor/client-node-config.js",
       // The generated API with its 700 models is most of it, and kube has types of its own.
       pure: /[\\/]@kubernetes[\\/]client-node[\\/]dist[\\/]/,
+      // Serves its REST client, which is fetch's; ours is Node's own https, for whose options it is asked.
+      unreached: { undici: ["Agent", "ProxyAgent", "fetch"] },
     },
   ],
 };
@@ -42,18 +46,24 @@ export function redirectVendored(list: readonly Vendored[]): Plugin {
 }
 
 /** Writes the copy and its notices into `outDir`. */
-export async function buildVendored(dir: string, { specifier, file, pure }: Vendored, outDir: string): Promise<void> {
+export async function buildVendored(dir: string, { specifier, file, pure, unreached }: Vendored, outDir: string): Promise<void> {
   const target = join(outDir, dirname(file));
   let inputs: string[] = [];
   const plugin: Plugin = {
     name: "vendor",
-    setup({ initialOptions, onEnd, onResolve, resolve: find }) {
+    setup({ initialOptions, onEnd, onLoad, onResolve, resolve: find }) {
       initialOptions.metafile = true;
       onResolve({ filter: /.*/ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
+        if (Object.hasOwn(unreached, path)) return { path, namespace: "unreached" };
         if (pluginData === plugin || kind === "entry-point") return undefined;
         const found = await find(path, { importer, resolveDir, kind, pluginData: plugin });
         return pure.test(found.path) ? { path: found.path, sideEffects: false } : undefined;
       });
+      onLoad({ filter: /.*/, namespace: "unreached" }, ({ path }) => ({
+        contents: (unreached[path] ?? [])
+          .map((name) => `export function ${name}() { throw new Error("${path} is left out of this copy of ${specifier}"); }`)
+          .join("\n"),
+      }));
       onEnd(({ metafile }) => {
         inputs = Object.values(metafile?.outputs ?? {}).flatMap((output) =>
           Object.entries(output.inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : [])),

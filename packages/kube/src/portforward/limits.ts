@@ -39,7 +39,7 @@ const DEFAULT_LIMITS: PoolLimits = {
   maxBufferedPerStream: 1024 * 1024,
   relieveGarbage: true,
   busyBytesPerSecond: 512 * 1024,
-  spread: 4,
+  spread: 8,
   maxConnections: 16,
   streamsPerConnection: 256,
 };
