@@ -42,7 +42,7 @@ const connectTo = async ({ kubeconfig, context, namespace, signal, onConnected }
 export async function readEnv(options: ReadEnvOptions): Promise<EnvCollection> {
   await using cluster = await connectTo(options);
   const { kubeconfig: _kubeconfig, context: _context, onConnected: _onConnected, ...collect } = options;
-  return collectEnv(cluster, collect);
+  return await collectEnv(cluster, collect);
 }
 
 export type FollowEnvOptions = ReadEnvOptions & Pick<Parameters<typeof watchEnv>[1], "onChange" | "onError">;

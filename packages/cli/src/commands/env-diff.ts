@@ -49,7 +49,7 @@ export async function diff(invocation: Invocation, terminal: Terminal, interrupt
   if (same) terminal.done(`${second.name} is the same`);
   else
     terminal.say(
-      `${err("red", "-")} only there, ${err("green", "+")} only in ${second.name}, ${err("yellow", "~")} there → in ${second.name}`,
+      `${err("red", "-")} only in the workload, ${err("green", "+")} only in ${second.name}, ${err("yellow", "~")} differs`,
     );
   terminal.result(
     { same, workload: collection.workload, namespace: collection.namespace, with: second.name, differences: rows },
