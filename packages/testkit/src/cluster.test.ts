@@ -1,5 +1,7 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { connect as tlsConnect } from "node:tls";
 import { expect, test } from "vitest";
 import { apiClient } from "./api/fixtures/client.ts";
@@ -253,10 +255,20 @@ test.each([
   await expect(startCluster(options)).rejects.toMatchObject({ code, hint: expect.any(String) });
 });
 
-test("a port that is taken is said to be, with nothing left behind", async () => {
+test.each([false, true])("a port that is taken is said to be, with nothing left behind (node: %s)", async (withNode) => {
   await using w = await world();
   const port = Number(new URL(w.cluster.server).port);
-  await expect(startCluster({ port, node: false })).rejects.toMatchObject({ code: "TESTKIT_PORT_IN_USE" });
+  const stateDir = mkdtempSync(join(tmpdir(), "shipside-test-"));
+  await expect(startCluster({ port, node: withNode && { stateDir } })).rejects.toMatchObject({ code: "TESTKIT_PORT_IN_USE" });
+  const processes = (existsSync("/proc") ? readdirSync("/proc") : []).flatMap((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`) === stateDir ? [pid] : [];
+    } catch {
+      return [];
+    }
+  });
+  expect(processes).toEqual([]);
+  rmSync(stateDir, { recursive: true });
 });
 
 test("starts at once", async () => {

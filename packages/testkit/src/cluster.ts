@@ -21,6 +21,7 @@ import { startControllers } from "./controllers/start.ts";
 import { testkitError } from "./errors.ts";
 import { createFaults, type FaultOptions, type FaultParts, type Faults } from "./faults.ts";
 import { createStore, type StoreOptions } from "./memory-store.ts";
+import type { ApiServerFacts } from "./node/node-context.ts";
 import { type Node, type NodeOptions, startNode } from "./node/start.ts";
 import type { KubeJson, Store } from "./store.ts";
 import { createUpgradeHandler } from "./streaming/upgrade-handler.ts";
@@ -178,17 +179,26 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
     },
     { host, port },
   );
-  await api.start();
+  const url = (): string => `https://${host.includes(":") ? `[${host}]` : host}:${api.port}`;
+  const choices = typeof options.node === "object" ? options.node : {};
+  const apiServer: ApiServerFacts = {
+    get url() {
+      return url();
+    },
+    caPem: authority.cert,
+    tokenFor: tokens(plainStore, authenticator),
+  };
+  // Side by side: a node's processes take longer than all the rest.
+  const [listening, opened] = await Promise.allSettled([
+    api.start(),
+    wanted.node ? startNode({ ...choices, store, logger, apiServer }) : undefined,
+  ]);
   closer.use(api);
+  if (opened.status === "fulfilled" && opened.value) node = closer.use(opened.value);
+  for (const outcome of [listening, opened]) if (outcome.status === "rejected") throw outcome.reason;
   publishEndpoint(plainStore, host, api.port);
-
-  const server = `https://${host.includes(":") ? `[${host}]` : host}:${api.port}`;
+  const server = url();
   const controllers = wanted.controllers ? closer.use(startControllers({ store: plainStore, registry, logger })) : undefined;
-  if (wanted.node) {
-    const tokenFor = tokens(plainStore, authenticator);
-    const choices = typeof options.node === "object" ? options.node : {};
-    node = closer.use(await startNode({ ...choices, store, logger, apiServer: { url: server, caPem: authority.cert, tokenFor } }));
-  }
   const directory = await mkdtemp(join(node?.stateDir ?? tmpdir(), "shipside-cluster-"));
   closer.defer(() => rm(directory, { recursive: true, force: true }));
   const kubeconfigs = new Map<string, string>();

@@ -10,6 +10,12 @@ export {
   type ListenerFactorySubject,
   listenerFactoryContract,
 } from "./contracts/listener-factory.ts";
+export {
+  type VolumeDriverContractOptions,
+  type VolumeDriverSubject,
+  type VolumeItem,
+  volumeDriverContract,
+} from "./contracts/volume-driver.ts";
 export { TESTKIT_ERRORS, testkitError } from "./errors.ts";
 export type { LinkOptions } from "./faults/slow-link.ts";
 export type { AnswerOptions, FaultOptions, FaultScope, Faults, Undo } from "./faults.ts";
