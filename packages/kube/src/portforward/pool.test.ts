@@ -241,6 +241,31 @@ describe("backpressure", () => {
     stalled.destroy();
   });
 
+  test("of one of thirteen streams stops at most the one that shares its connection, and no new one", async () => {
+    await using firehose = await startApp(firehoseApp());
+    await using echoes = await startApp(echoApp);
+    await using it = await setUp();
+    const idle: Duplex[] = [];
+    for (let i = 0; i < 12; i++) {
+      const stream = await it.pool.open(POD, echoes.port);
+      stream.write("x");
+      await once(stream, "data");
+      idle.push(stream);
+    }
+    const stalled = await it.pool.open(POD, firehose.port);
+    await expect.poll(() => it.pool.stats().pods[0]?.stuck).toBe(1);
+    const answers = idle.map(async (stream) => {
+      stream.write("y");
+      await once(stream, "data");
+      return true;
+    });
+    const late = sleep(2_000, false, { ref: false });
+    const answered = await Promise.all(answers.map((answer) => Promise.race([answer, late])));
+    expect(answered.filter(Boolean).length).toBeGreaterThanOrEqual(11);
+    for (let i = 0; i < 10; i++) expect(await exchange(it.pool, echoes.port, `n${i}`)).toBe(`n${i}`);
+    for (const stream of [...idle, stalled]) stream.destroy();
+  });
+
   test("in a stream that shares a connection begins only at the bound", async () => {
     await using it = await setUp({
       pool: { spread: 1, maxConnections: 1, maxBufferedPerStream: 1024 * 1024 },
