@@ -27,6 +27,11 @@ test.each([
   ["teleport --context ", ["dev", "prod"]],
   ["teleport --fo", ["--format", "--foreground"]],
   ["teleport core -m j", ["json"]],
+  ["env d", ["diff", "deployment/core"]],
+  ["env diff ", ["deployment/core", "statefulset/database"]],
+  ["env diff core --workload s", ["statefulset/database"]],
+  ["env diff core --other-namespace ", ["sample", "shop"]],
+  ["env core --from ", ["spec", "running"]],
   ["session ", ["list", "close", "clean"]],
   ["session close ", ["a1b2c3"]],
   ["completion ", ["bash", "zsh", "fish"]],
@@ -37,7 +42,7 @@ test.each([
   expect(file).toBe(false);
 });
 
-test.each(["teleport core -f ", "teleport -k ", "env deploy/core ", "teleport core -- np"])(
+test.each(["teleport core -f ", "teleport -k ", "env deploy/core ", "env diff core --with ", "teleport core -- np"])(
   "%j leaves it to the shell's files",
   async (line) => {
     expect(await completionsFor(line.split(" "), suggest)).toEqual({ candidates: [], file: true });

@@ -19,6 +19,8 @@ test.each([
   ["teleport core -- npm start --json -n x", { words: ["core"], options: {}, command: ["npm", "start", "--json", "-n", "x"] }],
   ["teleport core -n x -- a -- b", { words: ["core"], options: { namespace: "x" }, command: ["a", "--", "b"] }],
   ["env deploy core .env -m sh", { words: ["deploy", "core", ".env"], options: { format: "sh" } }],
+  ["env core --set A=1,2 --set B= --only A*,B", { words: ["core"], options: { set: ["A=1,2", "B="], only: ["A*", "B"] } }],
+  ["env diff core --shell --no-secrets", { words: ["diff", "core"], options: { shell: true, "no-secrets": true } }],
   ["configuration deploy/core", { words: ["deploy/core"], options: {} }],
   ["session close --all --force", { words: ["close"], options: { all: true, force: true } }],
   ["status", { words: [], options: {} }],

@@ -14,6 +14,11 @@ test("what is given is taken, what is unknown is dropped", () => {
   });
 });
 
+test("of an env: what it takes, and nothing else", () => {
+  const env = { from: "running", skipForbidden: true, only: ["A*"], except: ["AB"], secrets: false, set: { A: "" }, follow: true };
+  expect(checkSessionOptions({ env: { ...env, evil: 1 } }).env).toEqual(env);
+});
+
 test.each([
   [null, "options"],
   [{ kind: "mount" }, "kind"],
@@ -24,6 +29,13 @@ test.each([
   [{ workload: "deploy/core", envFile: { path: "relative" } }, "envFile.path"],
   [{ envFile: { path: "/tmp/.env" } }, "envFile"],
   [{ kind: "env" }, "workload"],
+  [{ env: "all" }, "env"],
+  [{ env: { from: "image" } }, "env.from"],
+  [{ env: { only: "DB_*" } }, "env.only"],
+  [{ env: { except: [""] } }, "env.except"],
+  [{ env: { secrets: "no" } }, "env.secrets"],
+  [{ env: { set: { "A=B": "c" } } }, "env.set"],
+  [{ env: { set: { A: 1 } } }, "env.set"],
 ])("%j is refused and names the option", (options, option) => {
   expect(() => checkSessionOptions(options)).toThrow(expect.objectContaining({ code: "SESSION_OPTIONS", details: { option } }));
 });
@@ -50,6 +62,8 @@ test("only equal wishes at the same place are one session", () => {
     { also: ["a"] },
     { kubeconfig: "/k" },
     { envFile: { path: "/e" } },
+    { env: { only: ["A"] } },
+    { env: { set: { A: "b" } } },
   ]) {
     expect(sessionKey({ ...options, ...other }, where)).not.toBe(key);
   }
