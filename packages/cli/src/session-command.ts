@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type CommandInSession, runInSession, type SessionEvent } from "@shipside/daemon/client";
 import { flag, type Invocation, text } from "./command.ts";
+import { envChangesTold } from "./env-change.ts";
 import { cliError } from "./errors.ts";
 import type { Interrupt } from "./interrupt.ts";
 import type { CommandSession } from "./open-session.ts";
@@ -118,6 +119,7 @@ export async function runSessionCommand(
       const names = [...changed].sort().join(", ");
       changed = new Set();
       try {
+        await envChangesTold();
         env = await session.currentEnv();
       } catch (error) {
         terminal.error(error);

@@ -70,8 +70,10 @@ export function renderDiff(
             : `${before} → ${after}`;
       const line = `${mark} ${oneLine(name)}=${oneLine(text)}`;
       const where = `  ${oneLine(describeOrigin(origin))}`;
-      const room = Math.max(MIN_VALUE, width - where.length);
-      return `${paint(style, fit(line, room))}${paint("dim", where)}\n`;
+      // What has changed matters more than where it comes from.
+      const room = Math.max(MIN_VALUE, width - where.length, Math.min(line.length, Math.floor(width * 0.65)));
+      const shown = fit(line, room);
+      return `${paint(style, shown)}${paint("dim", fit(where, Math.max(GAP + 1, width - shown.length)))}\n`;
     })
     .join("");
 }
