@@ -151,6 +151,18 @@ describe("diffEnv", () => {
     expect(renderDiff(diffRows(diffEnv(cluster, cluster)))).toBe("");
   });
 
+  it("fits the terminal: values first, then where they come from", () => {
+    const of = (value: string): EnvEntry[] => [
+      { name: "GREETING", value, origin: { from: "configMap", name: "a-config-map-of-a-long-name", key: "GREETING" } },
+    ];
+    const short = renderDiff(diffRows(diffEnv(of("hello"), of("hello again"))), { width: 80 });
+    expect(short).toBe("~ GREETING=hello → hello again  ConfigMap a-config-map-of-a-long-name, key GREE…\n");
+    for (const width of [40, 80, 120]) {
+      const long = renderDiff(diffRows(diffEnv(of("x".repeat(200)), of("y".repeat(200)))), { width });
+      expect(long.trimEnd().length).toBeLessThanOrEqual(width);
+    }
+  });
+
   it("never shows a secret's value, whichever side it stands on", () => {
     const value = fc.stringMatching(/^[a-z]{6,10}$/);
     const some = fc.uniqueArray(fc.tuple(fc.constantFrom("A", "B", "C"), value, fc.boolean()), { selector: ([name]) => name });
