@@ -359,3 +359,37 @@ test("closing the host ends what is open and what is being opened", async () => 
   );
   await expect(host.open(at("sample"))).rejects.toMatchObject({ code: "SESSION_CLOSED" });
 });
+
+test("an env that is followed: each holder is told once of a change, masked, and the new env is there", async () => {
+  await embedded.apply([
+    { apiVersion: "v1", kind: "Secret", metadata: { name: "keys", namespace: "shop" }, stringData: { KEY: "pl4nted-1" } },
+    {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "follower", namespace: "shop" },
+      spec: { nodeName: "elsewhere", containers: [{ name: "c", image: "node", envFrom: [{ secretRef: { name: "keys" } }] }] },
+    },
+  ]);
+  await using host = createSessionHost({ hosts: false, pool, stateDir: join(dir, "state") });
+  const wish = {
+    kind: "env",
+    workload: "pod/follower",
+    namespace: "shop",
+    kubeconfig: embedded.kubeconfigPath,
+    env: { follow: true, only: ["KEY"] },
+  } as const;
+  const [first, second]: [SessionEvent[], SessionEvent[]] = [[], []];
+  const { session } = await host.open(wish, { onEvent: (event) => first.push(event) });
+  const joined = await host.open(wish, { onEvent: (event) => second.push(event) });
+  expect(joined.session).toBe(session);
+  await embedded.apply([
+    { apiVersion: "v1", kind: "Secret", metadata: { name: "keys", namespace: "shop" }, stringData: { KEY: "pl4nted-2" } },
+  ]);
+  await expect.poll(() => session.env.map(({ value }) => value)).toEqual(["pl4nted-2"]);
+  expect(host.env(session.id)).toEqual(session.env);
+  for (const told of [first, second]) {
+    const changes = told.filter(({ step }) => step === "env-changed");
+    expect(changes).toMatchObject([{ names: ["KEY"], rows: [{ name: "KEY", change: "changed", sensitive: true }] }]);
+    expect(JSON.stringify(changes)).not.toContain("pl4nted");
+  }
+});
