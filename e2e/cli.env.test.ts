@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmod, copyFile, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { CONFIG_MAPS, DEPLOYMENTS, type KubeObject, PODS, type ResourceType, SECRETS } from "@shipside/kube";
+import { CONFIG_MAPS, DEPLOYMENTS, type KubeObject, NAMESPACES, PODS, type ResourceType, SECRETS } from "@shipside/kube";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { parse, stringify } from "yaml";
 import { newUser, type Ran, type User, untilSaid } from "./cli.harness.ts";
@@ -210,8 +210,21 @@ describe("env diff", () => {
     config.contexts.push({ ...first, name: "second", context: { ...first.context, namespace: e2e.namespace } });
     await writeFile(kubeconfig, stringify(config));
     expect(await diff("--other-context", "second")).toMatchObject({ code: 0 });
-    const elsewhere = await diff("--other-namespace", "default");
-    expect([elsewhere.code, elsewhere.stderr]).toEqual([6, expect.stringContaining("KUBE_WORKLOAD_UNKNOWN")]);
+    const { cluster, namespace } = e2e;
+    const two = `${namespace}-two`;
+    expect(await diff("--other-namespace", two)).toMatchObject({ code: 6 });
+    await cluster.create(NAMESPACES, { apiVersion: "v1", kind: "Namespace", metadata: { name: two } });
+    try {
+      const labels = { app: "web" };
+      const containers = [{ name: "main", image: "node:24", env: [{ name: "LEVEL", value: "warn" }] }];
+      const template = { metadata: { labels }, spec: { containers } };
+      const spec = { replicas: 0, selector: { matchLabels: labels }, template };
+      const web = { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "web", namespace: two }, spec };
+      await cluster.create(DEPLOYMENTS, web as KubeObject as never);
+      expect((await diff("--other-namespace", two)).stdout).toMatch(/^~ LEVEL=info → warn /m);
+    } finally {
+      await cluster.delete(NAMESPACES, { name: two });
+    }
   });
 
   test("trouble has another exit code than a difference", async () => {
