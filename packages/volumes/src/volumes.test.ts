@@ -1,0 +1,346 @@
+import { existsSync } from "node:fs";
+import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Cluster, CONFIG_MAPS, connectCluster, PODS } from "@shipside/kube";
+import { type EmbeddedCluster, SAMPLE_NAMESPACE, sampleManifests, startCluster } from "@shipside/testkit";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { openVolumes } from "./volumes.ts";
+
+const namespace = "volumes";
+const object = (kind: string, name: string, fields: object) => ({
+  apiVersion: "v1",
+  kind,
+  metadata: { name, namespace },
+  ...fields,
+});
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
+const TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+let embedded: EmbeddedCluster;
+let cluster: Cluster;
+let scratch: string;
+let dir: string;
+
+beforeAll(async () => {
+  embedded = await startCluster();
+  await embedded.apply([
+    ...sampleManifests(),
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
+    object("ConfigMap", "conf", { data: { "app.json": "{}", plain: "text" }, binaryData: { "raw.bin": base64("\u0000\u0001") } }),
+    object("ConfigMap", "moving", { data: { one: "1", two: "1" } }),
+    object("Secret", "keys", { data: { password: base64("pa55word"), cert: base64("PEM") } }),
+    {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "app", namespace, labels: { tier: "gold", app: "app" } },
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        volumes: [
+          { name: "work", emptyDir: {} },
+          { name: "conf", configMap: { name: "conf", defaultMode: 0o440 } },
+          { name: "keys", secret: { secretName: "keys", items: [{ key: "password", path: "db/password", mode: 0o400 }] } },
+          { name: "maybe", configMap: { name: "absent", optional: true } },
+          { name: "moving", configMap: { name: "moving" } },
+          { name: "about", downwardAPI: { items: [{ path: "labels", fieldRef: { fieldPath: "metadata.labels" } }] } },
+          {
+            name: "all",
+            projected: {
+              sources: [
+                { secret: { name: "keys", items: [{ key: "cert", path: "tls/cert" }] } },
+                { configMap: { name: "conf", items: [{ key: "plain", path: "conf/plain" }] } },
+                {
+                  downwardAPI: {
+                    items: [
+                      { path: "name", fieldRef: { fieldPath: "metadata.name" } },
+                      { path: "cpu", resourceFieldRef: { containerName: "main", resource: "limits.cpu", divisor: "1m" } },
+                    ],
+                  },
+                },
+              ],
+            },
+          },
+        ],
+        containers: [
+          {
+            name: "main",
+            image: "busybox",
+            command: ["sleep", "98763"],
+            resources: { limits: { cpu: "250m" } },
+            volumeMounts: [
+              { name: "conf", mountPath: "/etc/app" },
+              { name: "work", mountPath: "/work" },
+              { name: "keys", mountPath: "/work/keys" },
+              { name: "conf", mountPath: "/opt/app.json", subPath: "app.json" },
+              { name: "maybe", mountPath: "/etc/maybe" },
+              { name: "moving", mountPath: "/moving" },
+              { name: "about", mountPath: "/about" },
+              { name: "all", mountPath: "/all" },
+            ],
+          },
+        ],
+      },
+    },
+    object("Pod", "nest", {
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        volumes: [
+          { name: "work", emptyDir: {} },
+          { name: "keys", secret: { secretName: "keys", items: [{ key: "password", path: "db/password" }] } },
+        ],
+        containers: [
+          { name: "main", image: "busybox", command: ["sleep", "98764"], volumeMounts: [{ name: "work", mountPath: "/work" }] },
+        ],
+      },
+    }),
+  ]);
+  cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
+  for (const [where, selector] of [
+    [namespace, "app=app"],
+    [SAMPLE_NAMESPACE, "app.kubernetes.io/name=core"],
+    [SAMPLE_NAMESPACE, "app.kubernetes.io/name=database"],
+  ] as const) {
+    const running = async () => (await cluster.list(PODS, { namespace: where, labelSelector: selector }))[0]?.status?.phase;
+    await vi.waitFor(async () => expect(await running()).toBe("Running"), { timeout: 20_000 });
+  }
+}, 60_000);
+afterAll(async () => {
+  await cluster?.close();
+  await embedded?.close();
+});
+beforeEach(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "volumes-"));
+  dir = join(scratch, "made", "root");
+});
+afterEach(() => rm(scratch, { recursive: true, force: true }));
+
+const read = (path: string): Promise<string> => readFile(join(dir, path), "utf8");
+const modeOf = async (path: string): Promise<number> => (await stat(join(dir, path))).mode & 0o777;
+
+it("writes what the pod's container has, as the kubelet lays it out, and leaves nothing", async () => {
+  const volumes = await openVolumes(cluster, { workload: "pod/app", namespace, dir });
+  expect(await readlink(join(dir, "etc/app/plain"))).toBe("..data/plain");
+  expect([await read("etc/app/plain"), await read("etc/app/raw.bin")]).toEqual(["text", "\u0000\u0001"]);
+  expect(await modeOf("etc/app/plain")).toBe(0o440);
+  expect([await read("work/keys/db/password"), await modeOf("work/keys/db/password")]).toEqual(["pa55word", 0o400]);
+  expect([await read("opt/app.json"), (await lstat(join(dir, "opt/app.json"))).isFile()]).toEqual(["{}", true]);
+  expect((await readdir(join(dir, "etc/maybe"))).filter((name) => !name.startsWith(".."))).toEqual([]);
+  expect(await read("about/labels")).toBe('app="app"\ntier="gold"');
+  expect(await Promise.all(["tls/cert", "conf/plain", "name", "cpu"].map((path) => read(`all/${path}`)))).toEqual([
+    "PEM",
+    "text",
+    "app",
+    "250",
+  ]);
+  await volumes.close();
+  expect(await readdir(scratch)).toEqual([]);
+});
+
+it("brings the service account's token, certificate and namespace: the API server knows by it who asks", async () => {
+  await using volumes = await openVolumes(cluster, { workload: "pod/app", namespace, dir, only: [TOKENS] });
+  expect(volumes.obstacles).toEqual([]);
+  expect((await readdir(join(dir, TOKENS))).filter((name) => !name.startsWith(".."))).toEqual(["ca.crt", "namespace", "token"]);
+  expect([await read(`${TOKENS}/ca.crt`), await read(`${TOKENS}/namespace`)]).toEqual([embedded.ca, namespace]);
+  const kubeconfig = join(scratch, "by-token");
+  const config = {
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": "pod",
+    clusters: [{ name: "pod", cluster: { server: embedded.server, "certificate-authority": join(dir, TOKENS, "ca.crt") } }],
+    users: [{ name: "pod", user: { tokenFile: join(dir, TOKENS, "token") } }],
+    contexts: [{ name: "pod", context: { cluster: "pod", user: "pod" } }],
+  };
+  await writeFile(kubeconfig, JSON.stringify(config));
+  await using asPod = await connectCluster({ kubeconfig });
+  await expect(asPod.list(PODS, { namespace })).rejects.toMatchObject({
+    code: "KUBE_FORBIDDEN",
+    message: expect.stringContaining(`system:serviceaccount:${namespace}:default`),
+  });
+});
+
+it("says why there is no token, and what else somebody may not do", async () => {
+  const kubeconfig = join(scratch, "viewer");
+  await writeFile(kubeconfig, embedded.addUser({ name: "viewer" }));
+  await embedded.apply([
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: { name: "viewer", namespace },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "view" },
+      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "viewer" }],
+    },
+  ]);
+  await using viewer = await connectCluster({ kubeconfig });
+  await using volumes = await openVolumes(viewer, { workload: "pod/app", namespace, dir, only: [TOKENS] });
+  expect((await readdir(join(dir, TOKENS))).filter((name) => !name.startsWith(".."))).toEqual(["ca.crt", "namespace"]);
+  expect(volumes.obstacles).toEqual([
+    expect.objectContaining({
+      code: "VOLUMES_TOKEN_REFUSED",
+      mountPath: TOKENS,
+      hint: expect.stringContaining("serviceaccounts/token"),
+    }),
+  ]);
+  await expect(
+    openVolumes(viewer, { workload: "pod/app", namespace, dir: join(scratch, "x"), only: ["keys"] }),
+  ).rejects.toMatchObject({
+    code: "KUBE_FORBIDDEN",
+  });
+});
+
+it("follows a ConfigMap, all its keys at once; a subPath stays as it was", async () => {
+  const changed: string[] = [];
+  await using volumes = await openVolumes(cluster, {
+    workload: "pod/app",
+    namespace,
+    dir,
+    only: ["moving", "/opt/app.json", "about"],
+    onChange: ({ volume }) => changed.push(volume),
+  });
+  expect(volumes.volumes.map(({ mountPath }) => mountPath)).toEqual(["/about", "/moving", "/opt/app.json"]);
+  const set = (name: string, data: object) => cluster.patch(CONFIG_MAPS, { namespace, name }, { data }, { kind: "merge" });
+  await set("moving", { one: "2", two: "2", three: "3" });
+  await expect.poll(() => read("moving/three").catch(() => ""), { timeout: 5_000 }).toBe("3");
+  expect([await read("moving/one"), await read("moving/two")]).toEqual(["2", "2"]);
+  await set("moving", { one: null });
+  await expect.poll(() => existsSync(join(dir, "moving/one")), { timeout: 5_000 }).toBe(false);
+  await set("conf", { "app.json": "changed" });
+  await cluster.patch(PODS, { namespace, name: "app" }, { metadata: { labels: { tier: "silver" } } }, { kind: "merge" });
+  await expect.poll(() => read("about/labels"), { timeout: 5_000 }).toContain('tier="silver"');
+  expect(await read("opt/app.json")).toBe("{}");
+  expect(new Set(changed)).toEqual(new Set(["moving", "about"]));
+});
+
+describe("with the snapshot driver", () => {
+  it("copies an emptyDir and a claim beside the volumes from the API, and leaves nothing", async () => {
+    const where = { namespace: SAMPLE_NAMESPACE, labelSelector: "app.kubernetes.io/name=database" };
+    const name = (await cluster.list(PODS, where))[0]!.metadata.name;
+    await cluster.exec({ namespace: SAMPLE_NAMESPACE, name }, ["sh", "-c", "echo kept > /var/lib/database/row"]);
+    const database = await openVolumes(cluster, {
+      workload: "statefulset/database",
+      namespace: SAMPLE_NAMESPACE,
+      dir,
+      driver: "snapshot",
+    });
+    expect(await read("var/lib/database/row")).toBe("kept\n");
+    expect(database.volumes.find(({ volume }) => volume === "data")).toMatchObject({
+      kind: "persistentVolumeClaim",
+      readOnly: true,
+    });
+    await database.close();
+    const core = await openVolumes(cluster, { workload: "deployment/core", namespace: SAMPLE_NAMESPACE, dir, driver: "snapshot" });
+    expect(JSON.parse(await read("etc/core/features.json"))).toEqual({ newCheckout: true, recommendations: false });
+    expect(await readdir(join(dir, "var/cache"))).toEqual(["core"]);
+    await core.close();
+    expect(await readdir(scratch)).toEqual([]);
+  });
+
+  it("a volume inside another is itself, not the copy of it that came along", async () => {
+    const pod = { namespace, name: "nest" };
+    await vi.waitFor(async () => expect((await cluster.get(PODS, pod)).status?.phase).toBe("Running"), { timeout: 10_000 });
+    const copies = "mkdir -p /work/keys/db && echo own > /work/file && echo stale > /work/keys/db/password";
+    expect(await cluster.exec(pod, ["sh", "-ec", copies])).toMatchObject({ exitCode: 0 });
+    const found = await cluster.get(PODS, pod);
+    found.spec.containers[0]!.volumeMounts!.push({ name: "keys", mountPath: "/work/keys" });
+    const nested = {
+      ...cluster,
+      get: async (type: never, ref: { name: string }) => (ref.name === "nest" ? found : cluster.get(type, ref)),
+    };
+    const volumes = await openVolumes(nested as unknown as Cluster, {
+      workload: "pod/nest",
+      namespace,
+      dir,
+      driver: "snapshot",
+      only: ["work", "keys"],
+    });
+    expect(await read("work/file")).toBe("own\n");
+    expect(await readlink(join(dir, "work/keys/db"))).toBe("..data/db");
+    expect(await read("work/keys/db/password")).toBe("pa55word");
+    expect((await readdir(join(dir, "work/keys"))).filter((name) => /^\.\.\d/.test(name))).toHaveLength(1);
+    await volumes.close();
+    expect(await readdir(scratch)).toEqual([]);
+  });
+
+  it("without a driver they are left out, with a reason", async () => {
+    await using core = await openVolumes(cluster, {
+      workload: "deployment/core",
+      namespace: SAMPLE_NAMESPACE,
+      dir,
+      only: ["cache"],
+    });
+    expect(core.obstacles).toEqual([expect.objectContaining({ code: "VOLUMES_NO_DRIVER", volume: "cache" })]);
+    expect(existsSync(join(dir, "var"))).toBe(false);
+  });
+});
+
+describe("the directory", () => {
+  const open = () => openVolumes(cluster, { workload: "pod/app", namespace, dir, only: ["conf", "keys"] });
+
+  it("is refused where it has something in it, and that stays", async () => {
+    await mkdir(dir, { recursive: true });
+    await writeFile(join(dir, "mine"), "x");
+    await expect(open()).rejects.toMatchObject({ code: "VOLUMES_DIR_NOT_EMPTY", details: { names: ["mine"] } });
+    expect(await readdir(dir)).toEqual(["mine"]);
+  });
+
+  it("that was there stays, and so does what somebody put in meanwhile", async () => {
+    await mkdir(dir, { recursive: true });
+    const volumes = await open();
+    await writeFile(join(dir, "etc/app/notes"), "mine");
+    await volumes.close();
+    expect(await readdir(dir, { recursive: true })).toEqual(["etc", "etc/app", "etc/app/notes"]);
+  });
+
+  it("is one process's at a time, and a dead one's is cleared first", async () => {
+    const volumes = await open();
+    await expect(open()).rejects.toMatchObject({ code: "VOLUMES_DIR_BUSY" });
+    const marker = JSON.parse(await read(".shipside-volumes"));
+    await volumes.close();
+    // As a process that was killed leaves it: pid 4194304 is above the kernel's greatest.
+    const token = marker.token.replace(/^(\w+\.\d+)\.\d+\.\d+/, "$1.4194305.1");
+    await mkdir(join(dir, "etc/app/..2026_01_01_00_00_00.abcdef"), { recursive: true });
+    await writeFile(join(dir, "etc/app/..2026_01_01_00_00_00.abcdef/old"), "x");
+    await writeFile(join(dir, ".shipside-volumes"), JSON.stringify({ ...marker, token }));
+    const again = await open();
+    expect(await read("etc/app/plain")).toBe("text");
+    expect((await readdir(join(dir, "etc/app"))).filter((name) => name.includes("abcdef"))).toEqual([]);
+    await again.close();
+    expect(await readdir(scratch)).toEqual([]);
+  });
+
+  it("holds nothing after a failure on the way", async () => {
+    await cluster.create(PODS, {
+      metadata: { name: "lacking", namespace },
+      spec: {
+        volumes: [
+          { name: "conf", configMap: { name: "conf" } },
+          { name: "gone", secret: { secretName: "gone" } },
+        ],
+        containers: [
+          {
+            name: "main",
+            image: "busybox",
+            volumeMounts: [
+              { name: "conf", mountPath: "/a" },
+              { name: "gone", mountPath: "/b" },
+            ],
+          },
+        ],
+      },
+    });
+    await expect(openVolumes(cluster, { workload: "pod/lacking", namespace, dir })).rejects.toMatchObject({
+      code: "VOLUMES_REFERENCE_MISSING",
+      message: expect.stringContaining("Secret gone"),
+    });
+    expect(await readdir(scratch)).toEqual([]);
+  });
+
+  it("isn't touched for options that are wrong", async () => {
+    await expect(openVolumes(cluster, { workload: "pod/app", namespace, dir: "" })).rejects.toMatchObject({
+      code: "VOLUMES_OPTION_INVALID",
+    });
+    await expect(openVolumes(cluster, { workload: "pod/app", namespace, dir, only: ["nope"] })).rejects.toMatchObject({
+      code: "VOLUMES_NOT_MOUNTED",
+    });
+    expect(await readdir(scratch)).toEqual([]);
+  });
+});

@@ -1,0 +1,269 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Closable, createCloser, hasCode, type Logger, silentLogger, type VolumeDriver } from "@shipside/core";
+import {
+  byPreference,
+  type Cluster,
+  isLive,
+  PODS,
+  type Pod,
+  podsOf,
+  resolveWorkload,
+  selectorString,
+  type Workload,
+} from "@shipside/kube";
+import { openApiObjects } from "./api-objects.ts";
+import type { PodFacts } from "./downward.ts";
+import { snapshotDriver } from "./drivers/snapshot.ts";
+import { volumesError } from "./errors.ts";
+import { isBelow } from "./local-path.ts";
+import { claimDirectory } from "./owned-directory.ts";
+import { type Obstacle, type PlannedMount, plan } from "./plan.ts";
+import { mountProjected, type ProjectedVolume } from "./projected.ts";
+import { openRefresher } from "./refresher.ts";
+import { openTokens } from "./tokens.ts";
+
+export interface OpenVolumesOptions {
+  /** `deployment/core`, `deploy core`, a bare name, or what `resolveWorkload` gave. */
+  workload: string | Workload;
+  /** Default the cluster's own. */
+  namespace?: string;
+  /** A directory that is empty or doesn't exist. Each volume appears below it at the container's own mount path. */
+  dir: string;
+  /** Default: the one that `kubectl.kubernetes.io/default-container` names, else the first. May be an init container. */
+  container?: string;
+  /** Names of volumes, or mount paths. Default all. */
+  only?: readonly string[];
+  /** For what isn't written from the API: emptyDir, persistentVolumeClaim, ephemeral. Default: those are left out. */
+  driver?: "snapshot" | VolumeDriver;
+  /** The container's environment, for `subPathExpr`. */
+  env?: Readonly<Record<string, string>>;
+  /** A volume's files have been replaced. */
+  onChange?: (volume: OpenVolume) => void;
+  /** Something can't be brought, or brought up to date, from now on. Not called for what `openVolumes` itself returns. */
+  onObstacle?: (obstacle: VolumeObstacle) => void;
+  signal?: AbortSignal;
+  logger?: Logger;
+}
+
+export interface OpenVolume {
+  volume: string;
+  kind: string;
+  mountPath: string;
+  /** Absolute. */
+  localPath: string;
+  readOnly: boolean;
+}
+
+/** A volume, or a file of one, that isn't there, or isn't kept current. */
+export interface VolumeObstacle extends Obstacle {
+  /** Undefined where it concerns several. */
+  volume?: string;
+  mountPath?: string;
+}
+
+export interface OpenVolumes extends Closable {
+  /** Absolute. */
+  readonly dir: string;
+  readonly container: string;
+  readonly volumes: readonly OpenVolume[];
+  readonly obstacles: readonly VolumeObstacle[];
+}
+
+/** A running pod, where there is one. */
+interface Where {
+  workload: Workload;
+  pod: Pod | undefined;
+}
+
+/**
+ * Brings a workload's volumes to a local directory, and keeps those that are written from the API current until it is closed. `close`
+ * removes all of it: what was there before stays. What can't be brought is told in `obstacles`; what a pod could not start without
+ * rejects. Codes: `VOLUMES_OPTION_INVALID`, `VOLUMES_CONTAINER_UNKNOWN`, `VOLUMES_NOT_MOUNTED`, `VOLUMES_REFERENCE_MISSING`,
+ * `VOLUMES_FIELD_UNKNOWN`, `VOLUMES_PATH_UNSAFE`, `VOLUMES_DIR_NOT_EMPTY`, `VOLUMES_DIR_BUSY`, `VOLUMES_UNWRITABLE`, the driver's, and
+ * those of `resolveWorkload` and `Cluster.get`.
+ */
+export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions): Promise<OpenVolumes> {
+  checkOptions(options);
+  const { logger = silentLogger, onChange, onObstacle } = options;
+  const closer = createCloser();
+  const lifetime = new AbortController();
+  let stop = async (): Promise<void> => lifetime.abort();
+  const signal = options.signal ? AbortSignal.any([options.signal, lifetime.signal]) : lifetime.signal;
+  try {
+    const where = await find(cluster, options, signal);
+    const { workload } = where;
+    const { namespace } = workload;
+    const spec = where.pod?.spec ?? workload.podSpec;
+    const container = options.container ?? defaultContainer(where);
+    const { only, env } = options;
+    const planned = plan(spec, { ...(container !== undefined && { container }), ...(only && { only }), ...(env && { env }) });
+    const driver = options.driver === "snapshot" ? snapshotDriver({ cluster }) : options.driver;
+    const unable = await driver?.unavailable();
+
+    const obstacles: VolumeObstacle[] = [];
+    let opened = false;
+    const tell = (obstacle: VolumeObstacle): void => {
+      obstacles.push(obstacle);
+      if (opened) onObstacle?.(obstacle);
+    };
+    const usable: Array<PlannedMount & { localPath: string }> = [];
+    for (const mount of planned.mounts) {
+      const obstacle = obstacleOf(mount, { driver, unable, pod: where.pod });
+      if (obstacle) tell({ ...obstacle, volume: mount.volume, mountPath: mount.mountPath });
+      else usable.push(mount as PlannedMount & { localPath: string });
+    }
+
+    const owned = closer.use(
+      await claimDirectory(
+        options.dir,
+        usable.map(({ localPath, means, subPath }) => ({
+          path: localPath,
+          kind: means === "api" ? (subPath === undefined ? "payload" : "copy") : options.driver === "snapshot" ? "copy" : "mount",
+        })),
+      ),
+    );
+    const written: Array<{ open: OpenVolume; mount: ProjectedVolume }> = [];
+    const refresher = openRefresher({
+      logger,
+      async refresh() {
+        for (const { open, mount } of written) {
+          const before = mount.obstacles;
+          if (await mount.refresh()) onChange?.(open);
+          for (const obstacle of mount.obstacles) {
+            if (!before.some(({ message }) => message === obstacle.message)) tell({ ...obstacle, ...named(open) });
+          }
+        }
+      },
+      onFailure: (error) => tell({ code: "VOLUMES_NOT_FOLLOWED", message: `the files are as they were: ${error.message}` }),
+    });
+    const objects = openApiObjects(cluster, {
+      namespace,
+      signal,
+      logger,
+      onChange: refresher.request,
+      onObstacle: tell,
+    });
+    const serviceAccount = spec.serviceAccountName ?? "default";
+    const tokens = openTokens(cluster, { namespace, serviceAccount, signal, logger, onDue: refresher.request });
+    // Before the files go, nothing may write them any more.
+    stop = async () => {
+      lifetime.abort();
+      tokens.close();
+      await objects.close();
+      await refresher.close();
+    };
+    const facts: PodFacts = { namespace, spec: workload.podSpec, ...(where.pod && { pod: where.pod }) };
+    const inputs = { facts, configMap: objects.configMap, secret: objects.secret, token: tokens.token };
+
+    const volumes: OpenVolume[] = [];
+    const inner = usable.map(({ localPath }) => localPath);
+    for (const mount of usable) {
+      signal.throwIfAborted();
+      const { volume, kind, mountPath, readOnly } = mount;
+      if (mount.means === "api") {
+        const projected = await mountProjected(mount, { owned, inputs, inner });
+        closer.defer(() => projected.remove());
+        const open = { volume, kind, mountPath, readOnly, localPath: `${owned.path}/${mount.localPath}` };
+        for (const obstacle of projected.obstacles) tell({ ...obstacle, volume, mountPath });
+        if (projected.obstacles.some(({ code }) => code === "VOLUMES_SUBPATH_MISSING")) continue;
+        written.push({ open, mount: projected });
+        volumes.push(open);
+      } else {
+        const localPath = await owned.ensure(mount.localPath);
+        const { metadata } = where.pod!;
+        const pod = { namespace, name: metadata.name };
+        const request = { volume, remotePath: mountPath, localPath, readOnly, pod, container: planned.container, signal };
+        closer.use(await driver!.mount(request, { logger }));
+        if (options.driver === "snapshot") {
+          // tar copies along what is mounted inside; that has a place of its own here.
+          for (const each of inner.filter((path) => isBelow(path, mount.localPath))) await rm(join(owned.path, each), RECURSIVELY);
+        }
+        volumes.push({ volume, kind, mountPath, readOnly: readOnly || options.driver === "snapshot", localPath });
+      }
+    }
+    if (usable.some(asksDownward)) closer.defer(followPods(cluster, where, { facts, signal, onChange: refresher.request }));
+    closer.defer(stop);
+    opened = true;
+    return {
+      dir: owned.path,
+      container: planned.container,
+      volumes,
+      obstacles,
+      close: () => closer.close(),
+      [Symbol.asyncDispose]: () => closer.close(),
+    };
+  } catch (error) {
+    await stop();
+    await closer.close().catch((cause: Error) => logger.error("could not undo", { error: cause.message }));
+    throw error;
+  }
+}
+
+const RECURSIVELY = { recursive: true, force: true };
+
+const named = ({ volume, mountPath }: OpenVolume): { volume: string; mountPath: string } => ({ volume, mountPath });
+
+async function find(cluster: Cluster, { workload: wanted, namespace }: OpenVolumesOptions, signal: AbortSignal): Promise<Where> {
+  const workload = typeof wanted === "string" ? await resolveWorkload(cluster, wanted, { namespace, signal }) : wanted;
+  const pods = await podsOf(cluster, workload, { signal }).catch((error: unknown) => {
+    // Whoever may not see pods has what the template says.
+    if (hasCode(error, "KUBE_FORBIDDEN")) return [];
+    throw error;
+  });
+  return { workload, pod: pods.filter(isLive).sort(byPreference)[0] };
+}
+
+function defaultContainer({ workload, pod }: Where): string | undefined {
+  const { object } = workload as unknown as {
+    object: { spec: { template?: { metadata?: { annotations?: Record<string, string> } } } };
+  };
+  const annotations = pod?.metadata.annotations ?? object.spec.template?.metadata?.annotations;
+  return annotations?.["kubectl.kubernetes.io/default-container"];
+}
+
+function obstacleOf(
+  mount: PlannedMount,
+  { driver, unable, pod }: { driver: VolumeDriver | undefined; unable: string | undefined; pod: Pod | undefined },
+): Obstacle | undefined {
+  if (mount.obstacle || mount.means === "api") return mount.obstacle;
+  const what = `volume ${mount.volume} (${mount.kind})`;
+  if (!driver) return { code: "VOLUMES_NO_DRIVER", message: `${what} needs a driver`, hint: 'driver: "snapshot" copies it once' };
+  if (unable !== undefined)
+    return { code: "VOLUMES_NO_DRIVER", message: `the driver ${driver.name} can't bring ${what}: ${unable}` };
+  return pod ? undefined : { code: "VOLUMES_NEEDS_POD", message: `${what} can be reached through a running pod only` };
+}
+
+const asksDownward = ({ kind, source }: PlannedMount): boolean =>
+  kind === "downwardAPI" || (kind === "projected" && ((source["sources"] ?? []) as object[]).some((each) => "downwardAPI" in each));
+
+/** Keeps `facts.pod` the one to ask; while there is none, what came from the last one stays. Returns what ends it. */
+function followPods(
+  cluster: Cluster,
+  { workload }: Where,
+  { facts, signal, onChange }: { facts: PodFacts; signal: AbortSignal; onChange(): void },
+): () => Promise<void> {
+  const { namespace, name, selector, kind } = workload;
+  // A cron job's pods have nothing in common to look for.
+  if (!selector && kind !== "pod") return async () => {};
+  const which = selector ? { labelSelector: selectorString(selector) } : { fieldSelector: `metadata.name=${name}` };
+  const watch = cluster.watch(PODS, { namespace, signal, ...which });
+  watch.events.on("change", () => {
+    const best = [...watch.items.values()].filter(isLive).sort(byPreference)[0];
+    if (!best) return;
+    facts.pod = best;
+    onChange();
+  });
+  return () => watch.close();
+}
+
+function checkOptions({ workload, dir, only, driver }: OpenVolumesOptions): void {
+  const bad = (what: string, hint: string): Error => volumesError("VOLUMES_OPTION_INVALID", `openVolumes: ${what}`, { hint });
+  if (typeof workload !== "string" && typeof workload?.podSpec !== "object")
+    throw bad("`workload` names no workload", "give kind/name, for example deployment/core");
+  if (typeof dir !== "string" || dir === "" || dir.includes("\0")) throw bad("`dir` is not a path", "give a directory");
+  if (only !== undefined && !(Array.isArray(only) && only.every((name) => typeof name === "string")))
+    throw bad("`only` is not a list of names", 'give names of volumes or mount paths: ["config", "/data"]');
+  if (driver !== undefined && driver !== "snapshot" && typeof driver?.mount !== "function")
+    throw bad("`driver` is no driver", 'give "snapshot" or a VolumeDriver');
+}
