@@ -74,7 +74,7 @@ function inside(name: string): string {
  * Only as many `..` as the link is deep, and none after a name: that name may be a link itself, and its `..` another place than it
  * seems. A link whose parents are real directories and which keeps to this can't lead out, whatever other such links it goes through.
  */
-export function staysInside(name: string, target: string): boolean {
+function staysInside(name: string, target: string): boolean {
   if (target === "" || target.startsWith("/") || /[\0\\]/.test(target)) return false;
   const parts = target.split("/").filter((part) => part !== "" && part !== ".");
   const ups = parts.findIndex((part) => part !== "..");
