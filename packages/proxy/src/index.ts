@@ -1,0 +1,1 @@
+export { PROXY_ERRORS, type ProxyErrorCode, proxyError } from "./errors.ts";

@@ -1,0 +1,125 @@
+/**
+ * What the program in the cluster and our end of its link agree on. Both are built from the same sources, and the program is delivered
+ * with each deployment, so the protocol has no versions to negotiate: an end of another build is told so by the first line.
+ */
+
+/** In the relay's pod, on 127.0.0.1: only somebody whom the API server lets port-forward into that pod gets there. */
+export const CONTROL_PORT = 28600;
+/** In the relay's pod, on every address: answers ready (200) or not (503), and nothing else. The kubelet can't probe 127.0.0.1. */
+export const HEALTH_PORT = 28601;
+/** Ports the relay needs for itself: a Service whose target port is one of them can't be intercepted. */
+export const RESERVED_PORTS: readonly number[] = [CONTROL_PORT, HEALTH_PORT];
+
+export const PROTOCOL = 1;
+
+/**
+ * The first line that we send on each stream to `CONTROL_PORT`, as JSON ended by `\n`. The answer is one line of {@link Welcome}; after
+ * it the stream speaks HTTP/2.
+ * - `dial`: we are the client. CONNECT opens a connection inside the cluster, other methods are the control API.
+ * - `accept`: the relay is the client. It opens a CONNECT stream for each connection that it brings us.
+ */
+export interface Greeting {
+  shipside: typeof PROTOCOL;
+  role: "dial" | "accept";
+  /** Of this relay: asked for besides the right to port-forward into its pod. */
+  secret: string;
+  /** Random, one per link: what belongs to one developer's two streams. */
+  client: string;
+}
+
+export type Welcome = { ok: true; version: string } | { ok: false; code: string; message: string };
+
+/** Headers of CONNECT streams, beside `:authority` (`host:port`; an IPv6 address in brackets). */
+export const HEADERS = {
+  /** `tcp` (default) or `udp`: then each datagram is two bytes of length, most significant first, and that many bytes. */
+  protocol: "shipside-protocol",
+  /** Of a refused CONNECT (status 502): `DIAL_REFUSED`, `DIAL_GONE` or `DIAL_FAILED`, and why. */
+  error: "shipside-error",
+  message: "shipside-message",
+  /** To us: whose traffic it is. */
+  lease: "shipside-lease",
+  /** To us: the Service's port that it came in by, and who called (`address:port`). */
+  port: "shipside-port",
+  peer: "shipside-peer",
+} as const;
+
+/** One port on which the relay takes the cluster's traffic. */
+export interface AcceptPort {
+  /** The Service's. */
+  port: number;
+  name?: string;
+  /** Where the relay listens in its pod: the Service's target port, so that of the Service only its selector's values change. */
+  listen: number;
+  protocol: "TCP" | "UDP";
+  /** `http`: looked into, request by request. `tcp`: a connection as a whole. */
+  mode: "http" | "tcp";
+  /** Where traffic goes that is nobody's; none: it is refused (an exposed port has nothing behind it). */
+  backend?: { host: string; port: number };
+}
+
+/** What the relay undoes by itself when its last lease is gone for `graceSeconds`, and how: see `switchSelector`. */
+export interface SwitchRecord {
+  service: string;
+  /** The Service's uid: another Service of that name is left alone. */
+  uid: string;
+  /** The selector as it was, and as it is while switched: the same keys. */
+  original: Readonly<Record<string, string>>;
+  switched: Readonly<Record<string, string>>;
+}
+
+/** The relay's configuration: `config.json` beside the program. */
+export interface RelayConfig {
+  /** The Deployment's name; everything that the relay needs is owned by it. */
+  name: string;
+  namespace: string;
+  graceSeconds: number;
+  accept: readonly AcceptPort[];
+  switch?: SwitchRecord;
+}
+
+/** Which requests are meant. All that are given must hold. */
+export interface Match {
+  /** Every request, and every connection of a `tcp` port. */
+  all?: true;
+  headers?: ReadonlyArray<{ name: string; value: string } | { name: string; regex: string }>;
+  path?: { exact: string } | { prefix: string } | { regex: string };
+  methods?: readonly string[];
+  /** Entries of the W3C `baggage` header. */
+  baggage?: ReadonlyArray<{ key: string; value: string }>;
+}
+
+/** A developer's claim on some of a relay's traffic. It lives as long as the link it came by, and no longer than 5 s without it. */
+export interface Lease {
+  id: string;
+  /** As shown to others: `user@machine`. */
+  holder: string;
+  /** The Service's ports. */
+  ports: readonly number[];
+  match: Match;
+  /** Send a copy, and let the cluster answer. */
+  mirror?: boolean;
+  /** How long a request waits for a local process that is away, in ms; 0: it goes to the cluster at once. */
+  holdMs: number;
+}
+
+export interface RelayStatus {
+  name: string;
+  pod: string;
+  version: string;
+  ready: boolean;
+  leases: ReadonlyArray<Lease & { since: string; connected: boolean; requests: number; connections: number }>;
+  /** Connections opened before the switch are their pods'; these are the relay's own. */
+  connections: number;
+}
+
+/**
+ * The control API, on a `dial` stream. Bodies are JSON; an error has a status ≥ 400 and `{ code, message, hint?, details? }`.
+ *
+ * | request | |
+ * | --- | --- |
+ * | `GET /status` | {@link RelayStatus} |
+ * | `PUT /leases/ID[?take-over]` | a {@link Lease}, made or renewed; 409 `LEASE_TAKEN` (details: `holder`, `since`) where another's overlaps |
+ * | `DELETE /leases/ID` | ends it |
+ * | `POST /end` | restores the Service, drains, and removes everything of the relay's |
+ */
+export const CONTROL_PATHS = { status: "/status", leases: "/leases/", end: "/end" } as const;
