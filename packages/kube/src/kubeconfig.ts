@@ -1,7 +1,7 @@
 import { access, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { delimiter, dirname, isAbsolute, join, resolve } from "node:path";
-import { parse } from "yaml";
+import { loadAll } from "js-yaml";
 import type { ClusterInfo } from "./cluster.ts";
 import { kubeError } from "./errors.ts";
 import { nearMisses } from "./near.ts";
@@ -206,7 +206,7 @@ function parseFile(file: string, text: string): RawFile {
     kubeError("KUBE_CONFIG_INVALID", `kubeconfig ${file}: ${why}`, { ...(cause !== undefined && { cause }), details: { file } });
   let raw: unknown;
   try {
-    raw = parse(text) ?? {};
+    raw = loadAll(text)[0] ?? {};
   } catch (cause) {
     // The parser's message quotes the line it stopped at, which may hold a token: only its first line is shown.
     throw invalid(`is not YAML: ${(cause as Error).message.split("\n", 1)[0]}`);
