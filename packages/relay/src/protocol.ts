@@ -57,6 +57,9 @@ export interface AcceptPort {
   backend?: { host: string; port: number };
 }
 
+/** On a switched Service: the record of who switched it and what it was. The relay takes it off when it restores the Service. */
+export const INTERCEPT_ANNOTATION = "shipside.dev/intercept";
+
 /** What the relay undoes by itself when its last lease is gone for `graceSeconds`, and how: see `switchSelector`. */
 export interface SwitchRecord {
   service: string;
