@@ -1,26 +1,26 @@
 import { hasCode, type Logger, type ServiceSelector } from "@shipside/core";
 import { type Cluster, NAMESPACES } from "@shipside/kube";
 import { tunnelError } from "./errors.ts";
-import { serviceKey } from "./names.ts";
 import type { CheckedOptions } from "./options.ts";
+import { serviceRules } from "./selection.ts";
 import { factsOf, type ServiceSource, type ServiceView } from "./services.ts";
 
-/** Which namespaces are watched: those that are named, by themselves or with a service. */
+/** Which namespaces are watched: those that are named, by themselves or with a service, and the home where rules reach further. */
 export function namespacesOf({ namespaces, services }: CheckedOptions, home: string): string[] {
-  const named = (services ?? []).map((reference) => serviceKey(reference, home).split("/")[0]!);
-  if (!services) return namespaces ? [...new Set(namespaces)] : [home];
-  return namespaces?.includes("*") ? ["*"] : [...new Set([...(namespaces ?? []), ...named])];
+  if (namespaces?.includes("*")) return ["*"];
+  const rules = serviceRules(services ?? [], home);
+  return [...new Set([...(namespaces ?? (rules.open ? [home] : [])), ...rules.namespaces])];
 }
 
-/** The services that were named, and all selectors' yes. */
+/** The services that the rules admit, and all selectors' yes. */
 export function admission({ services, plugins }: CheckedOptions, home: string, logger: Logger): (view: ServiceView) => boolean {
-  const named = services && new Set(services.map((reference) => serviceKey(reference, home)));
+  const rules = serviceRules(services ?? [], home);
   const selectors = plugins.flatMap(({ name, serviceSelectors = [] }) =>
     serviceSelectors.map((select) => guarded(name, select, logger)),
   );
   return ({ service }) => {
     const facts = factsOf(service);
-    return (!named || named.has(`${facts.namespace}/${facts.name}`)) && selectors.every((select) => select(facts));
+    return rules.admits(facts) && selectors.every((select) => select(facts));
   };
 }
 
@@ -59,11 +59,9 @@ export async function assertKnown(
       );
     });
   }
-  for (const reference of services ?? []) {
-    const key = serviceKey(reference, home);
-    if (source.view(key)) continue;
-    const [namespace, name] = key.split("/");
-    const there = keys.flatMap((other) => (other.startsWith(`${namespace}/`) ? other.slice(namespace!.length + 1) : [])).sort();
+  for (const { namespace, name } of serviceRules(services ?? [], home).named) {
+    if (source.view(`${namespace}/${name}`)) continue;
+    const there = keys.flatMap((other) => (other.startsWith(`${namespace}/`) ? other.slice(namespace.length + 1) : [])).sort();
     throw tunnelError("TUNNEL_SERVICE_UNKNOWN", `there is no service ${name} in namespace ${namespace}`, {
       hint: there.length > 0 ? `it has ${there.slice(0, 20).join(", ")}` : "the namespace has no services",
       details: { namespace, service: name, services: there },

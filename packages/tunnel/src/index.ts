@@ -14,6 +14,7 @@ export type { TunnelOptions } from "./options.ts";
 export { podDialer } from "./pod-dialer.ts";
 export { defaultStateFile } from "./pool-state.ts";
 export type { EndpointFacts, PortState, TunneledPort } from "./port.ts";
+export { ruleProblem, type ServiceRules, serviceRules } from "./selection.ts";
 export type { PortStatus, ServiceStatus, TunnelStatus } from "./status.ts";
 export { openTunnel, type Tunnel } from "./tunnel.ts";
 export type { TunneledPod, TunneledService } from "./tunneled-service.ts";

@@ -2,6 +2,7 @@ import { type ListenerFactory, type Logger, type Plugin, silentLogger } from "@s
 import type { Cluster } from "@shipside/kube";
 import { tunnelError } from "./errors.ts";
 import { parseRange } from "./ip-pool.ts";
+import { ruleProblem } from "./selection.ts";
 
 export interface TunnelOptions {
   /** Used and left open. Without it, one is connected by the next three, and closed with the tunnel. */
@@ -13,7 +14,11 @@ export interface TunnelOptions {
   namespace?: string;
   /** Whose services. Default: the home namespace, or those that `services` names. `["*"]` for all. */
   namespaces?: string[];
-  /** `name` (home), `name.namespace` or `namespace/name`. Default: every service that the plugins' selectors admit. */
+  /**
+   * Rules, of which the last one that fits a service decides: `name` (home), `name.namespace`, `*.namespace`, `name-*`, label selectors
+   * (`app=web,tier!=test`), and each of them after `!`. A service that is named in full must be there. Default: every service that the
+   * plugins' selectors admit.
+   */
   services?: string[];
   /**
    * `pool` (default): an IP of its own for each service, the ports as in the cluster. `local`: 127.0.0.1 and a free port for each
@@ -47,7 +52,6 @@ export interface CheckedOptions {
 }
 
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-const SERVICE = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?([./][a-z0-9]([-a-z0-9]*[a-z0-9])?)?(\.svc(\.cluster\.local)?\.?)?$/;
 
 /** Throws `TUNNEL_OPTIONS`, `POOL_INVALID`. */
 export function checkOptions(options: TunnelOptions): CheckedOptions {
@@ -63,7 +67,12 @@ export function checkOptions(options: TunnelOptions): CheckedOptions {
     if (bad !== undefined) throw invalid(option, `holds ${JSON.stringify(bad)}`, `each must be ${form}`);
   };
   strings("namespaces", namespaces, (item) => item === "*" || LABEL.test(item), 'a namespace\'s name, or "*"');
-  strings("services", services, (item) => SERVICE.test(item), '"name", "name.namespace" or "namespace/name"');
+  strings(
+    "services",
+    services,
+    (item) => ruleProblem(item) === undefined,
+    '"name", "name.namespace", "*.namespace", "app=web", or one of them after "!"',
+  );
   if (options.namespace !== undefined) strings("namespace", [options.namespace], (item) => LABEL.test(item), "a namespace's name");
   if (bind !== "pool" && bind !== "local") throw invalid("bind", `is ${JSON.stringify(bind)}`, 'it must be "pool" or "local"');
   if (typeof holdMs !== "number" || !(holdMs >= 0 && holdMs <= 600_000)) {

@@ -412,3 +412,29 @@ test("close stops accepting, ends what is open, and leaves the given cluster ope
   cluster.put("services", service("late", [{ port: 23_099 }]));
   expect([...tunnel.services.keys()]).toEqual(["home/web"]);
 });
+
+test("rules: a service that starts to fit appears, one that no longer does goes", async () => {
+  const cluster = clusterOf("leaf", "core", "web.shop");
+  await using tunnel = await open(cluster, { services: ["*", "!core", "tier=front", "*.shop"] });
+  const keys = () => [...tunnel.services.keys()].sort();
+  expect(cluster.watched.sort().join()).toContain("services in shop");
+  expect(keys()).toEqual(["home/leaf", "shop/web"]);
+  const core = service("core", [{ port: 23_010 }]);
+  core.metadata.labels = { tier: "front" };
+  cluster.put("services", core);
+  await expect.poll(keys).toEqual(["home/core", "home/leaf", "shop/web"]);
+  cluster.put("services", service("core", [{ port: 23_010 }]));
+  cluster.put("services", service("late", [{ port: 23_010 }]));
+  await expect.poll(keys).toEqual(["home/late", "home/leaf", "shop/web"]);
+});
+
+test("selectors are asked again when told that they changed", async () => {
+  let wanted = "leaf";
+  const plugin = definePlugin({ name: "wish", serviceSelectors: [({ name }) => name === wanted] });
+  await using tunnel = await open(clusterOf("leaf", "core"), { plugins: [plugin] });
+  expect([...tunnel.services.keys()]).toEqual(["home/leaf"]);
+  wanted = "core";
+  await tunnel.reselect();
+  expect([...tunnel.services.keys()]).toEqual(["home/core"]);
+  expect(tunnel.status().services[0]?.ports[0]?.state).toBe("listening");
+});

@@ -31,6 +31,8 @@ export interface Tunnel extends Closable {
    * Throws `TUNNEL_SERVICE_UNKNOWN`, `TUNNEL_PORT_UNKNOWN`, `TUNNEL_PORT_FAILED`, `TUNNEL_UNSUPPORTED`.
    */
   address(service: string, port?: number | string): string;
+  /** Asks the selectors of the plugins again about every service: what they go by has changed. Resolves when listeners have followed. */
+  reselect(): Promise<void>;
   /** Plain data, for `--json` and for people who ask. */
   status(): TunnelStatus;
 }
@@ -200,10 +202,15 @@ function assemble(
     events: emitter,
     hostsEntries: () => (bind === "local" ? [] : hostsEntriesOf([...services.values()].flatMap(addressesOf), home)),
     address: (service, port) => lookUp(services, home, service, port),
+    // Before it is open, all are asked anyway.
+    reselect: async () => (open ? trackAll() : undefined),
     status: () => statusOf({ cluster, home, services, stale: source.stale(), connections }),
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),
   };
+
+  const trackAll = async (): Promise<void> =>
+    void (await Promise.all([...new Set([...source.keys(), ...tunnels.keys()])].map(track)));
 
   const opened = (async () => {
     await Promise.all([source.synced, assertReachable(cluster, options.signal)]);
@@ -216,7 +223,7 @@ function assemble(
     names = JSON.stringify(tunnel.hostsEntries());
     open = true;
     // What changed while ports were being opened.
-    await Promise.all([...new Set([...source.keys(), ...tunnels.keys()])].map(track));
+    await trackAll();
     const retry = setInterval(() => {
       for (const each of tunnels.values()) if (each.hasFailures) each.retry().catch(blunder);
     }, RETRY_MS);
