@@ -1,0 +1,265 @@
+import { randomBytes } from "node:crypto";
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { abortError, type Closable, type ErrorJson, errorFromJson, hasCode, type Logger, silentLogger } from "@shipside/core";
+import { relayError } from "./errors.ts";
+import { type Greeting, HEADERS, PROTOCOL, type Welcome } from "./protocol.ts";
+import { acceptConnect, openConnect, refuseConnect } from "./wire/connect.ts";
+import { readLine, writeLine } from "./wire/line.ts";
+import { SESSION_OPTIONS, tendSession } from "./wire/session.ts";
+
+/** A connection that the relay brings: to be accepted or refused. Until then nothing of it has been read from whoever called. */
+export interface IncomingConnection {
+  readonly authority: string;
+  /** Of `HEADERS`, by their names on the wire. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Fires when the relay has given it up. */
+  readonly signal: AbortSignal;
+  /** Its bytes. */
+  accept(): Duplex;
+  /** Tells the relay why not: by the code where that is `DIAL_REFUSED`, `DIAL_GONE` or `DIAL_FAILED`. */
+  refuse(error: unknown): void;
+}
+
+export interface RelayLinkOptions {
+  /** A stream to `CONTROL_PORT` of a relay's pod. Called for each stream of each attempt. */
+  open(signal: AbortSignal): Promise<Duplex>;
+  secret: string;
+  /** Called for each connection that the relay brings. Without it the link has no way back. */
+  onConnection?(connection: IncomingConnection): void;
+  /** `false` with the reason whenever the link is lost, `true` when it stands (again). */
+  onState?(linked: boolean, error?: Error): void;
+  /** How long the link may be silent until it is taken for dead, in ms. Default 10,000. */
+  silenceMs?: number;
+  /** Closes it. */
+  signal?: AbortSignal;
+  logger?: Logger;
+}
+
+/** The link to one relay. It reconnects by itself until it is closed, or the relay refuses it. */
+export interface RelayLink extends Closable {
+  readonly linked: boolean;
+  /** Resolves when it stands for the first time; rejects where it ends before. */
+  readonly ready: Promise<void>;
+  /**
+   * A connection from inside the cluster, once the link stands. Rejects with `DIAL_REFUSED`, `DIAL_GONE`, `DIAL_FAILED`, and `RELAY_LINK_LOST` where
+   * the link ends before it is known.
+   */
+  connect(authority: string, options?: { protocol?: "tcp" | "udp"; signal?: AbortSignal }): Promise<Duplex>;
+  /** The control API. Rejects with the relay's own error where it answers with one. */
+  request(method: string, path: string, body?: unknown, options?: { signal?: AbortSignal }): Promise<unknown>;
+  /** Resolves when it is over for good: with the reason, unless it was closed. */
+  readonly ended: Promise<Error | undefined>;
+}
+
+const GREETING_MS = 10_000;
+const REQUEST_MS = 15_000;
+const HOPELESS = ["RELAY_REFUSED", "RELAY_PROTOCOL", "KUBE_FORBIDDEN", "KUBE_UNAUTHORIZED", "KUBE_CLOSED"];
+
+/** Opens the link in the background: see {@link RelayLink.ready}. */
+export function openRelayLink(options: RelayLinkOptions): RelayLink {
+  const { logger = silentLogger, silenceMs = 10_000 } = options;
+  const client = randomBytes(12).toString("hex");
+  const lifetime = new AbortController();
+  const closedError = relayError("RELAY_LINK_LOST", "the link was closed");
+  let session: ClientHttp2Session | undefined;
+  let waiting = new Set<() => void>();
+  let over: Error | undefined;
+  const ready = Promise.withResolvers<void>();
+  ready.promise.catch(() => {});
+  const ended = Promise.withResolvers<Error | undefined>();
+
+  const wake = (): void => {
+    const woken = waiting;
+    waiting = new Set();
+    for (const go of woken) go();
+  };
+
+  const openStream = async (role: Greeting["role"], signal: AbortSignal): Promise<Duplex> => {
+    const stream = await options.open(signal);
+    stream.on("error", () => {});
+    try {
+      writeLine(stream, { shipside: PROTOCOL, role, secret: options.secret, client } satisfies Greeting);
+      const welcome = (await readLine(stream, GREETING_MS)) as Welcome;
+      if (typeof welcome?.ok !== "boolean") throw relayError("RELAY_PROTOCOL", "what answers on the control port is no relay");
+      if (!welcome.ok) throw relayError("RELAY_REFUSED", welcome.message);
+      signal.throwIfAborted();
+      return stream;
+    } catch (error) {
+      stream.destroy();
+      throw error;
+    }
+  };
+
+  const take = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
+    stream.on("error", () => {});
+    if (headers[":method"] !== "CONNECT" || !options.onConnection) return refuseConnect(stream, new Error("only connections are taken here"));
+    const own = Object.values(HEADERS).flatMap((name) => (typeof headers[name] === "string" ? [[name, headers[name]]] : []));
+    const given = new AbortController();
+    stream.once("close", () => given.abort());
+    options.onConnection({
+      authority: headers[":authority"] ?? "",
+      headers: Object.fromEntries(own),
+      signal: given.signal,
+      accept: () => acceptConnect(stream),
+      refuse: (error) => refuseConnect(stream, error),
+    });
+  };
+
+  /** One life of the link. Resolves when it is lost after it stood, rejects where it never did. */
+  const live = async (): Promise<Error | undefined> => {
+    const attempt = new AbortController();
+    const signal = AbortSignal.any([lifetime.signal, attempt.signal]);
+    const roles: Greeting["role"][] = options.onConnection ? ["dial", "accept"] : ["dial"];
+    const results = await Promise.allSettled(
+      roles.map((role) =>
+        openStream(role, signal).catch((error: unknown) => {
+          attempt.abort(error);
+          throw error;
+        }),
+      ),
+    );
+    const failed = results.find((result) => result.status === "rejected");
+    const wires = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    if (failed) {
+      for (const wire of wires) wire.destroy();
+      throw attempt.signal.reason ?? failed.reason;
+    }
+    const [dialWire, acceptWire] = wires as [Duplex, Duplex?];
+    const dial = connect("http://relay", { ...SESSION_OPTIONS, createConnection: () => dialWire });
+    const accept = acceptWire && performServerHandshake(acceptWire, SESSION_OPTIONS);
+    accept?.on("stream", take);
+    tendSession(dial, dialWire, silenceMs);
+    if (accept && acceptWire) tendSession(accept, acceptWire, silenceMs);
+    const lost = new Promise<Error | undefined>((resolve) => {
+      for (const each of accept ? [dial, accept] : [dial]) {
+        each.once("error", (error: Error) => resolve(error));
+        each.once("close", () => resolve(undefined));
+      }
+    });
+    const onEnd = (): void => {
+      for (const each of [dial, accept]) each?.destroy();
+    };
+    lifetime.signal.addEventListener("abort", onEnd, { once: true });
+    if (lifetime.signal.aborted) onEnd();
+    else {
+      session = dial;
+      options.onState?.(true);
+      ready.resolve();
+      wake();
+    }
+    const reason = await lost;
+    session = undefined;
+    lifetime.signal.removeEventListener("abort", onEnd);
+    onEnd();
+    return reason;
+  };
+
+  const run = async (): Promise<void> => {
+    for (let failures = 0; !lifetime.signal.aborted; ) {
+      let reason: Error | undefined;
+      try {
+        const began = performance.now();
+        reason = (await live()) ?? relayError("RELAY_LINK_LOST", "the relay ended the link");
+        failures = performance.now() - began > 10_000 ? 0 : failures + 1;
+      } catch (error) {
+        reason = error as Error;
+        failures++;
+      }
+      if (lifetime.signal.aborted) break;
+      options.onState?.(false, reason);
+      logger.debug("the link to the relay is lost", { error: reason.message, failures });
+      if (hasCode(reason, ...HOPELESS)) {
+        over = reason;
+        break;
+      }
+      await sleep(Math.min(100 * 2 ** Math.min(failures - 1, 6), 3_000) * (0.5 + Math.random() / 2), undefined, {
+        signal: lifetime.signal,
+      }).catch(() => {});
+    }
+    lifetime.abort(over ?? closedError);
+    ready.reject(over ?? closedError);
+    wake();
+    ended.resolve(over);
+  };
+
+  /** The session that stands, as soon as one does. */
+  const standing = async (signal: AbortSignal): Promise<ClientHttp2Session> => {
+    for (;;) {
+      if (lifetime.signal.aborted) throw over ?? closedError;
+      if (signal.aborted) throw abortError(signal);
+      if (session && !session.closed && !session.destroyed) return session;
+      await new Promise<void>((resolve) => {
+        const go = (): void => {
+          signal.removeEventListener("abort", go);
+          waiting.delete(go);
+          resolve();
+        };
+        waiting.add(go);
+        signal.addEventListener("abort", go, { once: true });
+      });
+    }
+  };
+
+  const running = run();
+  const onAbort = (): void => void close();
+  const close = async (): Promise<void> => {
+    options.signal?.removeEventListener("abort", onAbort);
+    lifetime.abort(closedError);
+    await running;
+  };
+  if (options.signal?.aborted) onAbort();
+  else options.signal?.addEventListener("abort", onAbort, { once: true });
+
+  return {
+    get linked() {
+      return session !== undefined;
+    },
+    ready: ready.promise,
+    async connect(authority, { protocol = "tcp", signal = lifetime.signal } = {}) {
+      const on = await standing(signal);
+      return openConnect(on, { authority, headers: { [HEADERS.protocol]: protocol }, signal });
+    },
+    async request(method, path, body, { signal } = {}) {
+      const limit = AbortSignal.timeout(REQUEST_MS);
+      const until = signal ? AbortSignal.any([signal, limit]) : limit;
+      return ask(await standing(until), method, path, body, until);
+    },
+    ended: ended.promise,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** One request of the control API. */
+function ask(session: ClientHttp2Session, method: string, path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({ ":method": method, ":path": path }, { endStream: body === undefined, signal });
+    const parts: Buffer[] = [];
+    let status = 0;
+    stream.on("error", (cause) => reject(signal.aborted ? abortError(signal) : lost(cause)));
+    const lost = (cause?: unknown): Error =>
+      relayError("RELAY_LINK_LOST", `${method} ${path}: the link ended before the relay answered`, { cause });
+    stream.on("response", (headers) => {
+      status = Number(headers[":status"]);
+    });
+    stream.on("data", (chunk: Buffer) => parts.push(chunk));
+    stream.on("end", () => {
+      try {
+        const text = Buffer.concat(parts).toString();
+        const value: unknown = text === "" ? undefined : JSON.parse(text);
+        if (status >= 200 && status < 400) return resolve(value);
+        reject(
+          typeof (value as ErrorJson | undefined)?.code === "string"
+            ? errorFromJson(value as ErrorJson)
+            : relayError("RELAY_REQUEST_FAILED", `${method} ${path}: the relay answered ${status}`),
+        );
+      } catch (cause) {
+        reject(relayError("RELAY_PROTOCOL", `${method} ${path}: the relay's answer is not JSON`, { cause }));
+      }
+    });
+    stream.on("close", () => reject(lost()));
+    if (body !== undefined) stream.end(JSON.stringify(body));
+  });
+}
