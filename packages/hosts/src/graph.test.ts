@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { scratchHosts } from "./fixtures/scratch.ts";
@@ -24,5 +25,25 @@ describe("module graph", () => {
   it("has no third-party code for a process that only writes", async () => {
     expect(await loadedBy(false)).toEqual([]);
     expect((await loadedBy(true)).some((url) => url.includes("/hostile/"))).toBe(true);
+  });
+
+  it("of the writing half has none that could be loaded either", async () => {
+    // Every import of every module it reaches, those that are only made later included.
+    const seen = new Set<string>();
+    const foreign = new Set<string>();
+    const visit = (url: URL): void => {
+      if (seen.has(url.href)) return;
+      seen.add(url.href);
+      for (const [, specifier = ""] of readFileSync(url, "utf8").matchAll(/(?:\bfrom |\bimport\(|^import )"([^"]+)"/gm)) {
+        if (specifier.startsWith(".")) visit(new URL(specifier, url));
+        else if (!specifier.startsWith("node:") && specifier !== "@shipside/core") foreign.add(specifier);
+      }
+    };
+    visit(new URL("write.ts", import.meta.url));
+    expect([...foreign]).toEqual([]);
+    expect(seen.size).toBeGreaterThan(5);
+    seen.clear();
+    visit(new URL("index.ts", import.meta.url));
+    expect([...foreign]).toEqual(["hostile"]);
   });
 });

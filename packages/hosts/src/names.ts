@@ -9,6 +9,14 @@ export function isHostName(name: unknown): name is string {
   return typeof name === "string" && NAME.test(name) && isIP(name) === 0;
 }
 
+/**
+ * Names that a machine's own programs rely on: `localhost` and what is below it (RFC 6761), and what the hosts files of Linux and macOS
+ * come with. Who writes for somebody less privileged leaves them alone.
+ */
+export function isReservedName(name: string): boolean {
+  return /(?:^|\.)localhost$|^localhost\.localdomain$|^broadcasthost$|^ip6-(?:local|loop|mcast|all)/i.test(name);
+}
+
 /** IPv4 or IPv6; a zone (`fe80::1%lo0`) only in characters that can't end the field. */
 export function isAddress(address: unknown): address is string {
   return typeof address === "string" && isIP(address) !== 0 && /^[0-9a-z:.]+(?:%[\w.-]+)?$/i.test(address);
