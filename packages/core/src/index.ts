@@ -15,7 +15,7 @@ export {
 export { acquireFileLock, type FileLock, type FileLockOptions, isTokenDead, newToken, TOKEN_PATTERN } from "./file-lock.ts";
 export { type Logger, silentLogger } from "./logger.ts";
 export { definePlugin, type Plugin } from "./plugin.ts";
-export { identifySelf, isRunning, type ProcessIdentity, pidOf } from "./process-identity.ts";
+export { identify, identifySelf, isRunning, type ProcessIdentity, pidOf } from "./process-identity.ts";
 export type { Dialer, DialerComponents, DialerFactory, DialRequest, Endpoint, PodRef, Target } from "./seams/dialer.ts";
 export type { EnvEntry, EnvFormat, EnvOrigin, EnvRequest, EnvSource } from "./seams/env.ts";
 export type { Hooks, SessionFacts, TunnelFacts } from "./seams/hooks.ts";

@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, it } from "vitest";
-import { identifySelf, inspectWithPs, isRunning } from "./process-identity.ts";
+import { identify, identifySelf, inspectWithPs, isRunning } from "./process-identity.ts";
 
 it("tells a live process from an ended one, from one that got its id later, and from one before the last boot", async () => {
   const me = await identifySelf();
   const [boot, namespace, pid, start] = me.split(".");
   expect(await isRunning(me)).toBe(true);
+  expect(await isRunning(await identify(process.ppid))).toBe(true);
   const ended = spawn("true");
   await once(ended, "exit");
   expect(await isRunning(`${boot}.${namespace}.${ended.pid}.1`)).toBe(false);

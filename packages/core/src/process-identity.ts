@@ -11,12 +11,13 @@ export type ProcessIdentity = string;
 let self: Promise<ProcessIdentity> | undefined;
 
 export function identifySelf(): Promise<ProcessIdentity> {
-  return (self ??= identify());
+  return (self ??= identify(process.pid));
 }
 
-async function identify(): Promise<ProcessIdentity> {
-  const start = (await inspect(process.pid)).start ?? "0";
-  return `${await bootId()}.${await pidNamespace()}.${process.pid}.${start}`;
+/** Names a process that is known to run now, such as one's parent. */
+export async function identify(pid: number): Promise<ProcessIdentity> {
+  const start = (await inspect(pid)).start ?? "0";
+  return `${await bootId()}.${await pidNamespace()}.${pid}.${start}`;
 }
 
 /** Undefined where it can't be told: it is of another process-id namespace, or isn't an identity at all. */
