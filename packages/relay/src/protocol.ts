@@ -50,6 +50,8 @@ export interface AcceptPort {
   name?: string;
   /** Where the relay listens in its pod: the Service's target port, so that of the Service only its selector's values change. */
   listen: number;
+  /** The Service's target port where that is a name: a port of the relay's container has it. */
+  targetName?: string;
   protocol: "TCP" | "UDP";
   /** `http`: looked into, request by request. `tcp`: a connection as a whole. */
   mode: "http" | "tcp";
