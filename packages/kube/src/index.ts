@@ -1,3 +1,5 @@
+export { type AccessAnswer, type AccessWish, mayI } from "./access.ts";
+export { type AccessFacts, type AuthFact, readAccessFacts, withoutPassword } from "./access-facts.ts";
 export { connectCluster } from "./client.ts";
 export type {
   Cluster,
@@ -17,6 +19,7 @@ export * from "./objects.ts";
 export type { CarrierKind } from "./portforward/carrier.ts";
 export { PORTFORWARD_ERRORS } from "./portforward/errors.ts";
 export type { PodStats, PortForwardStats } from "./portforward/pool.ts";
+export { probeServer, type ServerAnswer } from "./server-probe.ts";
 export type { Watch, WatchChange, WatchEvents, WatchState } from "./watch.ts";
 export { type ResolveOptions, resolveWorkload, type Workload } from "./workload.ts";
 export { parseReference, WORKLOAD_TYPES, type WorkloadObject } from "./workload-kinds.ts";

@@ -1,0 +1,39 @@
+import type { SessionOptions } from "../session-info.ts";
+import { envRules, tunnelRules, workloadRules } from "./parts.ts";
+import { mergeRules, type Rule } from "./rule.ts";
+
+/**
+ * The rules that a session takes. `home` is its namespace where the options name none. A new kind of session adds a function beside these
+ * two, made of the parts in `parts.ts`. Pure. Throws `KUBE_KIND_UNKNOWN`, `KUBE_OPTION_INVALID` for a workload that can't be one.
+ */
+export function sessionRules(options: SessionOptions, home: string): Rule[] {
+  return mergeRules((options.kind === "env" ? ofEnv : ofTeleport)(options, options.namespace ?? home));
+}
+
+function ofTeleport(options: SessionOptions, namespace: string): Rule[] {
+  const namespaces = [...new Set([namespace, ...(options.also ?? [])])];
+  return [...namespaces.flatMap(tunnelRules), ...(options.workload === undefined ? [] : ofEnv(options, namespace))];
+}
+
+function ofEnv({ kind, workload, envFile, env = {} }: SessionOptions, namespace: string): Rule[] {
+  const { from = "spec", secrets = true, skipForbidden = kind !== "env", follow = false } = env;
+  const use = { namespace, workload: workload!, follow: follow || envFile !== undefined, from, secrets, skipForbidden };
+  return [...workloadRules(use), ...envRules(use)];
+}
+
+/** Each command in its usual form, for `doctor`: may this user run it in this namespace? */
+export const USUAL: ReadonlyArray<{ command: string; rules(namespace: string): Rule[] }> = [
+  { command: "teleport namespace", rules: (namespace) => sessionRules({ kind: "teleport", namespace }, namespace) },
+  { command: "teleport", rules: anyWorkload({ kind: "teleport" }) },
+  { command: "env", rules: anyWorkload({ kind: "env" }) },
+  { command: "env --watch", rules: anyWorkload({ kind: "env", env: { follow: true } }) },
+  { command: "env --from running", rules: anyWorkload({ kind: "env", env: { from: "running" } }) },
+];
+
+/** Of a deployment whose name nobody knows yet. */
+function anyWorkload(options: SessionOptions): (namespace: string) => Rule[] {
+  return (namespace) =>
+    sessionRules({ ...options, namespace, workload: "deployment/x" }, namespace).map(({ names, ...rule }) =>
+      names?.includes("x") ? rule : { ...rule, ...(names && { names }) },
+    );
+}
