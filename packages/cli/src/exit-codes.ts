@@ -48,6 +48,7 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   JOURNAL_FAILED: EXIT.machine,
   SESSION_OPTIONS: EXIT.usage,
   SESSION_UNKNOWN: EXIT.notFound,
+  SESSION_NAME_TAKEN: EXIT.usage,
   SESSION_CLOSED: EXIT.unexpected,
   NAME_TAKEN: EXIT.machine,
   NAMESPACE_GONE: EXIT.notFound,

@@ -12,6 +12,7 @@ export const DAEMON_ERRORS = {
   JOURNAL_FAILED: "the journal could not be written, so nothing was begun",
   SESSION_OPTIONS: "the options of a session contradict each other or are malformed",
   SESSION_UNKNOWN: "no open session has this id",
+  SESSION_NAME_TAKEN: "another open session has the name that a new one was to have",
   SESSION_CLOSED: "the session was closed while it was being opened",
   NAME_TAKEN: "another line of the hosts file gives a name of the cluster another address",
   NAMESPACE_GONE: "the namespace vanished while a session used it",

@@ -11,16 +11,18 @@ import {
   silentLogger,
 } from "@shipside/core";
 import { type Cluster, connectCluster } from "@shipside/kube";
-import { openTunnel, type Tunnel, type TunnelOptions } from "@shipside/tunnel";
+import { openTunnel, type TunnelOptions } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { createNameBoard } from "./name-board.ts";
 import { stateDir as defaultStateDir } from "./paths.ts";
 import { makeHosts } from "./residue/hosts.ts";
 import { openSession, type Session } from "./session.ts";
+import { matchingSessions, unknownSession } from "./session-find.ts";
 import type { ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
 import { checkSessionOptions, sessionKey } from "./session-options.ts";
 import { createShared, type Held } from "./shared.ts";
+import { sharedTunnels } from "./shared-tunnels.ts";
 
 export interface HostOptions {
   /** Where journals and the address map are kept. Default: this user's. */
@@ -58,7 +60,7 @@ export interface SessionHost extends Closable {
   env(id: string): readonly EnvEntry[];
   /** Asks each session's API server now. */
   probe(signal?: AbortSignal): Promise<ProbeResult[]>;
-  /** Closes a session whoever holds it. `id` may be a beginning that fits one. Throws `SESSION_UNKNOWN`. */
+  /** Closes a session whoever holds it. `id`: its id, a beginning of one that fits only it, or its name. Throws `SESSION_UNKNOWN`. */
   end(id: string): Promise<SessionInfo>;
 }
 
@@ -76,10 +78,11 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
           }),
         );
   const clusters = createShared<Cluster>();
-  const tunnels = createShared<Tunnel>();
+  const tunnels = sharedTunnels();
   const sessions = createShared<Session>();
   const live = new Map<string, { session: Session; holders: number }>();
   const opening = new Set<AbortController>();
+  const sessionNames = new Map<string, { key: string; holders: number }>();
 
   /** The cluster that these options mean now (the kubeconfig may say something else by the next time), shared where it is the same. */
   const clusterFor = async ({ kubeconfig, context, namespace }: SessionOptions, signal: AbortSignal): Promise<FoundCluster> => {
@@ -110,10 +113,11 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
   ): Promise<Session> => {
     const session = await openSession(wanted, {
       cluster: await cluster.again(),
-      openTunnel: (namespace, until) =>
+      openTunnel: (namespace, rules, until) =>
         tunnels.acquire(
           JSON.stringify([cluster.key, namespace]),
-          (unwanted) =>
+          rules,
+          (selection, unwanted) =>
             openTunnel({
               cluster: cluster.held.value,
               namespace,
@@ -121,7 +125,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
               pool: { stateFile: join(stateDir, "addresses.json"), ...options.pool },
               ...(options.listeners && { listeners: options.listeners }),
               ...(options.holdMs !== undefined && { holdMs: options.holdMs }),
-              plugins,
+              plugins: [...plugins, selection],
               logger,
               signal: unwanted,
             }),
@@ -139,13 +143,32 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
     return session;
   };
 
+  /** A name is one session's, from the beginning of its opening to its end. */
+  const claimName = (name: string | undefined, key: string): void => {
+    if (name === undefined) return;
+    const { key: owner = key, holders = 0 } = sessionNames.get(name) ?? {};
+    if (owner !== key) {
+      const taken = [...live.values()].find(({ session }) => session.info().name === name)?.session;
+      throw daemonError("SESSION_NAME_TAKEN", `there is a session of the name ${name} already${taken ? `: ${taken.id}` : ""}`, {
+        hint: `\`shipside session close ${name}\` closes it; or give another name`,
+      });
+    }
+    sessionNames.set(name, { key, holders: holders + 1 });
+  };
+  const freeName = (name: string | undefined, key: string): void => {
+    const claim = name === undefined ? undefined : sessionNames.get(name);
+    if (claim?.key !== key) return;
+    if (--claim.holders === 0) sessionNames.delete(name!);
+  };
+
   const find = (id: string): { session: Session; holders: number } => {
-    const [found, ...others] = [...live.values()].filter(({ session }) => id !== "" && session.id.startsWith(id));
+    const [found, ...others] = matchingSessions([...live.values()], id, ({ session }) => session.info());
     if (found && others.length === 0) return found;
-    const ids = [...live.keys()].join(", ");
-    throw daemonError("SESSION_UNKNOWN", `${found ? "more than one" : "no"} open session has the id ${JSON.stringify(id)}`, {
-      hint: ids === "" ? "no session is open" : `open are: ${ids}`,
-    });
+    throw unknownSession(
+      id,
+      [...live.values()].map(({ session }) => session.info()),
+      found !== undefined,
+    );
   };
 
   const host: SessionHost = {
@@ -164,6 +187,8 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
         const namespace = wanted.namespace ?? cluster.home;
         const resolved = { ...wanted, namespace };
         const key = `${cluster.key} ${sessionKey(resolved, { ...cluster.held.value.info, namespace })}`;
+        claimName(wanted.name, key);
+        undo.defer(() => freeName(wanted.name, key));
         let opened = false;
         const acquire = (): Promise<Held<Session>> =>
           sessions.acquire(

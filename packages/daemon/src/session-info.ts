@@ -12,12 +12,27 @@ export interface SessionOptions {
   namespace?: string;
   /** Further namespaces. */
   also?: readonly string[];
+  /** Which services: rules of the tunnel package, seen from the home namespace, of which the last one that fits decides. Default: all. */
+  services?: readonly string[];
+  /** What it can be called by, beside its id. One session of a process has it. */
+  name?: string;
+  /** The entry of a file (or saved profile) that wants it. Equal wishes of different origin are different sessions. */
+  origin?: SessionOrigin;
   /** Path of a kubeconfig file, or several joined as in `KUBECONFIG`. */
   kubeconfig?: string;
   context?: string;
   /** A file for the workload's env, absolute; written, kept current, and removed at the end. */
   envFile?: { path: string; format?: string };
   env?: SessionEnvOptions;
+}
+
+export interface SessionOrigin {
+  /** Absolute path. */
+  file: string;
+  /** `teleports[0]`, or `teleports.core` where the entry has a name. */
+  entry: string;
+  /** Of all that the entry says: another digest is another wish. */
+  digest: string;
 }
 
 /** Which env of the workload, and what of it. */
@@ -63,6 +78,10 @@ export interface SessionInfo {
   namespace: string;
   also: readonly string[];
   workload?: string;
+  name?: string;
+  /** The rules by which it has services; absent: all. */
+  selection?: readonly string[];
+  origin?: SessionOrigin;
   /** ISO 8601. */
   openedAt: string;
   /** How many commands and callers hold it; it ends with the last one. */

@@ -1,6 +1,8 @@
 import { isAbsolute } from "node:path";
+import { ruleProblem } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
-import type { SessionEnvOptions, SessionOptions } from "./session-info.ts";
+import { isSessionName, SESSION_NAME_HINT } from "./session-find.ts";
+import type { SessionEnvOptions, SessionOptions, SessionOrigin } from "./session-info.ts";
 
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const STRINGS = ["workload", "container", "namespace", "kubeconfig", "context"] as const;
@@ -33,6 +35,14 @@ export function checkSessionOptions(given: unknown): SessionOptions {
   for (const name of also) assertNamespace(name, "also");
   checked.also = [...new Set(also as string[])].sort();
 
+  if (options["services"] !== undefined) checked.services = checkRules(options["services"], kind, invalid);
+  if (options["name"] !== undefined) {
+    if (!isSessionName(options["name"]))
+      throw invalid("name", `${JSON.stringify(options["name"])} is no session's name`, SESSION_NAME_HINT);
+    checked.name = options["name"];
+  }
+  if (options["origin"] !== undefined) checked.origin = checkOrigin(options["origin"], invalid);
+
   if (options["envFile"] !== undefined) {
     const { path, format } = (options["envFile"] ?? {}) as Record<string, unknown>;
     if (typeof path !== "string" || !isAbsolute(path)) {
@@ -58,6 +68,28 @@ export function checkSessionOptions(given: unknown): SessionOptions {
       "lower case letters, digits and `-`, at most 63 (RFC 1123)",
     );
   }
+}
+
+function checkRules(given: unknown, kind: string, invalid: Invalid): readonly string[] {
+  if (kind !== "teleport") throw invalid("services", "are of a teleport", "leave them out");
+  if (!Array.isArray(given)) throw invalid("services", "must be a list of rules", 'such as ["*", "!metrics-*"]');
+  for (const rule of given) {
+    const problem = ruleProblem(rule);
+    if (problem !== undefined)
+      throw invalid(
+        "services",
+        `${JSON.stringify(rule)} ${problem}`,
+        'a rule is "web", "*.shop", "web-*", "app=web", or one after "!"',
+      );
+  }
+  return [...(given as string[])];
+}
+
+function checkOrigin(given: unknown, invalid: Invalid): SessionOrigin {
+  const { file, entry, digest } = (given ?? {}) as Record<string, unknown>;
+  if (typeof file !== "string" || !isAbsolute(file) || typeof entry !== "string" || typeof digest !== "string")
+    throw invalid("origin", "must say file, entry and digest", "see SessionOrigin");
+  return { file, entry, digest };
 }
 
 type Invalid = (option: string, why: string, hint: string) => Error;
@@ -104,7 +136,8 @@ export function sessionKey(
   options: SessionOptions,
   where: { context: string; cluster: string; user: string; server: string; namespace: string },
 ): string {
-  const { kind, workload, container, also = [], kubeconfig, envFile, env } = options;
+  const { kind, workload, container, also = [], kubeconfig, envFile, env, services, name, origin } = options;
   const { context, cluster, user, server, namespace } = where;
-  return JSON.stringify([kubeconfig, context, cluster, user, server, namespace, kind, workload, container, also, envFile, env]);
+  const wish = [kind, workload, container, also, envFile, env, services, name, origin];
+  return JSON.stringify([kubeconfig, context, cluster, user, server, namespace, ...wish]);
 }

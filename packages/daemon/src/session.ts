@@ -12,13 +12,14 @@ import {
 } from "@shipside/core";
 import { diffRows, type EnvChange } from "@shipside/envexport";
 import { type Cluster, NAMESPACES, resolveWorkload } from "@shipside/kube";
-import type { Tunnel, TunneledService } from "@shipside/tunnel";
+import { type ServiceRules, serviceRules, type TunneledService, tunnelError } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
 import { runHooks } from "./hooks.ts";
 import type { Journal } from "./journal.ts";
 import type { NameBoard } from "./name-board.ts";
 import { openSessionEnv, type SessionEnv } from "./session-env.ts";
 import type { NamesInfo, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
+import type { SessionTunnel } from "./session-tunnel.ts";
 import type { Held } from "./shared.ts";
 import { entriesAtHome, problemsOf, serviceInfo, tunnelFacts } from "./tunnel-facts.ts";
 
@@ -51,7 +52,7 @@ export interface SessionComponents {
   /** Released with the session. */
   cluster: Held<Cluster>;
   /** A tunnel of one namespace, shared with other sessions. */
-  openTunnel(namespace: string, signal: AbortSignal): Promise<Held<Tunnel>>;
+  openTunnel(namespace: string, rules: ServiceRules, signal: AbortSignal): Promise<Held<SessionTunnel>>;
   /** Undefined: names go nowhere. */
   names: NameBoard | undefined;
   journal: Journal;
@@ -75,8 +76,10 @@ export async function openSession(options: SessionOptions, components: SessionCo
   const openedAt = new Date().toISOString();
   const closer = createCloser();
   closer.defer(components.cluster.release);
+  // What could not be undone by then is anybody's to try again.
+  closer.defer(() => journal.endSession(id));
   const listeners = new Set<(event: SessionEvent) => void>([components.emit]);
-  const tunnels = new Map<string, Tunnel>();
+  const tunnels = new Map<string, SessionTunnel>();
   let env: SessionEnv | undefined;
   let namesInfo: NamesInfo = { where: "none", count: 0 };
   let reason: Error | undefined;
@@ -121,6 +124,9 @@ export async function openSession(options: SessionOptions, components: SessionCo
       namespace,
       also,
       ...(facts.workload !== undefined && { workload: facts.workload }),
+      ...(options.name !== undefined && { name: options.name }),
+      ...(options.services && { selection: options.services }),
+      ...(options.origin && { origin: options.origin }),
       openedAt,
       holders: 1,
       names: namesInfo,
@@ -174,9 +180,9 @@ export async function openSession(options: SessionOptions, components: SessionCo
     }
   };
 
-  const watchNamespace = (where: string, tunnel: Tunnel): void => {
+  const watchNamespace = (where: string, { tunnel }: SessionTunnel): void => {
     const on = (): void => {
-      if ([...tunnel.services.keys()].length > 0 || closer.closing) return;
+      if (tunnel.services.size > 0 || closer.closing) return;
       void cluster.get(NAMESPACES, { name: where }, { signal: AbortSignal.timeout(10_000) }).then(
         ({ status }) => status?.phase === "Terminating" && giveUp(gone(where)),
         (error: unknown) => hasCode(error, "KUBE_NOT_FOUND") && giveUp(gone(where)),
@@ -191,10 +197,11 @@ export async function openSession(options: SessionOptions, components: SessionCo
     });
 
   const openTunnels = async (): Promise<void> => {
-    const wanted = [...new Set([namespace, ...also])];
+    const rules = serviceRules(options.services ?? [], namespace);
+    const wanted = [...new Set([namespace, ...also, ...rules.namespaces])];
     const results = await Promise.allSettled(
       wanted.map(async (where) => {
-        const { value, release } = await components.openTunnel(where, signal);
+        const { value, release } = await components.openTunnel(where, rules, signal);
         closer.defer(release);
         return [where, value] as const;
       }),
@@ -202,6 +209,12 @@ export async function openSession(options: SessionOptions, components: SessionCo
     for (const result of results) if (result.status === "rejected") throw result.reason;
     // In the order in which they were asked for: of two namespaces that want a name, the first has it.
     for (const result of results) if (result.status === "fulfilled") tunnels.set(...result.value);
+    for (const each of rules.named) {
+      if (tunnels.get(each.namespace)?.services.has(`${each.namespace}/${each.name}`)) continue;
+      throw tunnelError("TUNNEL_SERVICE_UNKNOWN", `there is no service ${each.name} in namespace ${each.namespace}`, {
+        hint: `kubectl get services -n ${each.namespace} lists those there are; \`${each.name}*\` waits for one that comes`,
+      });
+    }
     const ports = [...tunnels.values()].flatMap((tunnel) => tunnel.status().services.flatMap((service) => service.ports));
     emit({
       step: "tunnels",
@@ -215,23 +228,15 @@ export async function openSession(options: SessionOptions, components: SessionCo
     await runHooks(plugins, "tunnelOpened", facts, tunnelFacts(services()), logger);
     closer.defer(() => runHooks(plugins, "tunnelClosed", facts, tunnelFacts(services()), logger));
     for (const [where, tunnel] of tunnels) {
-      const onNames = (): void => void namesOf();
-      const onFailed = (_service: unknown, _port: unknown, error: Error): void => warn(error);
-      const hook =
-        (name: "tunnelOpened" | "tunnelClosed") =>
-        (service: TunneledService): void =>
-          void runHooks(plugins, name, facts, tunnelFacts([service]), logger, true);
-      const [onAdded, onRemoved] = [hook("tunnelOpened"), hook("tunnelClosed")];
-      tunnel.events.on("names-changed", onNames);
-      tunnel.events.on("port-failed", onFailed);
-      tunnel.events.on("service-added", onAdded);
-      tunnel.events.on("service-removed", onRemoved);
-      closer.defer(() => {
-        tunnel.events.off("names-changed", onNames);
-        tunnel.events.off("port-failed", onFailed);
-        tunnel.events.off("service-added", onAdded);
-        tunnel.events.off("service-removed", onRemoved);
+      const hook = (name: "tunnelOpened" | "tunnelClosed", service: TunneledService): void =>
+        void runHooks(plugins, name, facts, tunnelFacts([service]), logger, true);
+      const unfollow = tunnel.follow({
+        names: () => void namesOf(),
+        failed: warn,
+        added: (service) => hook("tunnelOpened", service),
+        removed: (service) => hook("tunnelClosed", service),
       });
+      closer.defer(unfollow);
       watchNamespace(where, tunnel);
     }
   };

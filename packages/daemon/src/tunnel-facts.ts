@@ -36,7 +36,7 @@ export function serviceInfo(service: ServiceStatus): ServiceInfo {
 }
 
 /** Ports that a tunnel could not open, as errors, once for each message. */
-export function problemsOf(tunnel: Tunnel): Error[] {
+export function problemsOf(tunnel: Pick<Tunnel, "status">): Error[] {
   const ports = tunnel.status().services.flatMap(({ ports: own, pods }) => [...own, ...pods.flatMap((pod) => pod.ports)]);
   const errors = new Map(ports.flatMap(({ error }) => (error ? [[error.message, errorFromJson(error)] as const] : [])));
   return [...errors.values()];

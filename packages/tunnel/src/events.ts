@@ -50,6 +50,8 @@ export interface Staleness {
 export interface TunnelEvents {
   "service-added": (service: TunneledService) => void;
   "service-removed": (service: TunneledService) => void;
+  /** Its labels or annotations are others: a selector of yours may judge it anew. */
+  "service-changed": (service: TunneledService) => void;
   "port-opened": (service: TunneledService, port: TunneledPort) => void;
   "port-closed": (service: TunneledService, port: TunneledPort) => void;
   /** Told once for a reason, while the port is tried again. */

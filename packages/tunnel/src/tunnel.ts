@@ -184,7 +184,12 @@ function assemble(
       tellNames();
       return closed;
     }
-    if (current) return current.update(view);
+    if (current) {
+      const before = markOf(current.service);
+      const updated = current.update(view);
+      if (open && markOf(current.service) !== before) emit("service-changed", current.service);
+      return updated;
+    }
     const tunnel = create(view, key);
     tunnels.set(key, tunnel);
     services.set(key, tunnel.service);
@@ -233,6 +238,9 @@ function assemble(
   opened.catch(() => {});
   return { tunnel, opened };
 }
+
+/** What selectors go by and can change. */
+const markOf = ({ facts: { labels, annotations } }: TunneledService): string => JSON.stringify([labels, annotations]);
 
 /** A listener of an event that throws is the listener's fault, and costs no connection and no other listener's tunnel. */
 function safeEmit(emitter: EventEmitter<TunnelEvents>, logger: Logger) {
