@@ -1,5 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Stream } from "node:http2";
+import {
+  type ClientHttp2Session,
+  connect,
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { abortError, type Closable, type ErrorJson, errorFromJson, hasCode, type Logger, silentLogger } from "@shipside/core";
@@ -94,11 +100,15 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
 
   const take = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
     stream.on("error", () => {});
-    if (headers[":method"] !== "CONNECT" || !options.onConnection) return refuseConnect(stream, new Error("only connections are taken here"));
+    const { onConnection } = options;
+    if (headers[":method"] !== "CONNECT" || !onConnection) {
+      refuseConnect(stream, new Error("only connections are taken here"));
+      return;
+    }
     const own = Object.values(HEADERS).flatMap((name) => (typeof headers[name] === "string" ? [[name, headers[name]]] : []));
     const given = new AbortController();
     stream.once("close", () => given.abort());
-    options.onConnection({
+    onConnection({
       authority: headers[":authority"] ?? "",
       headers: Object.fromEntries(own),
       signal: given.signal,

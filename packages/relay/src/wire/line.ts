@@ -35,8 +35,8 @@ export function readLine(stream: Duplex, ms: number): Promise<unknown> {
       const end = chunk.indexOf(10);
       length += end < 0 ? chunk.length : end;
       parts.push(end < 0 ? chunk : chunk.subarray(0, end));
-      if (length > LONGEST_LINE) return fail(`a line of more than ${LONGEST_LINE} bytes`);
-      if (end < 0) return;
+      if (length > LONGEST_LINE) fail(`a line of more than ${LONGEST_LINE} bytes`);
+      if (length > LONGEST_LINE || end < 0) return;
       done();
       if (end + 1 < chunk.length) stream.unshift(chunk.subarray(end + 1));
       try {
