@@ -20,4 +20,5 @@ export type {
   SessionInfo,
   SessionOptions,
 } from "./session-info.ts";
-export { startDaemon, stopDaemon } from "./start.ts";
+export { startDaemon } from "./launch/start-daemon.ts";
+export { stopDaemon } from "./launch/stop.ts";

@@ -1,0 +1,41 @@
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { codeOf, identify, isRunning, type ProcessIdentity, pidOf } from "@shipside/core";
+import { stateDir } from "../paths.ts";
+
+/**
+ * Which helper a user's daemon had. The daemon writes it, and takes it away when all is undone: what is found there afterwards names a
+ * helper that may have left something which only root can undo.
+ */
+export interface HelperRecord {
+  readonly helper: number;
+  running(): Promise<boolean>;
+  clear(): Promise<void>;
+}
+
+const pathIn = (dir: string): string => join(dir, "helper.json");
+
+/** By the daemon, whose parent the helper is. */
+export async function recordHelper(dir: string = stateDir()): Promise<HelperRecord> {
+  const identity = await identify(process.ppid);
+  await writeFile(pathIn(dir), `${JSON.stringify({ helper: identity })}\n`, { mode: 0o600 });
+  return recordOf(dir, identity);
+}
+
+export async function readHelperRecord(dir: string = stateDir()): Promise<HelperRecord | undefined> {
+  try {
+    const { helper } = JSON.parse(await readFile(pathIn(dir), "utf8")) as { helper?: unknown };
+    return typeof helper === "string" && pidOf(helper) > 1 ? recordOf(dir, helper) : undefined;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function recordOf(dir: string, identity: ProcessIdentity): HelperRecord {
+  return {
+    helper: pidOf(identity),
+    running: async () => (await isRunning(identity)) === true,
+    clear: () => rm(pathIn(dir), { force: true }),
+  };
+}
