@@ -20,6 +20,7 @@ export type { Dialer, DialerComponents, DialerFactory, DialRequest, Endpoint, Po
 export type { EnvEntry, EnvFormat, EnvOrigin, EnvRequest, EnvSource } from "./seams/env.ts";
 export type { Hooks, SessionFacts, TunnelFacts } from "./seams/hooks.ts";
 export type { HostsConflict, HostsEntry, HostsOwner, HostsPlan } from "./seams/hosts-owner.ts";
+export type { ArrivedConnection, Interceptor, Tap, TappedConnection } from "./seams/interceptor.ts";
 export type { Listener, ListenerFactory, ListenRequest } from "./seams/listener-factory.ts";
 export type { ServiceFacts, ServiceSelector } from "./seams/service-selector.ts";
 export type { MountedVolume, VolumeDriver, VolumeMountRequest } from "./seams/volumes.ts";

@@ -2,6 +2,7 @@ import { coreError } from "./catalog.ts";
 import type { DialerFactory } from "./seams/dialer.ts";
 import type { EnvFormat, EnvSource } from "./seams/env.ts";
 import type { Hooks } from "./seams/hooks.ts";
+import type { Interceptor } from "./seams/interceptor.ts";
 import type { ServiceSelector } from "./seams/service-selector.ts";
 import type { VolumeDriver } from "./seams/volumes.ts";
 
@@ -14,10 +15,11 @@ export interface Plugin {
   readonly envSources?: readonly EnvSource[];
   readonly envFormats?: readonly EnvFormat[];
   readonly volumeDrivers?: readonly VolumeDriver[];
+  readonly interceptors?: readonly Interceptor[];
   readonly hooks?: Hooks;
 }
 
-const lists = ["dialers", "serviceSelectors", "envSources", "envFormats", "volumeDrivers"] as const;
+const lists = ["dialers", "serviceSelectors", "envSources", "envFormats", "volumeDrivers", "interceptors"] as const;
 const hookNames = ["sessionOpening", "sessionOpened", "sessionClosing", "sessionClosed", "tunnelOpened", "tunnelClosed"] as const;
 
 /**

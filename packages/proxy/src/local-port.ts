@@ -1,0 +1,62 @@
+import { createSocket } from "node:dgram";
+import { connect } from "node:net";
+import type { Duplex } from "node:stream";
+import { abortError, codeOf } from "@shipside/core";
+import { relayError } from "@shipside/relay";
+import { datagramReader, frameDatagram } from "./datagrams.ts";
+
+/** Never a name: `localhost` may be `::1`, where another program listens. */
+const HOST = "127.0.0.1";
+
+/** Connects to a port of this machine. Rejects with `DIAL_REFUSED` where nothing listens, `DIAL_FAILED` for any other reason. */
+export function connectLocalPort(port: number, { signal }: { signal: AbortSignal }): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(abortError(signal));
+    const socket = connect({ host: HOST, port, allowHalfOpen: true, noDelay: true });
+    const onAbort = (): void => void socket.destroy(abortError(signal));
+    const settle = (): void => {
+      signal.removeEventListener("abort", onAbort);
+      socket.off("connect", onConnect);
+    };
+    const onConnect = (): void => {
+      settle();
+      resolve(socket);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.once("connect", onConnect);
+    // Stays: a socket that was destroyed may report late. After `connect` the promise is settled.
+    socket.on("error", (cause) => {
+      settle();
+      const refused = codeOf(cause) === "ECONNREFUSED";
+      const message = refused ? `nothing listens on ${HOST}:${port}` : `could not connect to ${HOST}:${port}: ${cause.message}`;
+      reject(signal.aborted ? abortError(signal) : relayError(refused ? "DIAL_REFUSED" : "DIAL_FAILED", message, { cause }));
+    });
+  });
+}
+
+/** Joins a stream of datagrams with a UDP port of this machine, until the stream is closed. */
+export function joinUdpPort(stream: Duplex, port: number, count: (direction: "in" | "out", bytes: number) => void): Promise<void> {
+  const socket = createSocket("udp4");
+  return new Promise((resolve) => {
+    // A port where nobody listens answers by ICMP: as on any network, the datagram is lost.
+    socket.on("error", () => {});
+    socket.on("message", (datagram) => {
+      count("out", datagram.length);
+      // Where the way back is full a datagram is dropped, as UDP may.
+      if (stream.writable && !stream.writableNeedDrain) stream.write(frameDatagram(datagram));
+    });
+    socket.connect(port, HOST, () => {
+      const read = datagramReader((datagram) => {
+        count("in", datagram.length);
+        socket.send(datagram);
+      });
+      stream.on("data", read);
+      stream.on("end", () => stream.end());
+    });
+    stream.on("error", () => {});
+    stream.once("close", () => {
+      socket.close();
+      resolve();
+    });
+  });
+}
