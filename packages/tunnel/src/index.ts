@@ -7,8 +7,8 @@ export type {
   TunnelEvents,
   Unsupported,
 } from "./events.ts";
-export type { PortHolder } from "./holder.ts";
-export { DEFAULT_CIDR, type IpPool, type IpPoolOptions, openIpPool } from "./ip-pool.ts";
+export { describeHolder, findHolder, listeningSockets, type PortHolder } from "./holder.ts";
+export { type AddressRange, DEFAULT_CIDR, type IpPool, type IpPoolOptions, openIpPool, parseRange } from "./ip-pool.ts";
 export { listenError, localListeners } from "./listener.ts";
 export type { TunnelOptions } from "./options.ts";
 export { podDialer } from "./pod-dialer.ts";
