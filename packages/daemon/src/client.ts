@@ -8,7 +8,8 @@ export { connectSessionHosts, type FoundHosts } from "./control/hosts.ts";
 export { PROTOCOL } from "./control/protocol.ts";
 export { type OpenedSession, openRemoteSession, type SessionMethods } from "./control/sessions.ts";
 export { DAEMON_ERRORS, daemonError } from "./errors.ts";
-export { type Journal, type JournalEntry, openJournal, type Residue, readAbandoned, readJournals } from "./journal.ts";
+export { type Journal, openJournal } from "./journal.ts";
+export { type JournalEntry, type Residue, readAbandoned, readJournals } from "./journal-files.ts";
 export { controlPath, runtimeDir, stateDir } from "./paths.ts";
 export { makeDirectory } from "./residue/directory.ts";
 export type {

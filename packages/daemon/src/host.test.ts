@@ -6,7 +6,7 @@ import { definePlugin, type SessionFacts } from "@shipside/core";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { createSessionHost, type HostOptions } from "./host.ts";
-import { journalDir, readJournals } from "./journal.ts";
+import { journalDir, readJournals } from "./journal-files.ts";
 import { residueLeft } from "./recover.ts";
 import type { SessionEvent } from "./session-info.ts";
 import { teleport } from "./teleport.ts";

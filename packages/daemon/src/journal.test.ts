@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pidOf } from "@shipside/core";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { journalDir, openJournal, parseJournal, readJournals } from "./journal.ts";
+import { openJournal } from "./journal.ts";
+import { journalDir, parseJournal, readAbandoned, readJournals } from "./journal-files.ts";
 
 let state: string;
 beforeEach(async () => {
@@ -22,29 +23,48 @@ test("who makes nothing leaves no file", async () => {
 test("a record is on disk before `record` resolves, and struck out after", async () => {
   await using journal = openJournal(state);
   const undone = await journal.record({ kind: "thing", data: { a: 1 } }, "s1");
-  const stored = parseJournal(await readFile(journal.path, "utf8"));
+  const stored = parseJournal(await readFile(journal.pathOf("s1"), "utf8"));
   expect(stored.outstanding).toEqual([{ id: "1", kind: "thing", data: { a: 1 }, session: "s1" }]);
   expect(stored.run).toBe(journal.run);
   expect(stored.process && pidOf(stored.process)).toBe(process.pid);
+  const more = await journal.record({ kind: "thing", data: { a: 2 } }, "s1");
   await undone();
   await undone();
-  expect(parseJournal(await readFile(journal.path, "utf8")).outstanding).toEqual([]);
-  await journal.close();
-  expect(existsSync(journal.path)).toBe(false);
+  expect(parseJournal(await readFile(journal.pathOf("s1"), "utf8")).outstanding).toMatchObject([{ data: { a: 2 } }]);
+  await more();
+  expect(existsSync(journalDir(state))).toBe(false);
 });
 
-test("the file stays where something is outstanding", async () => {
+test("the file stays where something is outstanding, and is anybody's then", async () => {
   await using journal = openJournal(state);
   await journal.record({ kind: "thing", data: {} });
+  expect(await readAbandoned(state)).toEqual([]);
   await journal.close();
-  expect((await readJournals(state)).map(({ outstanding }) => outstanding.length)).toEqual([1]);
+  expect((await readAbandoned(state)).map(({ outstanding }) => outstanding.length)).toEqual([1]);
+});
+
+test("each session has a file of its own, and what belongs to none another", async () => {
+  await using journal = openJournal(state);
+  const undo = await journal.record({ kind: "a", data: {} }, "s1");
+  await journal.record({ kind: "b", data: {} }, "../s2");
+  await journal.record({ kind: "c", data: {} });
+  expect((await readdir(journalDir(state))).sort()).toEqual(
+    [`${journal.run}-___s2.jsonl`, `${journal.run}-s1.jsonl`, `${journal.run}.jsonl`].sort(),
+  );
+  expect(journal.outstanding.map(({ kind }) => kind)).toEqual(["a", "b", "c"]);
+  await undo();
+  await journal.endSession("s1");
+  await journal.endSession("../s2");
+  // The session that ended with something left is others' to undo, although its process runs.
+  expect((await readAbandoned(state)).map(({ outstanding }) => outstanding.map(({ kind }) => kind))).toEqual([["b"]]);
+  expect(journal.outstanding.map(({ kind }) => kind)).toEqual(["c"]);
 });
 
 test("concurrent records are all kept, each line whole", async () => {
   await using journal = openJournal(state);
   const undos = await Promise.all(Array.from({ length: 50 }, (_, i) => journal.record({ kind: "thing", data: { i } })));
   await Promise.all(undos.filter((_, i) => i % 2 === 0).map((undo) => undo()));
-  const { outstanding } = parseJournal(await readFile(journal.path, "utf8"));
+  const { outstanding } = parseJournal(await readFile(journal.pathOf(), "utf8"));
   expect(outstanding.map(({ data }) => data["i"])).toEqual(Array.from({ length: 25 }, (_, i) => 2 * i + 1));
 });
 
@@ -82,7 +102,7 @@ test("garbage never throws", () => {
 test("garbage in a journal on disk hides nothing that follows", async () => {
   await using journal = openJournal(state);
   await journal.record({ kind: "a", data: {} });
-  await appendFile(journal.path, "not json\n[]\nnull\n");
+  await appendFile(journal.pathOf(), "not json\n[]\nnull\n");
   await journal.record({ kind: "b", data: {} });
   expect((await readJournals(state))[0]?.outstanding.map(({ kind }) => kind)).toEqual(["a", "b"]);
 });

@@ -1,112 +1,91 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { type Closable, identifySelf, isRunning, type ProcessIdentity } from "@shipside/core";
+import { type Closable, hasCode, identifySelf } from "@shipside/core";
 import { daemonError } from "./errors.ts";
-
-/** Something that must be undone: which kind, and all that undoing it needs, as JSON. */
-export interface Residue {
-  kind: string;
-  data: Readonly<Record<string, unknown>>;
-}
-
-export interface JournalEntry extends Residue {
-  id: string;
-  /** The session it was made for. */
-  session?: string;
-}
+import {
+  ABOUT,
+  encodeLine,
+  ignoreMissing,
+  type JournalEntry,
+  type JournalLine,
+  journalDir,
+  type Residue,
+  SUFFIX,
+} from "./journal-files.ts";
 
 /**
- * A process's write-ahead record of residue: an append-only file of JSON lines, one file a process. A residue is on disk (fsync) before
- * it is made, and struck out after it is undone; whoever finds the file of a process that is gone undoes what isn't struck out.
+ * A process's write-ahead record of residue: append-only files of JSON lines, one for each session and one for what belongs to none.
+ * A residue is on disk (fsync) before it is made, and struck out after it is undone; a file with nothing outstanding is removed. Whoever
+ * finds the file of a process that is gone, or of a session that ended and could not be undone whole, undoes what isn't struck out.
  */
 export interface Journal extends Closable {
-  readonly path: string;
   /** Unique to this process; names the owner of what it makes. */
   readonly run: string;
   /** What has been recorded and not struck out, oldest first. */
   readonly outstanding: readonly JournalEntry[];
+  /** The file of a session, or of what belongs to none. It is there while something is outstanding. */
+  pathOf(session?: string): string;
   /** Resolves when the record is on disk; only then make the residue. Returns what strikes it out. Throws `JOURNAL_FAILED`. */
   record(residue: Residue, session?: string): Promise<() => Promise<void>>;
-  /** Removes the file if nothing is outstanding; otherwise leaves it for the next run to undo. */
+  /** The session is over. What it could not undo is anybody's to try again, although this process still runs. */
+  endSession(session: string): Promise<void>;
+  /** The same for everything: the files of what is outstanding stay. */
   close(): Promise<void>;
 }
 
-type Line =
-  | { v: 1; run: string; process: ProcessIdentity }
-  | { op: "make"; id: string; kind: string; data: Readonly<Record<string, unknown>>; session?: string }
-  | { op: "undone"; id: string };
+/** Around each line's way to the disk: tests end the process there. */
+export type JournalStep = (moment: "before" | "after", line: JournalLine) => unknown;
 
-const SUFFIX = ".jsonl";
-const CLAIM = /\.claimed-([\w.]+)$/;
-
-export const journalDir = (stateDir: string): string => join(stateDir, "journal");
-
-/** Opens this process's journal. The file is made with the first record, so that who makes nothing leaves nothing. */
-export function openJournal(stateDir: string): Journal {
+/** Opens this process's journal. A file is made with its first record, so that who makes nothing leaves nothing. */
+export function openJournal(stateDir: string, options: { onStep?: JournalStep } = {}): Journal {
   const dir = journalDir(stateDir);
   const run = `${process.pid}-${randomBytes(4).toString("hex")}`;
-  const path = join(dir, run + SUFFIX);
-  const outstanding = new Map<string, JournalEntry>();
-  let file: Promise<FileHandle> | undefined;
-  let queue: Promise<unknown> = Promise.resolve();
+  const files = new Map<string | undefined, SessionFile>();
   let next = 1;
   let closed: Promise<void> | undefined;
 
-  const create = async (): Promise<FileHandle> => {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    const handle = await open(path, "ax", 0o600).catch(async (error: NodeJS.ErrnoException) => {
-      // Another process, which closed the last journal, took the empty folder away in between.
-      ignoreMissing(error);
-      await mkdir(dir, { recursive: true, mode: 0o700 });
-      return open(path, "ax", 0o600);
-    });
-    await append(handle, { v: 1, run, process: await identifySelf() });
-    await syncDir(dir);
-    return handle;
+  const pathOf = (session?: string): string => {
+    const part = session === undefined ? "" : `-${session.replace(/[^\w-]/g, "_")}`;
+    return join(dir, run + part + SUFFIX);
   };
-
-  // One write at a time: a line is on disk whole before the next begins.
-  const write = (line: Line): Promise<void> => {
-    const done = queue.then(async () => append(await (file ??= create()), line));
-    queue = done.catch(() => {});
-    return done;
+  const fileOf = (session: string | undefined): SessionFile => {
+    const file = files.get(session) ?? sessionFile({ dir, path: pathOf(session), run, session, onStep: options.onStep });
+    files.set(session, file);
+    return file;
   };
 
   const journal: Journal = {
-    path,
     run,
     get outstanding() {
-      return [...outstanding.values()];
+      return [...files.values()].flatMap((file) => file.outstanding).sort((a, b) => Number(a.id) - Number(b.id));
     },
+    pathOf,
     async record({ kind, data }, session) {
       const entry: JournalEntry = { id: String(next++), kind, data, ...(session !== undefined && { session }) };
-      if (closed) throw daemonError("JOURNAL_FAILED", `could not record ${kind} in ${path}: it is closed`);
+      if (closed) throw daemonError("JOURNAL_FAILED", `could not record ${kind} in ${pathOf(session)}: it is closed`);
+      const file = fileOf(session);
       try {
-        await write({ op: "make", ...entry });
+        await file.add(entry);
       } catch (cause) {
-        throw daemonError("JOURNAL_FAILED", `could not record ${kind} in ${path}: ${(cause as Error).message}`, {
+        throw daemonError("JOURNAL_FAILED", `could not record ${kind} in ${pathOf(session)}: ${(cause as Error).message}`, {
           hint: "nothing was changed; make the folder writable, or set XDG_STATE_HOME to one that is",
           cause,
         });
       }
-      outstanding.set(entry.id, entry);
-      return async () => {
-        if (!outstanding.delete(entry.id)) return;
-        await write({ op: "undone", id: entry.id });
-      };
+      return () => file.strikeOut(entry);
+    },
+    async endSession(session) {
+      const file = files.get(session);
+      files.delete(session);
+      await file?.end();
     },
     close() {
       closed ??= (async () => {
-        await queue;
-        const handle = await file?.catch(() => undefined);
-        if (!handle) return;
-        await handle.close();
-        if (outstanding.size > 0) return;
-        await unlink(path).catch(ignoreMissing);
-        // The folder goes with its last journal, and stays where it isn't empty.
-        await rmdir(dir).catch(() => {});
+        const ending = [...files.values()];
+        files.clear();
+        await Promise.all(ending.map((file) => file.end()));
       })();
       return closed;
     },
@@ -115,9 +94,111 @@ export function openJournal(stateDir: string): Journal {
   return journal;
 }
 
-async function append(handle: FileHandle, line: Line): Promise<void> {
-  await handle.appendFile(`${JSON.stringify(line)}\n`);
-  await handle.datasync();
+interface SessionFile {
+  readonly outstanding: JournalEntry[];
+  add(entry: JournalEntry): Promise<void>;
+  strikeOut(entry: JournalEntry): Promise<void>;
+  /** Removed where nothing is outstanding, else marked as left to others. */
+  end(): Promise<void>;
+}
+
+interface FileOptions {
+  dir: string;
+  path: string;
+  run: string;
+  session: string | undefined;
+  onStep: JournalStep | undefined;
+}
+
+function sessionFile({ dir, path, run, session, onStep }: FileOptions): SessionFile {
+  const outstanding = new Map<string, JournalEntry>();
+  let handle: FileHandle | undefined;
+  let torn = false;
+  let ended = false;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  /** One change at a time: a line is on disk whole before the next begins. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = queue.then(work);
+    queue = turn.catch(() => {});
+    return turn;
+  };
+
+  const append = async (line: JournalLine, header = ""): Promise<void> => {
+    await onStep?.("before", line);
+    try {
+      // What a full disk cut off must not swallow the line after it.
+      await handle!.appendFile((torn ? "\n" : "") + header + encodeLine(line));
+      torn = false;
+      await handle!.datasync();
+    } catch (error) {
+      torn = true;
+      throw error;
+    }
+    await onStep?.("after", line);
+  };
+
+  const create = async (first: JournalLine): Promise<void> => {
+    for (let attempt = 1; !handle; attempt++) {
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      // Another process, which closed the last journal, may have taken the empty folder away in between.
+      handle = await open(path, "ax", 0o600).catch((error: NodeJS.ErrnoException) => {
+        if (attempt >= 5) throw error;
+        ignoreMissing(error);
+        return undefined;
+      });
+    }
+    try {
+      const self = await identifySelf();
+      await append(first, encodeLine({ v: 1, about: ABOUT, run, process: self, ...(session !== undefined && { session }) }));
+      await syncDir(dir);
+    } catch (error) {
+      await remove();
+      throw error;
+    }
+  };
+
+  const remove = async (): Promise<void> => {
+    const open = handle;
+    handle = undefined;
+    torn = false;
+    await open?.close();
+    await unlink(path).catch(ignoreMissing);
+    // The folder goes with its last journal, and stays where it isn't empty.
+    await rmdir(dir).catch(() => {});
+  };
+
+  return {
+    get outstanding() {
+      return [...outstanding.values()];
+    },
+    add: (entry) =>
+      inTurn(async () => {
+        if (ended) throw new Error(`session ${session} is over`);
+        const line: JournalLine = { op: "make", at: new Date().toISOString(), ...entry };
+        await (handle ? append(line) : create(line));
+        outstanding.set(entry.id, entry);
+      }),
+    strikeOut: (entry) =>
+      inTurn(async () => {
+        if (!outstanding.delete(entry.id) || ended) return;
+        try {
+          await append({ op: "undone", id: entry.id });
+        } catch (error) {
+          // It is undone. Where that can't be noted down for want of room, it is undone once more after a crash, and no harm is done.
+          if (!hasCode(error, "ENOSPC", "EDQUOT")) throw error;
+        }
+        if (outstanding.size === 0) await remove();
+      }),
+    end: () =>
+      inTurn(async () => {
+        if (ended || !handle) return;
+        ended = true;
+        // Where it can't be marked, it is left to others when this process is gone.
+        await append({ op: "left" }).catch(() => {});
+        await handle.close();
+      }),
+  };
 }
 
 async function syncDir(dir: string): Promise<void> {
@@ -128,105 +209,4 @@ async function syncDir(dir: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-export interface StoredJournal {
-  path: string;
-  /** Who is undoing it, where its process is gone. */
-  claimant?: ProcessIdentity;
-  run: string;
-  process: ProcessIdentity | undefined;
-  /** Made and not undone, oldest first. */
-  outstanding: JournalEntry[];
-}
-
-/**
- * Reads a journal's text. A last line that was cut off by a crash never became residue and is dropped; so is any line that isn't ours
- * to understand. Never throws.
- */
-export function parseJournal(text: string): Omit<StoredJournal, "path" | "claimant"> {
-  const outstanding = new Map<string, JournalEntry>();
-  let run = "";
-  let owner: ProcessIdentity | undefined;
-  for (const raw of text.split("\n").slice(0, -1)) {
-    let line: Partial<Record<string, unknown>> | null;
-    try {
-      line = JSON.parse(raw) as typeof line;
-    } catch {
-      continue;
-    }
-    if (typeof line !== "object" || line === null) continue;
-    if (line["op"] === "undone") outstanding.delete(String(line["id"]));
-    else if (
-      line["op"] === "make" &&
-      typeof line["kind"] === "string" &&
-      typeof line["data"] === "object" &&
-      line["data"] !== null
-    ) {
-      const id = String(line["id"]);
-      outstanding.set(id, {
-        id,
-        kind: line["kind"],
-        data: line["data"] as Record<string, unknown>,
-        ...(typeof line["session"] === "string" && { session: line["session"] }),
-      });
-    } else if (typeof line["run"] === "string" && typeof line["process"] === "string") {
-      run = line["run"];
-      owner = line["process"];
-    }
-  }
-  return { run, process: owner, outstanding: [...outstanding.values()] };
-}
-
-/**
- * Whether its process is gone, and nobody is at undoing it: what it left is anybody's to undo. Of one that can't be told (another
- * container's, say) it isn't.
- */
-export async function isAbandoned({ process: owner, claimant }: StoredJournal): Promise<boolean> {
-  if (owner !== undefined && (await isRunning(owner)) !== false) return false;
-  return claimant === undefined || (await isRunning(claimant)) === false;
-}
-
-export async function readAbandoned(stateDir: string): Promise<StoredJournal[]> {
-  const journals = await readJournals(stateDir);
-  const abandoned = await Promise.all(journals.map(isAbandoned));
-  return journals.filter((_, i) => abandoned[i]);
-}
-
-/**
- * Makes an abandoned journal this process's to undo. Resolves to undefined where somebody else was faster: undoing the same twice at
- * once could remove what the first has put back. The claim is a rename, so only one wins, and its name says who: a claimant's own crash
- * leaves the journal abandoned again.
- */
-export async function claimJournal(journal: StoredJournal): Promise<StoredJournal | undefined> {
-  const claimant = await identifySelf();
-  const path = `${journal.path.replace(CLAIM, "")}.claimed-${claimant}`;
-  try {
-    await rename(journal.path, path);
-  } catch (error) {
-    ignoreMissing(error as NodeJS.ErrnoException);
-    return undefined;
-  }
-  return { ...journal, path, claimant };
-}
-
-/** Every journal in the folder, those of running processes too. */
-export async function readJournals(stateDir: string): Promise<StoredJournal[]> {
-  const dir = journalDir(stateDir);
-  // Where no journal can be, none was written: whoever wants to write one is told.
-  const names = await readdir(dir).catch(() => []);
-  const journals: StoredJournal[] = [];
-  for (const name of names.sort()) {
-    if (!name.replace(CLAIM, "").endsWith(SUFFIX)) continue;
-    const [, claimant] = CLAIM.exec(name) ?? [];
-    const path = join(dir, name);
-    // Its process may have ended in good order in between.
-    const text = await readFile(path, "utf8").catch(() => undefined);
-    if (text !== undefined) journals.push({ path, ...(claimant !== undefined && { claimant }), ...parseJournal(text) });
-  }
-  return journals;
-}
-
-export function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== "ENOENT") throw error;
 }

@@ -109,11 +109,12 @@ export async function openSessionEnv(components: SessionEnvComponents): Promise<
     const watch = await watchEnv(cluster, {
       ...common,
       // A teleport without some variable in its file is of use.
-      ...(envFile && format && { file: { path: envFile.path, format, skipUnrepresentable: kind !== "env" } }),
+      ...(envFile &&
+        place &&
+        format && { file: { path: envFile.path, format, skipUnrepresentable: kind !== "env", onReplace: place.writing } }),
       onChange: (change) => {
         tell(change.collection);
         tellFile(watch.file);
-        place?.wrote(watch.file?.digest).catch(warn);
         changed(change);
       },
       onError: warn,
@@ -122,7 +123,6 @@ export async function openSessionEnv(components: SessionEnvComponents): Promise<
       await watch.close();
       tellFile(watch.file);
     });
-    await place?.wrote(watch.file?.digest);
     signal.throwIfAborted();
     tell(watch.current);
     tellFile(watch.file);

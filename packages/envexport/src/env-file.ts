@@ -12,7 +12,17 @@ export interface EnvFileOptions {
   ours?: string;
   /** Leave out what the format can't hold rather than fail with `ENV_UNREPRESENTABLE`; `skipped` says what. Default false. */
   skipUnrepresentable?: boolean;
+  /** Awaited before anything is written: for a record that outlives a crash. A rejection is one of the writing. */
+  onReplace?: (next: EnvFileReplacement) => Promise<void>;
   logger?: Logger;
+}
+
+/** What is about to be at the file's path. */
+export interface EnvFileReplacement {
+  /** SHA-256, in hex. */
+  digest: string;
+  /** The file beside it that becomes it. */
+  temporary: string;
 }
 
 /** A written env file. `close` deletes it if it still is what was written. */
@@ -85,8 +95,12 @@ export async function writeEnvFile(file: string, entries: readonly EnvEntry[], o
         const rendered = skipUnrepresentable ? renderWhatFits(next, format) : { text: format.render(next), skipped: [] };
         try {
           const bytes = Buffer.from(rendered.text);
+          // A symbolic link stays.
+          const target = await realpath(path).catch(() => path);
+          const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.tmp`);
+          await options.onReplace?.({ digest: digestOf(bytes), temporary });
           if (await foreign()) await keepAside();
-          await replace(path, bytes);
+          await replace(target, temporary, bytes);
           digest = digestOf(bytes);
           skipped = rendered.skipped;
         } catch (error) {
@@ -124,10 +138,8 @@ async function readIfThere(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** By a new file and a rename, so that a reader sees the old one or the new one. A symbolic link stays. */
-async function replace(path: string, bytes: Uint8Array): Promise<void> {
-  const target = await realpath(path).catch(() => path);
-  const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.tmp`);
+/** By a new file and a rename, so that a reader sees the old one or the new one. */
+async function replace(target: string, temporary: string, bytes: Uint8Array): Promise<void> {
   try {
     const handle = await open(temporary, "wx", 0o600);
     try {

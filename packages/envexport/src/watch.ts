@@ -1,4 +1,4 @@
-import { type Closable, createCloser, type EnvFormat, hasCode, silentLogger } from "@shipside/core";
+import { type Closable, createCloser, hasCode, silentLogger } from "@shipside/core";
 import {
   byPreference,
   type Cluster,
@@ -17,7 +17,7 @@ import {
 import { collectEnv, type EnvCollection } from "./collect.ts";
 import type { CollectOptions } from "./collect-options.ts";
 import { changedNames, diffEntries, type EnvDiff, isSame } from "./diff.ts";
-import { type EnvFile, writeEnvFile } from "./env-file.ts";
+import { type EnvFile, type EnvFileOptions, writeEnvFile } from "./env-file.ts";
 import { mergeEntries } from "./merge.ts";
 
 export interface EnvChange extends EnvDiff {
@@ -32,7 +32,7 @@ export interface WatchEnvOptions extends CollectOptions {
   /** Called when the env can't be collected or written for now: what was, stays, and it is tried again. */
   onError?: (error: unknown) => void;
   /** Kept current, and deleted on close where it is still ours. */
-  file?: { path: string; format?: EnvFormat | string; ours?: string; skipUnrepresentable?: boolean };
+  file?: { path: string } & Pick<EnvFileOptions, "format" | "ours" | "skipUnrepresentable" | "onReplace">;
   /** How long changes are gathered before the env is collected again, in ms. Default 100. */
   gatherMs?: number;
 }

@@ -1,7 +1,7 @@
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, hasCode } from "@shipside/core";
-import { ignoreMissing } from "../journal.ts";
+import { ignoreMissing } from "../journal-files.ts";
 import { assertPrivateDir, controlPath, runtimeDir } from "../paths.ts";
 import { type ControlClient, connectControl } from "./client.ts";
 

@@ -13,7 +13,7 @@ import {
   silentLogger,
 } from "@shipside/core";
 import { daemonError } from "../errors.ts";
-import { ignoreMissing } from "../journal.ts";
+import { ignoreMissing } from "../journal-files.ts";
 import { ensurePrivateDir } from "../paths.ts";
 import { tryConnectControl } from "./client.ts";
 import { encode, type Hello, lineReader, PROTOCOL, parseRequest, type Response } from "./protocol.ts";

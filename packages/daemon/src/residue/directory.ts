@@ -20,18 +20,22 @@ export async function makeDirectory(journal: Journal, name: string): Promise<{ p
   return {
     path,
     async remove() {
-      await directoryResidue.undo({ path });
+      await undo({ path });
       await undone();
     },
   };
 }
 
+async function undo({ path }: DirectoryData): Promise<void> {
+  // A journal is a file that could be damaged: nothing but a folder that we name is ever removed with its content.
+  if (!basename(path).startsWith(PREFIX)) throw new Error(`${path} is not a folder that shipside makes`);
+  await rm(path, { recursive: true, force: true });
+}
+
 export const directoryResidue: ResidueKind<DirectoryData> = {
   kind: "directory",
-  async undo({ path }) {
-    // A journal is a file that could be damaged: nothing but a folder that we name is ever removed with its content.
-    if (!basename(path).startsWith(PREFIX)) throw new Error(`${path} is not a folder that shipside makes`);
-    await rm(path, { recursive: true, force: true });
-  },
+  place: "machine",
+  describe: ({ path }) => `folder ${path}`,
+  undo,
   left: async ({ path }) => (existsSync(path) ? `folder ${path}` : undefined),
 };

@@ -1,57 +1,70 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, rename, unlink } from "node:fs/promises";
-import { ignoreMissing, type Journal } from "../journal.ts";
+import type { Journal } from "../journal.ts";
+import { ignoreMissing } from "../journal-files.ts";
 import type { ResidueKind } from "./kind.ts";
 
 interface EnvFileData extends Record<string, unknown> {
   path: string;
   /** Where the file that stood there before was put. */
   kept?: string;
-  /** SHA-256 of what we wrote last, in hex: anything else is somebody's edit. */
-  digest?: string;
+  /** SHA-256, in hex, of what we wrote there lately and of what was about to replace it: anything else is somebody's. */
+  digests: readonly string[];
+  /** What is about to replace it, half written at worst. */
+  temporary?: string;
 }
 
 export interface EnvFilePlace {
-  /** To be called after each writing. */
-  wrote(digest: string | undefined): Promise<void>;
+  /** To be awaited before each writing. */
+  writing(next: { digest: string; temporary: string }): Promise<void>;
   remove(): Promise<void>;
 }
 
 /** A place for an env file: what stood there before is put aside, and put back when ours is removed. */
 export async function makeEnvFile(journal: Journal, path: string, session?: string): Promise<EnvFilePlace> {
-  let data: EnvFileData = { path, ...(existsSync(path) && { kept: `${path}.before-${journal.run}` }) };
+  let data: EnvFileData = { path, ...(existsSync(path) && { kept: `${path}.before-${journal.run}` }), digests: [] };
   let undone = await journal.record({ kind: envFileResidue.kind, data }, session);
   if (data.kept !== undefined) await rename(path, data.kept);
   return {
-    async wrote(digest) {
-      if (digest === undefined || digest === data.digest) return;
-      data = { ...data, digest };
+    async writing({ digest, temporary }) {
+      data = { ...data, digests: [...data.digests.slice(-3), digest], temporary };
       const before = undone;
       undone = await journal.record({ kind: envFileResidue.kind, data }, session);
       await before();
     },
     async remove() {
-      await envFileResidue.undo(data);
+      await undo(data);
       await undone();
     },
   };
 }
 
+async function undo({ path, kept, digests, temporary }: EnvFileData): Promise<string | undefined> {
+  if (temporary !== undefined) await unlink(temporary).catch(ignoreMissing);
+  // Where a file should have been put aside and isn't, it is back already, or the crash came before: what stands at `path` is the user's own.
+  if (kept !== undefined && !existsSync(kept)) return undefined;
+  const now = await digestOf(path);
+  let aside: string | undefined;
+  if (now !== undefined && digests.includes(now)) await unlink(path).catch(ignoreMissing);
+  else if (now !== undefined && (kept !== undefined || digests.length > 0)) {
+    aside = unusedName(`${path}.kept`);
+    await rename(path, aside);
+  }
+  if (kept !== undefined) await rename(kept, path);
+  return aside === undefined ? undefined : `${path} had been edited: the edit is kept as ${aside}`;
+}
+
 export const envFileResidue: ResidueKind<EnvFileData> = {
   kind: "env-file",
-  async undo({ path, kept, digest }) {
-    // Where a file should have been put aside and isn't, the crash came before: what stands at `path` is the user's own.
-    if (kept !== undefined && !existsSync(kept)) return;
-    const now = await digestOf(path);
-    if (now !== undefined && digest !== undefined && now !== digest) await rename(path, unusedName(`${path}.kept`));
-    else await unlink(path).catch(ignoreMissing);
-    if (kept !== undefined) await rename(kept, path);
-  },
-  async left({ path, kept, digest }) {
+  place: "machine",
+  describe: ({ path }) => `env file ${path}`,
+  undo,
+  async left({ path, kept, digests, temporary }) {
     if (kept !== undefined) return existsSync(kept) ? `${kept}, which belongs at ${path}` : undefined;
     const now = await digestOf(path);
-    return now !== undefined && (digest === undefined || now === digest) ? `env file ${path}` : undefined;
+    if (now !== undefined && digests.includes(now)) return `env file ${path}`;
+    return temporary !== undefined && existsSync(temporary) ? `a half-written env file ${temporary}` : undefined;
   },
 };
 

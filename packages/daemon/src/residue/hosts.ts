@@ -49,6 +49,8 @@ export async function makeHosts(journal: Journal, options: { path?: string } = {
 
 export const hostsResidue: ResidueKind<HostsData> = {
   kind: "hosts",
+  place: "machine",
+  describe: ({ owner, path }) => `names of ${owner} in ${path ?? "the hosts file"}`,
   async undo(data) {
     await using owner = await ownerOf(data);
     await owner.restore();

@@ -1,10 +1,24 @@
+import type { Cluster } from "@shipside/kube";
+import type { ClusterAddress } from "./cluster-address.ts";
+
+/** What undoing may need besides the record. */
+export interface UndoContext {
+  /** A connection to the cluster that a residue is in, shared by all that is undone together. Rejects at once for one that is away. */
+  cluster(address: ClusterAddress): Promise<Cluster>;
+}
+
 /**
  * A kind of residue: how it is undone, and how to see whether it is still there. Making it stands in the same file. `undo` must be
- * idempotent and must bear that the thing was never made: a crash may come between the record and the making.
+ * idempotent, must bear that the world moved on, and that the thing was never made: a crash may come between the record and the making.
  */
 export interface ResidueKind<D = Readonly<Record<string, unknown>>> {
   readonly kind: string;
-  undo(data: D): Promise<void>;
-  /** What is still there, in a few words for a person; undefined where nothing is. */
+  /** Where it is: undoing what is in a cluster takes the network and somebody's credentials. */
+  readonly place: "machine" | "cluster";
+  /** It, in a few words for a person. */
+  describe(data: D): string;
+  /** Resolves to a sentence where a person should know how it went. */
+  undo(data: D, context: UndoContext): Promise<string | undefined | void>;
+  /** What is still there, in a few words for a person; undefined where nothing is. Asks no cluster: what is recorded counts there. */
   left(data: D): Promise<string | undefined>;
 }

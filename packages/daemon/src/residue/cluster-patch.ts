@@ -1,0 +1,96 @@
+import { hasCode } from "@shipside/core";
+import type { Cluster, KubeObject, ObjectRef, ResourceType } from "@shipside/kube";
+import type { Journal } from "../journal.ts";
+import { clusterAddress } from "./cluster-address.ts";
+import { type ClusterPlace, find, nameOf, type ObjectData, refOf, storedType, typeOf } from "./cluster-object.ts";
+import type { ResidueKind } from "./kind.ts";
+
+/** RFC 6902. */
+export type JsonPatch = ReadonlyArray<
+  | { op: "test" | "add" | "replace"; path: string; value: unknown }
+  | { op: "remove"; path: string }
+  | { op: "move" | "copy"; path: string; from: string }
+>;
+
+interface ClusterPatchData extends ObjectData {
+  /** Of the object that was changed: another one of its name is not ours to change. */
+  uid: string;
+  undo: JsonPatch;
+}
+
+export interface ClusterChange {
+  ref: ObjectRef;
+  uid: string;
+  change: JsonPatch;
+  /**
+   * Takes the change back. Its `test` operations say how the object must look for that: as `change` leaves it. Where it doesn't, somebody
+   * has edited it since, and it stays as it is. Stands in the journal: no secret may be in it.
+   */
+  undo: JsonPatch;
+}
+
+export interface MadeChange<T extends KubeObject> {
+  readonly object: T;
+  /** Takes it back and strikes it out. Resolves to a sentence where the object is gone or was edited, which is borne. */
+  revert(): Promise<string | undefined>;
+}
+
+/** Changes an object that isn't ours in a way that is taken back whatever happens to this process. */
+export async function makeClusterPatch<T extends KubeObject>(
+  journal: Journal,
+  { cluster, kubeconfig }: ClusterPlace,
+  type: ResourceType<T>,
+  { ref, uid, change, undo }: ClusterChange,
+  session?: string,
+  options: { signal?: AbortSignal } = {},
+): Promise<MadeChange<T>> {
+  if (!undo.some(({ op }) => op === "test")) throw new Error("an undo without a `test` could overwrite somebody's edit");
+  const data: ClusterPatchData = {
+    ...clusterAddress(cluster, kubeconfig),
+    type: storedType(type),
+    ...(type.namespaced && { namespace: ref.namespace ?? cluster.info.namespace }),
+    name: ref.name,
+    uid,
+    undo,
+  };
+  const undone = await journal.record({ kind: clusterPatchResidue.kind, data }, session);
+  try {
+    const object = await cluster.patch(type, refOf(data), change, { kind: "json", ...options });
+    return {
+      object,
+      async revert() {
+        const said = await revert(cluster, data);
+        await undone();
+        return said;
+      },
+    };
+  } catch (error) {
+    // After a lost answer it may have been made all the same. Where that can't be seen now, the record stays.
+    await revert(cluster, data).then(undone, () => {});
+    throw error;
+  }
+}
+
+async function revert(cluster: Cluster, data: ClusterPatchData): Promise<string | undefined> {
+  const what = nameOf(data);
+  const found = await find(cluster, data);
+  if (!found) return `${what} is gone`;
+  if (found.metadata.uid !== data.uid) return `${what} was made anew since; it is left as it is`;
+  try {
+    await cluster.patch(typeOf(data), refOf(data), data.undo, { kind: "json" });
+    return undefined;
+  } catch (error) {
+    if (hasCode(error, "KUBE_NOT_FOUND")) return `${what} is gone`;
+    // A `test` that doesn't hold: the change was never made, is taken back already, or somebody has edited it.
+    if (hasCode(error, "KUBE_INVALID")) return `${what} isn't as shipside left it; it is left as it is`;
+    throw error;
+  }
+}
+
+export const clusterPatchResidue: ResidueKind<ClusterPatchData> = {
+  kind: "cluster-patch",
+  place: "cluster",
+  describe: (data) => `the change of ${nameOf(data)}`,
+  undo: async (data, { cluster }) => revert(await cluster(data), data),
+  left: async (data) => `the change of ${nameOf(data)}`,
+};
