@@ -53,12 +53,17 @@ export async function buildVendored(dir: string, { specifier, file, pure, unreac
     name: "vendor",
     setup({ initialOptions, onEnd, onLoad, onResolve, resolve: find }) {
       initialOptions.metafile = true;
+      // An import statement asks for each of its exports, `WebSocket` among them, and Node answers by loading its HTTP client: 7 MiB.
+      onResolve({ filter: /^(node:)?http$/ }, ({ path }) => ({ path, namespace: "node-http" }));
       onResolve({ filter: /.*/ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
         if (Object.hasOwn(unreached, path)) return { path, namespace: "unreached" };
         if (pluginData === plugin || kind === "entry-point") return undefined;
         const found = await find(path, { importer, resolveDir, kind, pluginData: plugin });
         return pure.test(found.path) ? { path: found.path, sideEffects: false } : undefined;
       });
+      onLoad({ filter: /.*/, namespace: "node-http" }, () => ({
+        contents: 'module.exports = process.getBuiltinModule("node:http");',
+      }));
       onLoad({ filter: /.*/, namespace: "unreached" }, ({ path }) => ({
         contents: (unreached[path] ?? [])
           .map((name) => `export function ${name}() { throw new Error("${path} is left out of this copy of ${specifier}"); }`)
@@ -82,6 +87,8 @@ export async function buildVendored(dir: string, { specifier, file, pure, unreac
     clean: false,
     dts: false,
     silent: true,
+    // Else it takes `node:http` before the plugin sees it.
+    removeNodeProtocol: false,
     noExternal: [/.*/],
     // CommonJS modules among them ask for Node's own by `require`.
     banner: {

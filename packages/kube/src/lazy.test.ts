@@ -29,6 +29,17 @@ test("importing the package loads nothing of @kubernetes/client-node, nor does l
   expect(theirs).toEqual([]);
 });
 
+test("importing the package loads nothing of Node's fetch client either, as an import of node:http would", async () => {
+  const script = `
+    await import(${JSON.stringify(new URL("index.ts", import.meta.url).href)});
+    console.log(process.moduleLoadList.filter((name) => name.includes("undici")).length);
+  `;
+  const { stdout } = await run(process.execPath, ["--conditions=@shipside/source", "--input-type=module", "-e", script], {
+    cwd: here,
+  });
+  expect(stdout.trim()).toBe("0");
+});
+
 test("client-node is imported in one place, dynamically, and its types nowhere else", async () => {
   const sources = (await readdir(here, { recursive: true })).filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"));
   const naming: string[] = [];

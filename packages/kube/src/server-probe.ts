@@ -9,6 +9,8 @@ export interface ServerAnswer {
   status: number;
   /** The server's clock (`Date`, RFC 9110 §6.6.1; whole seconds). */
   date?: Date;
+  /** By this machine's clock, when the answer came. */
+  arrivedAt: Date;
   /** From asking to the answer's head, the connection's making included. */
   answeredMs: number;
 }
@@ -29,9 +31,10 @@ export async function probeServer(
     const began = performance.now();
     const response = await wire.send({ method: "GET", path: "/version", connection: "own", credentials, signal });
     const answeredMs = Math.round(performance.now() - began);
+    const arrivedAt = new Date();
     response.on("error", () => {}).resume();
     const date = new Date(response.headers.date ?? "");
-    return { status: response.statusCode ?? 0, answeredMs, ...(!Number.isNaN(date.getTime()) && { date }) };
+    return { status: response.statusCode ?? 0, answeredMs, arrivedAt, ...(!Number.isNaN(date.getTime()) && { date }) };
   } catch (error) {
     throw signal.aborted ? abortError(signal) : error;
   } finally {

@@ -1,4 +1,5 @@
-import http, { type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
+import type http from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import https from "node:https";
 import type { Duplex } from "node:stream";
 import { abortError } from "@shipside/core";
@@ -53,7 +54,8 @@ const TCP_KEEPALIVE_MS = 15_000;
 
 export function createWire({ server, cluster }: ResolvedContext): Wire {
   const secure = server.protocol === "https:";
-  const module = secure ? https : http;
+  // An import statement would ask for all of its exports, `WebSocket` among them, and Node answers by loading its fetch client: 7 MiB.
+  const module = secure ? https : process.getBuiltinModule("node:http");
   const base = server.pathname.replace(/\/+$/, "");
   const origin = server.origin + base;
   const proxy = cluster["proxy-url"] || proxyFromEnv(server);
