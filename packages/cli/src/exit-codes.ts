@@ -22,6 +22,9 @@ export const EXIT = {
   env: 9,
   /** Something could not be undone. */
   residue: 10,
+  /** The worst that `doctor` saw. */
+  doctorWarning: 11,
+  doctorProblem: 12,
   commandFailed: 126,
   commandNotFound: 127,
 } as const;
@@ -63,6 +66,11 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   SESSION_UNKNOWN: EXIT.notFound,
   SESSION_NAME_TAKEN: EXIT.usage,
   SESSION_CLOSED: EXIT.unexpected,
+  PROFILE_MISSING: EXIT.notFound,
+  PROFILE_INVALID: EXIT.usage,
+  PROFILE_NAME: EXIT.usage,
+  PROFILE_UNWRITABLE: EXIT.machine,
+  PROFILE_KIND_UNAVAILABLE: EXIT.usage,
   NAME_TAKEN: EXIT.machine,
   NAMESPACE_GONE: EXIT.notFound,
   ENV_INCOMPLETE: EXIT.env,

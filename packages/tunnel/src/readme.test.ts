@@ -22,6 +22,7 @@ const options: Record<Exclude<keyof TunnelOptions, "pool">, true> = {
 const events: Record<keyof TunnelEvents, true> = {
   "service-added": true,
   "service-removed": true,
+  "service-changed": true,
   "port-opened": true,
   "port-closed": true,
   "port-failed": true,

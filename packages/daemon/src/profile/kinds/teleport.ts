@@ -1,0 +1,46 @@
+import type { SessionEnvOptions } from "../../session-info.ts";
+import { list, text } from "../fields.ts";
+import type { ProfileKind } from "../kinds.ts";
+import { ENTRY, ENV, FORMAT, namespaceField, SERVICES, WHERE } from "../parts.ts";
+
+export const teleportKind: ProfileKind = {
+  list: "teleports",
+  describe: "Services by name, and a workload's env.",
+  shape: {
+    type: "object",
+    describe: "One teleport.",
+    fields: {
+      ...ENTRY,
+      ...WHERE,
+      workload: text("As kubectl takes it: deployment/core. Without one, the namespace's services alone."),
+      container: text("Whose env, where the pod has several containers."),
+      also: list("Further namespaces.", namespaceField("A namespace.")),
+      services: SERVICES,
+      envFile: {
+        type: "text or object",
+        describe: "A file for the workload's env, kept current and removed at the end.",
+        short: "path",
+        object: {
+          type: "object",
+          describe: "A file and its form.",
+          fields: { path: text("The file.", { path: true }), format: FORMAT },
+          required: ["path"],
+        },
+      },
+      env: ENV,
+    },
+    needs: { container: "workload", envFile: "workload", env: "workload" },
+  },
+  title: ({ workload, namespace }) => String(workload ?? `namespace ${namespace ?? "of the context"}`),
+  session: ({ workload, container, also, services, envFile, env, name }, where) => ({
+    ...where,
+    kind: "teleport",
+    ...(workload !== undefined && { workload: workload as string }),
+    ...(container !== undefined && { container: container as string }),
+    ...(also !== undefined && { also: also as string[] }),
+    ...(services !== undefined && { services: services as string[] }),
+    ...(envFile !== undefined && { envFile: envFile as { path: string; format?: string } }),
+    ...(env !== undefined && { env: env as SessionEnvOptions }),
+    ...(name !== undefined && { name: name as string }),
+  }),
+};

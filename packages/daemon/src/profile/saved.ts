@@ -1,0 +1,85 @@
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { stringify } from "yaml";
+import { daemonError } from "../errors.ts";
+import { isSessionName, SESSION_NAME_HINT } from "../session-find.ts";
+import type { SessionOptions } from "../session-info.ts";
+import { PROFILE_SCHEMA_URL } from "./schema.ts";
+
+/** Where `shipside up` looks, in this order. */
+export const PROFILE_FILES = ["shipside.yaml", "shipside.yml"] as const;
+
+/** `$XDG_CONFIG_HOME/shipside/profiles`, else `~/.config/shipside/profiles`. */
+export function profilesDir(env: NodeJS.ProcessEnv = process.env): string {
+  if (process.platform === "win32") return join(env["APPDATA"] || join(homedir(), "AppData", "Roaming"), "shipside", "profiles");
+  const config = env["XDG_CONFIG_HOME"];
+  return join(config?.startsWith("/") ? config : join(homedir(), ".config"), "shipside", "profiles");
+}
+
+/** A saved profile's file. Throws `PROFILE_NAME`. */
+export function profilePath(name: string, dir: string = profilesDir()): string {
+  if (isSessionName(name)) return join(dir, `${name}.yaml`);
+  throw daemonError("PROFILE_NAME", `a profile can't have the name ${JSON.stringify(name)}`, { hint: SESSION_NAME_HINT });
+}
+
+export interface SavedProfile {
+  path: string;
+  /** Variables of `env.set` that are left out, because their names tell of a secret. */
+  leftOut: string[];
+}
+
+/** The same words as where an env of unknown origin is masked. */
+const TELLING =
+  /pass(word|wd|phrase)?|secret|token|credential|private|api_?key|access_?key|_key$|^key$|auth|cookie|salt|signature/i;
+
+/**
+ * Saves a session's options as a file of one entry, for `shipside up --profile NAME`; replaces one of that name. Values whose names tell of
+ * a secret are left out. Throws `PROFILE_NAME`, `PROFILE_UNWRITABLE`.
+ */
+export async function saveProfile(name: string, options: SessionOptions, dir: string = profilesDir()): Promise<SavedProfile> {
+  const path = profilePath(name, dir);
+  const { text, leftOut } = renderProfile(options);
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const fresh = `${path}.${process.pid}.new`;
+    await writeFile(fresh, text, { mode: 0o600 });
+    await rename(fresh, path);
+  } catch (cause) {
+    throw daemonError("PROFILE_UNWRITABLE", `could not save the profile ${path}: ${(cause as Error).message}`, {
+      hint: "make the folder writable, or set XDG_CONFIG_HOME to one that is",
+      cause,
+    });
+  }
+  return { path, leftOut };
+}
+
+/** The file's text. */
+export function renderProfile(options: SessionOptions): { text: string; leftOut: string[] } {
+  const { kind = "teleport", envFile, env, workload, container, also, services, name, kubeconfig, context, namespace } = options;
+  const set = Object.entries(env?.set ?? {});
+  const leftOut = set.flatMap(([variable]) => (TELLING.test(variable) ? [variable] : []));
+  const { follow: _follow, set: _set, ...wanted } = env ?? {};
+  const kept = {
+    ...wanted,
+    ...(set.length > leftOut.length && { set: Object.fromEntries(set.filter(([v]) => !leftOut.includes(v))) }),
+  };
+  const file = envFile && (envFile.format === undefined && kind === "teleport" ? envFile.path : envFile);
+  const entry = {
+    name,
+    kubeconfig,
+    context,
+    namespace,
+    workload,
+    container,
+    also: also?.length ? also : undefined,
+    services: services?.length ? services : undefined,
+    ...(kind === "env" ? { file: envFile?.path, format: envFile?.format } : { envFile: file }),
+    env: Object.keys(kept).length > 0 ? kept : undefined,
+  };
+  const document = { [kind === "env" ? "envFiles" : "teleports"]: [JSON.parse(literal(JSON.stringify(entry)))] };
+  return { text: `# yaml-language-server: $schema=${PROFILE_SCHEMA_URL}\n${stringify(document, { lineWidth: 0 })}`, leftOut };
+}
+
+/** A value that looks like a variable of the file was none on the command line. */
+const literal = (json: string): string => json.replaceAll("${", () => "$${");
