@@ -163,18 +163,34 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "start",
-    summary: "run the background daemon: sessions outlive the terminal",
-    usage: ["[--foreground]"],
+    summary: "run the background daemon: sessions outlive the terminal; asks for root once",
+    usage: ["[--no-root] [--foreground]"],
     words: { min: 0, max: 0 },
-    options: [{ name: "foreground", type: "boolean", describe: "in this terminal, until Ctrl-C" }],
+    options: [
+      { name: "no-root", type: "boolean", describe: "do all that needs no root, and say what is missing" },
+      { name: "foreground", type: "boolean", describe: "in this terminal, until Ctrl-C; without root" },
+    ],
     load: () => import("./commands/start.ts"),
   },
   {
     name: "stop",
-    summary: "close every session and end the daemon",
+    summary: "close every session, end daemon and helper, undo everything",
     usage: [""],
     words: { min: 0, max: 0 },
     load: () => import("./commands/stop.ts"),
+  },
+  {
+    name: "doctor",
+    summary: "what is well and what isn't: cluster, credentials, rights, this machine",
+    usage: ["", "--bundle [file]"],
+    words: { min: 0, max: 1 },
+    complete: ["file"],
+    options: [{ name: "bundle", type: "boolean", describe: "write an archive to hand on, with secrets masked" }],
+    examples: [
+      ["shipside doctor", "look at everything; exit code 0 well, 11 warnings, 12 problems"],
+      ["shipside doctor --bundle", "an archive for whoever helps you"],
+    ],
+    load: () => import("./commands/doctor.ts"),
   },
   {
     name: "demo",

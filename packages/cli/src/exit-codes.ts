@@ -78,6 +78,7 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   HOOK_FAILED: EXIT.unexpected,
   COMMAND_NOT_FOUND: EXIT.commandNotFound,
   COMMAND_FAILED: EXIT.commandFailed,
+  BUNDLE_UNWRITABLE: EXIT.machine,
   UNDO_FAILED: EXIT.residue,
 
   KUBE_NO_CONFIG: EXIT.config,

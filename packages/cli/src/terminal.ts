@@ -170,7 +170,7 @@ function painter(color: boolean): Paint {
 }
 
 /** Whether the locale can show more than ASCII; macOS and Windows terminals can whatever it says. */
-function isUnicode(env: NodeJS.ProcessEnv): boolean {
+export function isUnicode(env: NodeJS.ProcessEnv): boolean {
   if (process.platform !== "linux") return true;
   const locale = env["LC_ALL"] || env["LC_CTYPE"] || env["LANG"];
   return locale === undefined || !/^(C|POSIX)$/.test(locale);

@@ -39,6 +39,7 @@ export const DAEMON_ERRORS = {
   HOOK_FAILED: "a plugin's lifecycle hook threw",
   COMMAND_NOT_FOUND: "the command to run does not exist",
   COMMAND_FAILED: "the command could not be started",
+  BUNDLE_UNWRITABLE: "the archive of `doctor --bundle` can't be written there",
   UNDO_FAILED: "something could not be undone and is still there",
 } as const;
 

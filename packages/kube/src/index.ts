@@ -13,6 +13,7 @@ export type {
 } from "./cluster.ts";
 export { KUBE_ERRORS, type KubeErrorCode, kubeError } from "./errors.ts";
 export { type ContextSummary, listContexts } from "./kubeconfig.ts";
+export { type KubeconfigOutline, outlineKubeconfig } from "./kubeconfig-outline.ts";
 export { selectorString } from "./label-selector.ts";
 export { byPreference, isLive, isReady, livePod, podsOf } from "./live-pod.ts";
 export * from "./objects.ts";

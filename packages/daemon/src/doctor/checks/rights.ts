@@ -1,0 +1,75 @@
+import { mayI } from "@shipside/kube";
+import { USUAL } from "../../rbac/commands.ts";
+import { describeRight, type Right, rightsOf } from "../../rbac/rule.ts";
+import { type Check, type Finding, ok, problem, warning } from "../check.ts";
+import { reachedCluster } from "../context.ts";
+
+/** What Shipside is mostly used for: without these it is of no use here. */
+const MAIN = new Set(["teleport namespace", "teleport", "env"]);
+
+/** Which commands this user may run in this namespace, and which rule is missing for the others. */
+export const rights: Check = {
+  id: "rights",
+  title: "rights",
+  async run(context, signal) {
+    const cluster = await reachedCluster(context);
+    if (!cluster) return [];
+    const { namespace } = cluster.info;
+    const asked = new Map<string, Promise<boolean>>();
+    const allowed = (right: Right): Promise<boolean> => {
+      const { verb, group, resource, namespace: where, name } = right;
+      const wish = { verb, group, resource, ...(where !== undefined && { namespace: where }), ...(name !== undefined && { name }) };
+      const key = JSON.stringify(wish);
+      const answer = asked.get(key) ?? mayI(cluster, wish, { signal }).then((given) => given.allowed);
+      asked.set(key, answer);
+      return answer;
+    };
+
+    /** Missing rights by their description, with the commands that want them. */
+    const missing = new Map<string, { right: Right; commands: string[] }>();
+    const fine: string[] = [];
+    for (const { command, lacks } of await Promise.all(
+      USUAL.map(async ({ command, rules }) => {
+        const all = rightsOf(rules(namespace));
+        const answers = await Promise.all(all.map(allowed));
+        return { command, lacks: all.filter((_, i) => !answers[i]) };
+      }),
+    )) {
+      if (lacks.every(({ optional }) => optional !== undefined)) fine.push(command);
+      for (const right of lacks) {
+        const key = describeRight(right);
+        const entry = missing.get(key) ?? { right, commands: [] };
+        // What one command can do without may be what another one needs.
+        if (right.optional === undefined) entry.commands.push(command);
+        missing.set(key, entry);
+      }
+    }
+
+    const findings: Finding[] = fine.length > 0 ? [ok(`may run ${fine.join(", ")} in namespace ${namespace}`)] : [];
+    const less: string[] = [];
+    for (const [what, { right, commands }] of missing) {
+      if (commands.length === 0) {
+        less.push(what);
+        continue;
+      }
+      const level = commands.some((command) => MAIN.has(command)) ? problem : warning;
+      findings.push(
+        level(`may not ${what}: needed by ${commands.join(", ")}`, hintFor(right), { missing: toRule(right), commands }),
+      );
+    }
+    if (less.length > 0) findings.push(ok(`may not ${less.join("; ")}: what these are for is left out`, { optional: less }));
+    return findings;
+  },
+};
+
+const toRule = ({ group, resource, verb, name, namespace }: Right): Record<string, unknown> => ({
+  ...(namespace !== undefined && { namespace }),
+  ...{ apiGroups: [group], resources: [resource], verbs: [verb] },
+  ...(name !== undefined && { resourceNames: [name] }),
+});
+
+function hintFor(right: Right): string {
+  const { namespace, ...rule } = toRule(right);
+  const place = namespace === undefined ? "a ClusterRole" : `a Role in namespace ${namespace}`;
+  return `ask for this rule in ${place}: ${JSON.stringify(rule)}; a command with --print-rbac prints all it needs`;
+}
