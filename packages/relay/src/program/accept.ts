@@ -1,0 +1,127 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { type Closable, createCloser, type Logger } from "@shipside/core";
+import { relayError } from "../errors.ts";
+import type { AcceptPort, RelayConfig } from "../protocol.ts";
+import type { Developers } from "./developers.ts";
+import type { Leases } from "./lease.ts";
+import { serveHttp } from "./sniff.ts";
+import { serveConnection } from "./tcp.ts";
+import { serveDatagrams } from "./udp.ts";
+import type { PortContext } from "./upstream.ts";
+
+export interface AcceptOptions {
+  config: Pick<RelayConfig, "accept">;
+  leases: Leases;
+  developers: Developers;
+  logger: Logger;
+  /** Address to listen on. Default: every one. */
+  host?: string;
+}
+
+export interface Accept extends Closable {
+  /** Open connections of the cluster's. */
+  readonly connections: number;
+  /** Where it listens, by the Service's ports (with `listen: 0`, which one it got). */
+  readonly listening: ReadonlyMap<number, number>;
+  /**
+   * Brings everything to its end: answers say `Connection: close`, HTTP/2 sessions GOAWAY. New connections are taken for another
+   * `settleMs`, for the cluster takes a while to send them elsewhere; what is still open after `boundMs` is cut. Resolves when all is over.
+   */
+  drain(options: { settleMs: number; boundMs: number }): Promise<void>;
+}
+
+/** Takes the cluster's traffic on every port of the configuration. Rejects with what listening failed with; then it listens nowhere. */
+export async function startAccept(options: AcceptOptions): Promise<Accept> {
+  const { config, leases, developers, logger, host } = options;
+  const closer = createCloser();
+  const draining = new AbortController();
+  const sockets = new Set<Socket>();
+  const servers: Server[] = [];
+  const listening = new Map<number, number>();
+  /** Ends of connections that wait for a request. */
+  const idle = new Set<() => void>();
+  const whenEmpty = (): void => {};
+
+  const take = (socket: Socket, context: PortContext): void => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.once("close", () => {
+      sockets.delete(socket);
+      if (sockets.size === 0) whenEmpty();
+    });
+    const peer = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+    const served = context.port.mode === "http" ? serveHttp(socket, context, peer) : serveConnection(socket, context, { peer });
+    served.catch((error: Error) => {
+      logger.error("a connection could not be served", { error: error.message });
+      socket.destroy();
+    });
+  };
+
+  try {
+    for (const port of config.accept) {
+      const context: PortContext = { port, leases, developers, logger, draining: draining.signal, idle };
+      if (port.protocol === "UDP") {
+        const datagrams = closer.use(await serveDatagrams(context, { host }));
+        listening.set(port.port, datagrams.port);
+        continue;
+      }
+      const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false }, (socket) => take(socket, context));
+      listening.set(port.port, await listen(server, port, host));
+      server.on("error", (error) => logger.error("a port of the relay's", { port: port.port, error: error.message }));
+      servers.push(server);
+      closer.defer(() => new Promise<void>((resolve) => void server.close(() => resolve())));
+    }
+  } catch (error) {
+    await closer.close();
+    throw error;
+  }
+  closer.defer(() => {
+    draining.abort();
+    for (const socket of sockets) socket.destroy();
+  });
+
+  return {
+    get connections() {
+      return sockets.size;
+    },
+    listening,
+    async drain({ settleMs, boundMs }) {
+      draining.abort();
+      await new Promise<void>((resolve) => {
+        const bound = setTimeout(resolve, boundMs);
+        const settled = setTimeout(
+          () => {
+            for (const server of servers) server.close();
+            for (const end of idle) end();
+            whenEmpty = () => {
+              clearTimeout(bound);
+              resolve();
+            };
+            if (sockets.size === 0) whenEmpty();
+          },
+          Math.min(settleMs, boundMs),
+        );
+        closer.defer(() => {
+          clearTimeout(bound);
+          clearTimeout(settled);
+          resolve();
+        });
+      });
+      await closer.close();
+    },
+    close: () => closer.close(),
+    [Symbol.asyncDispose]: () => closer.close(),
+  };
+}
+
+function listen(server: Server, { listen: port, port: service }: AcceptPort, host: string | undefined): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const refused = (cause: Error): void =>
+      reject(relayError("RELAY_OPTIONS", `the relay can't listen on ${port} for the Service's port ${service}`, { cause }));
+    server.once("error", refused);
+    server.listen({ port, ...(host !== undefined && { host }) }, () => {
+      server.off("error", refused);
+      resolve((server.address() as { port: number }).port);
+    });
+  });
+}

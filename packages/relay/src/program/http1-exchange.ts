@@ -1,0 +1,192 @@
+import { type ByteSource, reset, write } from "./byte-source.ts";
+import { bodyScanner } from "./http1-body.ts";
+import {
+  editHead,
+  findHeadEnd,
+  parseResponseHead,
+  RESPONSE_HEAD,
+  type RequestHead,
+  type ResponseHead,
+  responseFraming,
+  valuesOf,
+} from "./http1-head.ts";
+import type { Upstream, Upstreams } from "./http1-upstreams.ts";
+import type { RequestBody } from "./request-body.ts";
+import { type Side, tunnel } from "./tunnel.ts";
+
+export interface Exchange {
+  head: RequestHead;
+  /** The head as it is to be sent. */
+  bytes: Buffer;
+  body: RequestBody;
+  client: Side;
+  upstream: Upstream;
+  upstreams: Upstreams;
+  draining: AbortSignal;
+}
+
+/**
+ * `next`: the client's connection can take another request. `close`: it can't, and nothing is left to be said on it. `unanswered`: the
+ * upstream ended before the first byte of an answer.
+ */
+export type Outcome = "next" | "close" | "unanswered";
+
+/** One request and its answer. Both stream, and each waits for its slower side. Never rejects. */
+export async function exchange(given: Exchange): Promise<Outcome> {
+  const { client, upstream, upstreams, body } = given;
+  const abandon = (): void => reset(upstream.stream);
+  client.stream.once("close", abandon);
+  if (client.stream.destroyed) abandon();
+  const upload = send(given);
+  // A client that has said all it had to says so to its server, who may take it for a farewell.
+  const off = client.source.onEnd(() => void upload.then(() => client.source.ended && upstream.stream.end()));
+  const answer = { begun: false };
+  const outcome = await receive(given, answer, upload, off).catch((): Outcome => {
+    if (answer.begun) reset(client.stream);
+    return "close";
+  });
+  off();
+  client.stream.off("close", abandon);
+  if (outcome !== "next") upstreams.retire(upstream);
+  if (answer.begun) return outcome;
+  reset(upstream.stream);
+  return "unanswered";
+
+  /** The answer, up to its last byte. */
+  async function receive(
+    { head, draining }: Exchange,
+    begun: { begun: boolean },
+    sent: Promise<void>,
+    stopWatching: () => void,
+  ): Promise<Outcome> {
+    const to = client.stream;
+    let response: ResponseHead;
+    for (;;) {
+      const next = await answerHead(upstream.source);
+      if (!next) return "close";
+      begun.begun = true;
+      body.commit();
+      if (Buffer.isBuffer(next)) {
+        // No answer of HTTP/1: its bytes are all there is to say, up to its end.
+        await write(to, next);
+        await carryRest(upstream.source, to);
+        return "close";
+      }
+      response = next;
+      if (response.status >= 200 || response.status === 101) break;
+      await write(to, response.bytes);
+    }
+    if (response.status === 101 || (head.method === "CONNECT" && response.status < 300)) {
+      stopWatching();
+      client.stream.off("close", abandon);
+      to.write(response.bytes);
+      await sent;
+      await tunnel(client, upstream);
+      return "close";
+    }
+
+    const framing = responseFraming(response, head.method);
+    const last = draining.aborted || framing.by === "close" || !head.persistent || !response.persistent;
+    to.cork();
+    to.write(returnedHead(response, framing.by === "chunks", draining.aborted));
+    const scanner = bodyScanner(framing);
+    let inOrder = true;
+    let chunk = scanner.done ? undefined : upstream.source.take();
+    let full = chunk && pass(chunk);
+    to.uncork();
+    while (!scanner.done && inOrder) {
+      if (full) await full;
+      chunk = upstream.source.take() ?? (await upstream.source.read());
+      if (!chunk) {
+        if (framing.by === "close") return "close";
+        throw new Error("the answer was cut off");
+      }
+      full = pass(chunk);
+    }
+    if (full) await full;
+    if (!inOrder) {
+      await carryRest(upstream.source, to);
+      return "close";
+    }
+    if (last) return "close";
+    // The answer may have come before the whole request was sent; the next one begins where this one ends.
+    await sent;
+    if (body.state !== "done") return "close";
+    if (upstream.source.ended || upstream.source.buffered > 0 || !upstream.stream.writable) upstreams.retire(upstream);
+    else upstreams.keep(upstream);
+    return "next";
+
+    function pass(bytes: Buffer): Promise<void> | undefined {
+      const length = scanner.scan(bytes);
+      inOrder = length >= 0;
+      if (!inOrder || length === bytes.length) return write(to, bytes);
+      upstream.source.unread(bytes.subarray(length));
+      return length > 0 ? write(to, bytes.subarray(0, length)) : undefined;
+    }
+  }
+}
+
+/** Sends the request; done when all of it is sent, or no more of it can be. */
+async function send({ bytes, body, upstream }: Exchange): Promise<void> {
+  const { stream } = upstream;
+  if (body.empty) return void stream.write(bytes);
+  stream.cork();
+  stream.write(bytes);
+  process.nextTick(() => stream.uncork());
+  try {
+    for (let i = 0; !stream.destroyed; i++) {
+      const chunk = await body.chunk(i);
+      if (!chunk || stream.destroyed) break;
+      const full = write(stream, chunk);
+      if (full) await full;
+    }
+  } catch {
+    // The client is gone.
+    reset(stream);
+  }
+  if (body.state === "cut") stream.end();
+  if (body.state === "bad") {
+    // To the pods as received: it is theirs to say what is wrong with it. A developer is spared it.
+    if (upstream.developer) reset(stream);
+    else if (body.rest) stream.write(body.rest);
+  }
+}
+
+/** The head of an answer; bytes where it is none; undefined where the upstream ended before it said anything. */
+async function answerHead(source: ByteSource): Promise<ResponseHead | Buffer | undefined> {
+  let bytes: Buffer = Buffer.alloc(0);
+  for (;;) {
+    const chunk = source.take() ?? (await source.read().catch((error) => (bytes.length > 0 ? undefined : Promise.reject(error))));
+    if (!chunk) return bytes.length > 0 ? bytes : undefined;
+    const looked = bytes.length;
+    bytes = looked > 0 ? Buffer.concat([bytes, chunk]) : chunk;
+    const end = findHeadEnd(bytes, looked);
+    if (end < 0 || bytes.length > RESPONSE_HEAD) return bytes;
+    if (end === 0) continue;
+    const head = parseResponseHead(bytes.subarray(0, end));
+    if (!head) return bytes;
+    source.unread(bytes.subarray(end));
+    return head;
+  }
+}
+
+async function carryRest(source: ByteSource, to: Side["stream"]): Promise<void> {
+  for (let chunk = await source.read(); chunk; chunk = await source.read()) await write(to, chunk);
+}
+
+/** What `Connection` may name that holds for the client's connection as well. */
+const MEANT_FOR_BOTH = new Set(["close", "keep-alive", "upgrade"]);
+const STRUCTURAL = new Set([...MEANT_FOR_BOTH, "content-length", "transfer-encoding", "connection", "trailer", "set-cookie"]);
+
+/** The head as the client gets it: as received, unless it names fields that end here, says two lengths, or the relay is about to go. */
+function returnedHead(head: ResponseHead, chunked: boolean, draining: boolean): Buffer {
+  const leaveOut = new Set<string>();
+  const strangers = [...head.connection].filter((token) => !MEANT_FOR_BOTH.has(token));
+  for (const name of strangers) if (!STRUCTURAL.has(name)) leaveOut.add(name);
+  // RFC 9112, 6.3: of the two lengths only the chunks are true.
+  if (chunked && valuesOf(head.fields, "content-length").length > 0) leaveOut.add("content-length");
+  const kept = draining ? ["close"] : [...head.connection].filter((token) => MEANT_FOR_BOTH.has(token));
+  if (!draining && strangers.length === 0) return editHead(head, leaveOut, []);
+  leaveOut.add("connection");
+  return editHead(head, leaveOut, kept.length > 0 ? [["Connection", kept.join(", ")]] : []);
+}

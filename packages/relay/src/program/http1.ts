@@ -1,0 +1,228 @@
+import type { Duplex } from "node:stream";
+import { codeOf } from "@shipside/core";
+import { type ByteSource, byteSource, reset } from "./byte-source.ts";
+import { type Caller, forwardedHeaders } from "./forwarded.ts";
+import { bodyScanner } from "./http1-body.ts";
+import { exchange } from "./http1-exchange.ts";
+import {
+  beginsLikeRequest,
+  editHead,
+  findHeadEnd,
+  parseRequestHead,
+  REQUEST_HEAD,
+  type RequestHead,
+  tokens,
+  valuesOf,
+} from "./http1-head.ts";
+import { createUpstreams, linger, type Upstreams } from "./http1-upstreams.ts";
+import { startMirror } from "./mirror.ts";
+import { requestBody } from "./request-body.ts";
+import { tunnel } from "./tunnel.ts";
+import { dialBackend, openDeveloper, type PortContext } from "./upstream.ts";
+
+/** How long a head may take from its first byte to its last, in ms. */
+export const HEAD_MS = 60_000;
+const LINGER_MS = 2_000;
+
+/**
+ * Methods that can be sent again when it isn't known whether they arrived (RFC 9110, 9.2.2). Another one that a developer's machine took
+ * with it is answered with 502.
+ */
+const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+export interface Http1Options {
+  peer: { address: string; port: number };
+  /** What was read of the stream already. */
+  first: Buffer;
+  headMs?: number;
+}
+
+/**
+ * Serves one connection of HTTP/1.x, request by request, each to whom it belongs. What isn't plainly a request is passed on as received,
+ * with everything after it, on a connection of its own. Never rejects.
+ */
+export async function serveHttp1(stream: Duplex, context: PortContext, options: Http1Options): Promise<void> {
+  const { peer, first, headMs = HEAD_MS } = options;
+  const source = byteSource(stream, first);
+  const gone = new AbortController();
+  stream.once("close", () => gone.abort());
+  const info = { port: context.port.port, peer: `${peer.address.includes(":") ? `[${peer.address}]` : peer.address}:${peer.port}` };
+  const upstreams = createUpstreams(context, info, gone.signal);
+  const client = { stream, source };
+
+  const refuse = (status: string, text: string): void => {
+    const body = `${text}\n`;
+    stream.end(
+      `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    );
+  };
+
+  const passOn = async (bytes: Buffer): Promise<void> => {
+    source.unread(bytes);
+    upstreams.close();
+    const held = context.leases.whole(context.port.port);
+    const opened = held && (await openDeveloper(context, held, info, gone.signal));
+    const to = opened ?? (await dialBackend(context, gone.signal));
+    await tunnel(client, { stream: to, source: byteSource(to) });
+  };
+
+  const serve = async (head: RequestHead): Promise<boolean> => {
+    const caller: Caller = { address: peer.address, host: valuesOf(head.fields, "host")[0] };
+    const { lease, mirrors } =
+      context.leases.count === 0
+        ? { mirrors: [] }
+        : context.leases.route(context.port.port, {
+            method: head.method,
+            target: head.target,
+            headers: head.fields.map(({ name, value }) => [name, value] as const),
+          });
+    const bytes = forwardedHead(head, caller);
+    const copies = mirrors.map((held) => {
+      held.requests++;
+      const copy = startMirror(openDeveloper(context, held, info, AbortSignal.timeout(held.lease.holdMs + 5_000)));
+      copy.write(forwardedHead(head, caller, { close: true }));
+      return copy;
+    });
+    const body = requestBody(source, bodyScanner(head.framing), (chunk) => {
+      for (const copy of copies) copy.write(chunk);
+    });
+    const given = { head, bytes, body, client, upstreams, draining: context.draining };
+    try {
+      const upstream = lease && (await upstreams.developer(lease));
+      if (upstream) {
+        lease.requests++;
+        const outcome = await exchange({ ...given, upstream });
+        if (outcome !== "unanswered") return outcome === "next";
+        if (gone.signal.aborted) return false;
+        if (body.state === "bad") {
+          refuse("400 Bad Request", "the request's body is not in order");
+          return false;
+        }
+        if (!body.whole || !REPEATABLE.has(head.method)) {
+          refuse("502 Bad Gateway", `${lease.lease.holder} had this request when the connection to them ended`);
+          return false;
+        }
+        context.logger.info("a request goes to the cluster: its developer's end did not answer it", { lease: lease.lease.id });
+      }
+      return (await exchange({ ...given, upstream: await upstreams.backend() })) === "next";
+    } catch (error) {
+      if (gone.signal.aborted) return false;
+      context.logger.warn("the pods could not be reached", { port: context.port.port, code: codeOf(error) });
+      if (codeOf(error) === "DIAL_REFUSED") refuse("503 Service Unavailable", "nobody serves this port now");
+      else refuse("502 Bad Gateway", "the service's pods could not be reached");
+      return false;
+    } finally {
+      for (const copy of copies) copy.end();
+    }
+  };
+
+  try {
+    for (;;) {
+      const next = await nextHead(stream, source, upstreams, {
+        idle: context.idle,
+        headMs,
+        late: () => refuse("408 Request Timeout", "the request's head is late"),
+      });
+      if (next === "ended") return;
+      if (next === "too-long")
+        return refuse("431 Request Header Fields Too Large", `more than ${REQUEST_HEAD} bytes of header fields`);
+      const head = next.plain ? parseRequestHead(next.bytes) : undefined;
+      if (!head) return await passOn(next.bytes);
+      if (!(await serve(head))) return;
+    }
+  } catch {
+    reset(stream);
+  } finally {
+    upstreams.close();
+    linger(stream, LINGER_MS);
+  }
+}
+
+type NextHead = { plain: boolean; bytes: Buffer } | "ended" | "too-long";
+
+/** The next request's head; `plain: false` where what came can't be one. */
+async function nextHead(
+  stream: Duplex,
+  source: ByteSource,
+  { last }: Upstreams,
+  { idle, headMs, late }: { idle: Set<() => void>; headMs: number; late: () => void },
+): Promise<NextHead> {
+  // Between two requests the client sees the end of its server's connection as it would without us.
+  const end = (): void => linger(stream, LINGER_MS);
+  const off = last?.source.onEnd(end);
+  idle.add(end);
+  let timer: NodeJS.Timeout | undefined;
+  let bytes: Buffer = Buffer.alloc(0);
+  try {
+    for (;;) {
+      const chunk = source.take() ?? (await source.read());
+      if (!chunk) return bytes.length > 0 ? { plain: false, bytes } : "ended";
+      off?.();
+      idle.delete(end);
+      const looked = bytes.length;
+      bytes = looked > 0 ? Buffer.concat([bytes, chunk]) : chunk;
+      // RFC 9112, 2.2: empty lines before a request mean nothing.
+      while (bytes[0] === 13 && bytes[1] === 10) bytes = bytes.subarray(2);
+      if (bytes.length > 0 && !(bytes.length === 1 && bytes[0] === 13)) {
+        if (!beginsLikeRequest(bytes)) return { plain: false, bytes };
+        const headEnd = findHeadEnd(bytes, Math.min(looked, bytes.length));
+        if (headEnd < 0) return { plain: false, bytes };
+        if (headEnd > REQUEST_HEAD || (headEnd === 0 && bytes.length > REQUEST_HEAD)) return "too-long";
+        if (headEnd > 0) {
+          source.unread(bytes.subarray(headEnd));
+          return { plain: true, bytes: bytes.subarray(0, headEnd) };
+        }
+      }
+      timer ??= setTimeout(() => {
+        late();
+        linger(stream, LINGER_MS);
+      }, headMs).unref();
+    }
+  } finally {
+    clearTimeout(timer);
+    off?.();
+    idle.delete(end);
+  }
+}
+
+/**
+ * The head as it goes on. `Connection` keeps its meaning, for each of a client's connections has its own behind it; fields that it names
+ * end here (RFC 9110, 7.6.1), and so does an upgrade to HTTP/2, whose requests could not be told apart.
+ */
+function forwardedHead(head: RequestHead, caller: Caller, { close = false } = {}): Buffer {
+  const added = forwardedHeaders((name) => {
+    const values = valuesOf(head.fields, name);
+    return values.length > 0 ? values.join(", ") : undefined;
+  }, caller);
+  const leaveOut = new Set(added.map(([name]) => name.toLowerCase()));
+  leaveOut.add("proxy-connection");
+  const kept = close ? ["close"] : keptTokens(head);
+  if (kept) {
+    for (const name of head.connection) if (!STRUCTURAL.has(name)) leaveOut.add(name);
+    leaveOut.add("connection");
+    if (tokens(head.fields, "upgrade").has("h2c")) leaveOut.add("upgrade").add("http2-settings");
+    if (kept.length > 0) added.push(["Connection", kept.join(", ")]);
+  }
+  return editHead(head, leaveOut, added);
+}
+
+/** What a `Connection` may say that holds for the next connection as well. */
+const MEANT_FOR_BOTH = new Set(["close", "keep-alive", "upgrade", "te"]);
+/** What `Connection` can't take out of a request, whatever it names. */
+const STRUCTURAL = new Set([
+  ...MEANT_FOR_BOTH,
+  "host",
+  "content-length",
+  "transfer-encoding",
+  "connection",
+  "authorization",
+  "cookie",
+]);
+
+/** The tokens to stay, where the line can't stay as it is. */
+function keptTokens({ connection, fields }: RequestHead): string[] | undefined {
+  if (connection.size === 0) return undefined;
+  const toHttp2 = connection.has("upgrade") && tokens(fields, "upgrade").has("h2c");
+  const kept = [...connection].filter((token) => MEANT_FOR_BOTH.has(token) && !(toHttp2 && token === "upgrade"));
+  return kept.length === connection.size ? undefined : kept;
+}
