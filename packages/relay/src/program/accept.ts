@@ -40,7 +40,7 @@ export async function startAccept(options: AcceptOptions): Promise<Accept> {
   const listening = new Map<number, number>();
   /** Ends of connections that wait for a request. */
   const idle = new Set<() => void>();
-  const whenEmpty = (): void => {};
+  let whenEmpty = (): void => {};
 
   const take = (socket: Socket, context: PortContext): void => {
     sockets.add(socket);
