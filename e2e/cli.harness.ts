@@ -37,6 +37,9 @@ async function build(): Promise<void> {
 
 let built: Promise<void> | undefined;
 
+/** Builds what is older than its sources, once a test file. */
+export const buildOnce = (): Promise<void> => (built ??= build());
+
 export interface Ran {
   code: number | null;
   stdout: string;
@@ -62,7 +65,7 @@ export interface User extends AsyncDisposable {
  * don't run as root, or with `asSelf`, it is the user who runs them.
  */
 export async function newUser({ asSelf = false }: { asSelf?: boolean } = {}): Promise<User> {
-  await (built ??= build());
+  await buildOnce();
   const home = await mkdtemp(join(tmpdir(), "shipside-e2e-"));
   const dirs = { XDG_STATE_HOME: join(home, "state"), XDG_RUNTIME_DIR: join(home, "run"), TMPDIR: join(home, "tmp") };
   for (const dir of Object.values(dirs)) await mkdir(dir, { mode: 0o700 });

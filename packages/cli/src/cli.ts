@@ -164,11 +164,13 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "start",
     summary: "run the background daemon: sessions outlive the terminal; asks for root once",
-    usage: ["[--no-root] [--foreground]"],
+    usage: ["[--no-root] [--foreground]", "--install | --uninstall"],
     words: { min: 0, max: 0 },
     options: [
       { name: "no-root", type: "boolean", describe: "do all that needs no root, and say what is missing" },
       { name: "foreground", type: "boolean", describe: "in this terminal, until Ctrl-C; without root" },
+      { name: "install", type: "boolean", describe: "at every boot (systemd or launchd), and now" },
+      { name: "uninstall", type: "boolean", describe: "not at boot any more; ends it if it was started there" },
     ],
     load: () => import("./commands/start.ts"),
   },

@@ -21,5 +21,16 @@ export type {
   SessionInfo,
   SessionOptions,
 } from "./session-info.ts";
+export { neverAtBoot, type StartAtBoot, startAtBoot } from "./launch/boot/start-at-boot.ts";
+export { needsRoot } from "./launch/privileges.ts";
+export { type HelperRecord, helperLeft, readHelperRecord } from "./launch/record.ts";
 export { startDaemon } from "./launch/start-daemon.ts";
-export { stopDaemon } from "./launch/stop.ts";
+export {
+  type AsRootOptions,
+  type DaemonOwner,
+  daemonOwner,
+  type StartedWithHelper,
+  startWithHelper,
+  undoAsRoot,
+} from "./launch/start-helper.ts";
+export { helperGone, stopDaemon } from "./launch/stop.ts";

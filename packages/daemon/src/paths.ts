@@ -6,7 +6,8 @@ import { daemonError } from "./errors.ts";
 /** Where this user's journals, address map and logs are kept: `$XDG_STATE_HOME/shipside`, else `~/.local/state/shipside`. */
 export function stateDir(env: NodeJS.ProcessEnv = process.env): string {
   if (process.platform === "win32") return join(env["LOCALAPPDATA"] || join(homedir(), "AppData", "Local"), "shipside");
-  return join(absolute(env["XDG_STATE_HOME"]) ?? join(homedir(), ".local", "state"), "shipside");
+  const home = absolute(env["HOME"]) ?? homedir();
+  return join(absolute(env["XDG_STATE_HOME"]) ?? join(home, ".local", "state"), "shipside");
 }
 
 /** Where the control socket lives: `$XDG_RUNTIME_DIR/shipside`, else a folder of the user's own under the temp folder. */

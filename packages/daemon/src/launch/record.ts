@@ -1,6 +1,8 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { codeOf, identify, isRunning, type ProcessIdentity, pidOf } from "@shipside/core";
+import { hostsOwnerName } from "../helper/requests.ts";
 import { stateDir } from "../paths.ts";
 
 /**
@@ -38,4 +40,15 @@ function recordOf(dir: string, identity: ProcessIdentity): HelperRecord {
     running: async () => (await isRunning(identity)) === true,
     clear: () => rm(pathIn(dir), { force: true }),
   };
+}
+
+/** What a helper of `uid` has on the machine, by looking, in words; only root can take it away. */
+export async function helperLeft(uid: number, hostsPath = "/etc/hosts"): Promise<string[]> {
+  const text = await readFile(hostsPath, "latin1").catch(() => "");
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const aliases = addresses.filter(({ address }) => address.startsWith("127.") && address !== "127.0.0.1");
+  return [
+    ...(text.includes(`shipside:${hostsOwnerName(uid)}`) ? ["lines of the hosts file"] : []),
+    ...(process.platform === "darwin" && aliases.length > 0 ? ["addresses of the loopback interface"] : []),
+  ];
 }

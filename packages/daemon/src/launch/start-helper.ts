@@ -83,7 +83,7 @@ async function launchByHelper(
 }
 
 /** For a machine with neither sudo nor doas: what somebody types who knows root's password. */
-function asRootByHand({ uid, gid, env }: DaemonOwner, commandLine: readonly string[]): string {
+export function asRootByHand({ uid, gid, env }: DaemonOwner, commandLine: readonly string[]): string {
   const kubeconfig = env["KUBECONFIG"];
   const set = [`SUDO_UID=${uid}`, `SUDO_GID=${gid}`, ...(kubeconfig ? [`KUBECONFIG=${quote(kubeconfig)}`] : [])];
   return `su root -c ${quote([...set, ...commandLine.map(quote)].join(" "))}`;
