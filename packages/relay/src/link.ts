@@ -151,6 +151,8 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     const onEnd = (): void => {
       for (const each of [dial, accept]) each?.destroy();
     };
+    // A session takes what has been read of its stream already in the next tick, and must not be destroyed before.
+    await new Promise(setImmediate);
     lifetime.signal.addEventListener("abort", onEnd, { once: true });
     if (lifetime.signal.aborted) onEnd();
     else {

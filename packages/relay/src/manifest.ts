@@ -1,10 +1,13 @@
-import type { AcceptPort, SwitchRecord } from "./protocol.ts";
+import { createHash } from "node:crypto";
+import type { ConfigMap, KubeObject, OwnerReference, Secret } from "@shipside/kube";
+import type { Role, RoleBinding } from "./kinds.ts";
+import { type AcceptPort, HEALTH_PORT, type RelayConfig, type SwitchRecord } from "./protocol.ts";
 
 /** What a relay is wanted for. */
 export interface RelaySpec {
   namespace: string;
-  /** Says what it is for in its name and label, any characters: `dial`, `expose web`, `intercept web`. Made unique and short. */
-  purpose: string;
+  /** Of its Deployment and everything that belongs to it: an RFC 1123 label of at most 46 characters, see {@link relayName}. */
+  name: string;
   /** `user@machine`, shown to who finds it. */
   owner: string;
   accept?: readonly AcceptPort[];
@@ -15,11 +18,207 @@ export interface RelaySpec {
   graceSeconds?: number;
   /** 2: on different nodes where there are, with a disruption budget and short tolerations. Default 1. */
   replicas?: 1 | 2;
-  /** With Node 22 or later. Default {@link DEFAULT_IMAGE}. */
+  /** With Node 22 or later, and `node` on its PATH. Default {@link DEFAULT_IMAGE}. */
   image?: string;
-  /** Each for requests and limits. */
-  resources?: { cpu?: string; memory?: string };
   imagePullSecrets?: readonly string[];
+  /** Requests and limits are always set: a quota or a limit range may ask for them. Defaults {@link DEFAULT_RESOURCES}. */
+  resources?: { requests?: Readonly<Record<string, string>>; limits?: Readonly<Record<string, string>> };
+  /** Whether it may remove itself (and restore what it switched): that takes a Role. Default true, where the user may make one. */
+  selfRemoving?: boolean;
 }
 
+/** A Node that is supported for years, in the image that is most often on a node already. */
 export const DEFAULT_IMAGE = "node:24-slim";
+
+export const DEFAULT_RESOURCES = {
+  requests: { cpu: "20m", memory: "64Mi" },
+  limits: { cpu: "1", memory: "256Mi" },
+} as const;
+
+/** By this label the Deployment knows its pods, and a person what belongs together. */
+export const RELAY_LABEL = "shipside.dev/relay";
+export const OWNER_ANNOTATION = "shipside.dev/owner";
+
+/** Names of Deployments are labels of their pods, whose names add 17 characters and must fit 63. */
+const LONGEST_NAME = 46;
+const DIRECTORY = "/shipside";
+const PROGRAM = "relay.mjs";
+/** Of the image's unprivileged user. */
+const USER = 1000;
+
+/** `shipside-PURPOSE-SUFFIX`: at most 46 characters, for any purpose; `unique` makes it differ from others of the same purpose. */
+export function relayName(purpose: string, unique: string): string {
+  const suffix = createHash("sha256").update(`${purpose} ${unique}`).digest("hex").slice(0, 8);
+  const room = LONGEST_NAME - "shipside--".length - suffix.length;
+  const slug = purpose
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .slice(0, room)
+    .replace(/^-+|-+$/g, "");
+  return ["shipside", slug, suffix].filter(Boolean).join("-");
+}
+
+export function labelsOf(name: string): Record<string, string> {
+  return { "app.kubernetes.io/managed-by": "shipside", "app.kubernetes.io/component": "relay", [RELAY_LABEL]: name };
+}
+
+interface RelayDeployment extends KubeObject {
+  spec: Record<string, unknown>;
+}
+
+/**
+ * The Deployment, first with no replicas: everything else is owned by it, so it comes first, and its pods shall find all of it there.
+ * `grown` is the patch (merge) that starts them.
+ */
+export function deploymentOf(spec: RelaySpec): RelayDeployment {
+  const { name, namespace, owner } = spec;
+  return {
+    metadata: { name, namespace, labels: labelsOf(name), annotations: { [OWNER_ANNOTATION]: owner } },
+    spec: {
+      replicas: 0,
+      revisionHistoryLimit: 0,
+      selector: { matchLabels: { [RELAY_LABEL]: name } },
+      template: podTemplate(spec, false),
+    },
+  };
+}
+
+/** The merge patch that starts its pods, once the rest is there. */
+export function startPatch(spec: RelaySpec, selfRemoving: boolean): unknown {
+  return { spec: { replicas: spec.replicas ?? 1, template: podTemplate(spec, selfRemoving) } };
+}
+
+function podTemplate(spec: RelaySpec, selfRemoving: boolean): unknown {
+  const { name, owner, accept = [], image = DEFAULT_IMAGE, resources, imagePullSecrets = [], podLabels } = spec;
+  const lowPorts = accept.some(({ listen }) => listen < 1024);
+  return {
+    // Its own label last: whatever the switched selector's keys are, the Deployment knows its pods.
+    metadata: { labels: { ...labelsOf(name), ...podLabels, [RELAY_LABEL]: name }, annotations: { [OWNER_ANNOTATION]: owner } },
+    spec: {
+      ...(selfRemoving && { serviceAccountName: name }),
+      // What it needs of a token is projected below, and lives for an hour.
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: 30,
+      ...(imagePullSecrets.length > 0 && { imagePullSecrets: imagePullSecrets.map((secret) => ({ name: secret })) }),
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: USER,
+        runAsGroup: USER,
+        seccompProfile: { type: "RuntimeDefault" },
+        ...(lowPorts && { sysctls: [{ name: "net.ipv4.ip_unprivileged_port_start", value: "0" }] }),
+      },
+      containers: [
+        {
+          name: "relay",
+          image,
+          command: ["node", PROGRAM],
+          workingDir: DIRECTORY,
+          ports: [
+            { name: "health", containerPort: HEALTH_PORT },
+            ...accept.map(({ listen, protocol, targetName }) => ({
+              containerPort: listen,
+              protocol,
+              ...(targetName !== undefined && { name: targetName }),
+            })),
+          ],
+          readinessProbe: { httpGet: { path: "/", port: HEALTH_PORT }, periodSeconds: 1, failureThreshold: 2 },
+          resources: {
+            requests: { ...DEFAULT_RESOURCES.requests, ...resources?.requests },
+            limits: { ...DEFAULT_RESOURCES.limits, ...resources?.limits },
+          },
+          securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } },
+          volumeMounts: [{ name: "relay", mountPath: DIRECTORY, readOnly: true }],
+        },
+      ],
+      volumes: [
+        {
+          name: "relay",
+          projected: {
+            sources: [
+              { configMap: { name } },
+              { secret: { name } },
+              ...(selfRemoving
+                ? [
+                    { serviceAccountToken: { path: "token", expirationSeconds: 3600 } },
+                    { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
+                  ]
+                : []),
+            ],
+          },
+        },
+      ],
+      ...(spec.replicas === 2 && spread(name)),
+    },
+  };
+}
+
+/** On two nodes where there are two, and off a node that is lost within 5 s rather than the five minutes that are the default. */
+function spread(name: string): Record<string, unknown> {
+  const labelSelector = { matchLabels: { [RELAY_LABEL]: name } };
+  const gone = (key: string) => ({ key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 5 });
+  return {
+    affinity: {
+      podAntiAffinity: {
+        preferredDuringSchedulingIgnoredDuringExecution: [
+          { weight: 100, podAffinityTerm: { labelSelector, topologyKey: "kubernetes.io/hostname" } },
+        ],
+      },
+    },
+    tolerations: [gone("node.kubernetes.io/not-ready"), gone("node.kubernetes.io/unreachable")],
+  };
+}
+
+/** What each object of the relay's has in common: garbage collection takes it when the Deployment goes. */
+function ownedMeta(spec: RelaySpec, uid: string): KubeObject["metadata"] {
+  const { name, namespace } = spec;
+  const owner: OwnerReference = { apiVersion: "apps/v1", kind: "Deployment", name, uid };
+  return { name, namespace, labels: labelsOf(name), ownerReferences: [owner] };
+}
+
+export function configMapOf(spec: RelaySpec, uid: string, program: string): ConfigMap {
+  const { name, namespace, graceSeconds = 60, accept = [] } = spec;
+  const config: RelayConfig = { name, namespace, graceSeconds, accept, ...(spec.switch && { switch: spec.switch }) };
+  return { metadata: ownedMeta(spec, uid), data: { [PROGRAM]: program, "config.json": JSON.stringify(config) }, immutable: true };
+}
+
+export function secretOf(spec: RelaySpec, uid: string, secret: string): Secret {
+  return { metadata: ownedMeta(spec, uid), data: { secret: Buffer.from(secret).toString("base64") }, immutable: true };
+}
+
+/**
+ * What a relay may do by itself: delete its own Deployment, and restore the one Service it switched. Each object by name. RBAC can't limit
+ * a patch to a part of an object: who holds this token may change all of that Service.
+ */
+export function roleOf(spec: RelaySpec, uid: string): Role {
+  const { name, switch: switched } = spec;
+  return {
+    metadata: ownedMeta(spec, uid),
+    rules: [
+      { apiGroups: ["apps"], resources: ["deployments"], resourceNames: [name], verbs: ["delete"] },
+      ...(switched
+        ? [{ apiGroups: [""], resources: ["services"], resourceNames: [switched.service], verbs: ["get", "patch"] }]
+        : []),
+    ],
+  };
+}
+
+export function roleBindingOf(spec: RelaySpec, uid: string): RoleBinding {
+  const { name, namespace } = spec;
+  return {
+    metadata: ownedMeta(spec, uid),
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
+    subjects: [{ kind: "ServiceAccount", name, namespace }],
+  };
+}
+
+export function serviceAccountOf(spec: RelaySpec, uid: string): KubeObject & { automountServiceAccountToken: boolean } {
+  return { metadata: ownedMeta(spec, uid), automountServiceAccountToken: false };
+}
+
+export function disruptionBudgetOf(spec: RelaySpec, uid: string): KubeObject & { spec: unknown } {
+  return {
+    metadata: ownedMeta(spec, uid),
+    spec: { minAvailable: 1, selector: { matchLabels: { [RELAY_LABEL]: spec.name } } },
+  };
+}

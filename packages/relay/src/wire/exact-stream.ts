@@ -1,7 +1,7 @@
 import { constants, type Http2Stream } from "node:http2";
 import { Duplex } from "node:stream";
 
-const { NGHTTP2_CANCEL, NGHTTP2_CONNECT_ERROR } = constants;
+const { NGHTTP2_CONNECT_ERROR } = constants;
 
 /**
  * A CONNECT stream as a duplex with TCP's endings: END_STREAM is a FIN, either way and by itself; RST_STREAM is a reset (RFC 9113, 8.5).
@@ -61,7 +61,10 @@ class ExactStream extends Duplex {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     const stream = this.#stream;
     if (!stream.destroyed && !(stream.readableEnded && stream.writableFinished)) {
-      stream.close(error ? NGHTTP2_CONNECT_ERROR : NGHTTP2_CANCEL);
+      // To close it also ends it, and where its end is sent before the reset, the far side takes that for a FIN. So the end is kept from
+      // it, and a write of this tick, which looks whether it was the last one, is let pass.
+      stream._final = (finished) => finished();
+      setImmediate(() => stream.destroyed || stream.close(NGHTTP2_CONNECT_ERROR));
     }
     // A stream that is paused with bytes in it would wait for a reader before it closes.
     stream.resume();

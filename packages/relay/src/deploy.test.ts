@@ -1,0 +1,218 @@
+import { writeFile } from "node:fs/promises";
+import { connectCluster, PODS } from "@shipside/kube";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { startWorld, type World } from "./fixtures/world.ts";
+import { deployRelay, findRelay, openRelayLink, RELAY_LABEL, type RelaySpec, relayName } from "./index.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await startWorld();
+}, 60_000);
+afterAll(() => world[Symbol.asyncDispose]());
+
+const signal = new AbortController().signal;
+let count = 0;
+const specOf = (more: Partial<RelaySpec> = {}): RelaySpec => ({
+  namespace: world.namespace,
+  name: relayName("dial", String(++count)),
+  owner: "ann@desk",
+  ...more,
+});
+
+const KINDS = [
+  ...["deployments.apps", "replicasets.apps", "pods", "configmaps", "secrets", "serviceaccounts"],
+  ...["roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io", "poddisruptionbudgets.policy"],
+];
+/** What bears the relay's label, or is owned by what does. */
+const objectsOf = (name: string): string[] =>
+  KINDS.flatMap((kind) =>
+    world.embedded.store
+      .list(kind, world.namespace)
+      .flatMap(({ metadata }) => (metadata.labels?.[RELAY_LABEL] === name ? [`${kind}/${metadata.name}`] : [])),
+  );
+const untilGone = (name: string, timeout = 15_000): Promise<void> =>
+  vi.waitFor(() => expect(objectsOf(name)).toEqual([]), { timeout, interval: 50 });
+
+describe("a relay in the cluster", () => {
+  test("is linked to, and takes everything along when it is removed", async () => {
+    const spec = specOf();
+    const relay = await deployRelay(world.cluster, spec, { signal });
+    expect(objectsOf(spec.name).map((each) => each.split("/")[0])).toEqual(
+      expect.arrayContaining([
+        "deployments.apps",
+        "pods",
+        "configmaps",
+        "secrets",
+        "serviceaccounts",
+        "roles.rbac.authorization.k8s.io",
+      ]),
+    );
+    expect(relay.selfRemoving).toBe(true);
+    await using link = openRelayLink({ open: (until) => relay.openControl(undefined, { signal: until }), secret: relay.secret });
+    await expect(link.request("GET", "/status")).resolves.toMatchObject({ name: spec.name, ready: true });
+    await expect(link.connect("127.0.0.1:1")).rejects.toMatchObject({ code: "DIAL_REFUSED" });
+    await expect(link.connect("nobody.invalid:80")).rejects.toMatchObject({ code: /DIAL_GONE|DIAL_FAILED/ });
+    const again = await findRelay(world.cluster, spec);
+    expect(again).toMatchObject({ secret: relay.secret, uid: relay.uid, selfRemoving: true });
+
+    await relay.remove();
+    await relay.remove();
+    expect(await findRelay(world.cluster, spec)).toBeUndefined();
+    await untilGone(spec.name);
+  });
+
+  test("refuses who has another secret, or speaks something else", async () => {
+    const relay = await deployRelay(world.cluster, specOf(), { signal });
+    await using link = openRelayLink({ open: () => relay.openControl(), secret: "guessed" });
+    await expect(link.ready).rejects.toMatchObject({ code: "RELAY_REFUSED" });
+    const stream = await relay.openControl();
+    const answer = new Promise((resolve) => stream.once("data", (chunk) => resolve(String(chunk))));
+    stream.write("GET / HTTP/1.1\r\n\r\n");
+    expect(await answer).toMatch(/"ok":false/);
+    stream.destroy();
+    await relay.remove();
+  });
+
+  test("meets the restricted Pod Security level", async () => {
+    const relay = await deployRelay(world.cluster, specOf({ accept: [{ port: 80, listen: 8080, protocol: "TCP", mode: "tcp" }] }), {
+      signal,
+    });
+    const [pod] = await relay.pods();
+    const { spec } = await world.cluster.get(PODS, { namespace: world.namespace, name: pod!.metadata.name });
+    // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    expect(spec).toMatchObject({
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
+      containers: [
+        {
+          securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } },
+          resources: {
+            requests: { cpu: expect.anything(), memory: expect.anything() },
+            limits: { cpu: expect.anything(), memory: expect.anything() },
+          },
+        },
+      ],
+    });
+    expect(spec).not.toHaveProperty("hostNetwork", true);
+    expect((spec.volumes ?? []).map(({ name, ...source }) => Object.keys(source))).toEqual([["projected"]]);
+    await relay.remove();
+  });
+
+  test("removes itself when nobody has been linked for its grace period", async () => {
+    const spec = specOf({ graceSeconds: 1 });
+    const relay = await deployRelay(world.cluster, spec, { signal });
+    const link = openRelayLink({ open: () => relay.openControl(), secret: relay.secret });
+    await link.ready;
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect(objectsOf(spec.name)).toContain(`deployments.apps/${spec.name}`);
+    await link.close();
+    await untilGone(spec.name);
+  });
+
+  test("is removed at once when it is asked to end", async () => {
+    const spec = specOf();
+    const relay = await deployRelay(world.cluster, spec, { signal });
+    await using link = openRelayLink({ open: () => relay.openControl(), secret: relay.secret });
+    await link.request("POST", "/end");
+    await untilGone(spec.name);
+  });
+});
+
+describe("what keeps a relay from being ready is told, and nothing is left", () => {
+  test("an image that can't be pulled", async () => {
+    const spec = specOf({ image: "registry.invalid/no/such:1" });
+    await expect(deployRelay(world.cluster, spec, { signal })).rejects.toMatchObject({
+      code: "RELAY_IMAGE_UNAVAILABLE",
+      message: expect.stringContaining("registry.invalid/no/such:1"),
+    });
+    await untilGone(spec.name);
+  });
+
+  test("a pod that no node takes", async () => {
+    const { store } = world.embedded;
+    const [node] = store.list("nodes");
+    const cordon = (unschedulable: boolean): void =>
+      void store.mutate("nodes", undefined, node!.metadata.name, (copy) => void (copy["spec"].unschedulable = unschedulable));
+    cordon(true);
+    const spec = specOf();
+    const deploying = deployRelay(world.cluster, spec, { signal, readyTimeoutMs: 1_500 });
+    await expect(deploying).rejects.toMatchObject({
+      code: "RELAY_NOT_READY",
+      message: expect.stringContaining("no node takes its pod"),
+    });
+    cordon(false);
+    await untilGone(spec.name);
+  });
+
+  test("an abort", async () => {
+    const spec = specOf();
+    const abort = new AbortController();
+    const deploying = deployRelay(world.cluster, spec, { signal: abort.signal });
+    await vi.waitFor(() => expect(objectsOf(spec.name).length).toBeGreaterThan(2), { interval: 1 });
+    abort.abort();
+    await expect(deploying).rejects.toThrow();
+    await untilGone(spec.name);
+  });
+
+  test("who may not create Roles gets a relay that others have to remove", async () => {
+    const rules = [
+      { apiGroups: ["apps"], resources: ["deployments"], verbs: ["*"] },
+      {
+        apiGroups: [""],
+        resources: ["configmaps", "secrets", "pods", "pods/portforward", "serviceaccounts", "events"],
+        verbs: ["*"],
+      },
+    ];
+    const { namespace } = world;
+    await world.embedded.apply([
+      { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata: { name: "dev", namespace }, rules },
+      {
+        ...{ apiVersion: "rbac.authorization.k8s.io/v1", kind: "RoleBinding", metadata: { name: "dev", namespace } },
+        roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "dev" },
+        subjects: [{ kind: "User", name: "dev" }],
+      },
+    ]);
+    const kubeconfig = `${world.embedded.kubeconfigPath}.dev`;
+    await writeFile(kubeconfig, world.embedded.addUser({ name: "dev" }));
+    await using cluster = await connectCluster({ kubeconfig, namespace });
+    const spec = specOf();
+    const relay = await deployRelay(cluster, spec, { signal });
+    expect(relay.selfRemoving).toBe(false);
+    await using link = openRelayLink({ open: () => relay.openControl(), secret: relay.secret });
+    await link.ready;
+    await relay.remove();
+    await untilGone(spec.name);
+  });
+});
+
+test("from another pod, only the health port answers, and says no more than ready", async () => {
+  const relay = await deployRelay(world.cluster, specOf(), { signal });
+  const { namespace } = world;
+  const probe = `
+    const { connect } = require("net"), http = require("http");
+    const host = process.argv[1];
+    http.get({ host, port: 28601, path: "/status" }, (r) => {
+      let text = "";
+      r.on("data", (c) => (text += c)).on("end", () => {
+        connect({ host, port: 28600 }).on("connect", () => end("open")).on("error", (e) => end(e.code));
+        const end = (control) => { console.log(JSON.stringify({ status: r.statusCode, text, control })); process.exit(); };
+      });
+    });`;
+  const [pod] = await relay.pods();
+  await world.embedded.apply([
+    {
+      ...{ apiVersion: "v1", kind: "Pod", metadata: { name: "neighbour", namespace } },
+      spec: { containers: [{ name: "main", image: "node:24", command: ["node", "-e", "setInterval(() => {}, 1e6)"] }] },
+    },
+  ]);
+  await vi.waitFor(
+    async () => expect((await world.cluster.get(PODS, { namespace, name: "neighbour" })).status?.phase).toBe("Running"),
+    {
+      timeout: 15_000,
+      interval: 50,
+    },
+  );
+  const { stdout } = await world.cluster.exec({ namespace, name: "neighbour" }, ["node", "-e", probe, pod!.status!.podIP!]);
+  expect(JSON.parse(stdout.toString())).toEqual({ status: 200, text: "", control: "ECONNREFUSED" });
+  await relay.remove();
+});

@@ -1,0 +1,60 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { deploymentOf, type RelaySpec, relayName, roleOf, startPatch } from "./manifest.ts";
+
+const spec: RelaySpec = { namespace: "shop", name: "shipside-dial-1", owner: "ann@desk" };
+// biome-ignore lint/suspicious/noExplicitAny: a patch is plain JSON
+const templateOf = (more: Partial<RelaySpec>): any => (startPatch({ ...spec, ...more }, true) as any).spec.template;
+
+test("any purpose gives a name that leaves a pod's name room in 63 characters", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "grapheme", maxLength: 300 }), fc.string(), (purpose, unique) => {
+      const name = relayName(purpose, unique);
+      expect(name).toMatch(/^[a-z]([-a-z0-9]*[a-z0-9])?$/);
+      expect(name).not.toMatch(/--/);
+      expect(name.length + "-".length + 10 + "-".length + 5).toBeLessThanOrEqual(63);
+      expect(relayName(purpose, `${unique}x`)).not.toBe(name);
+    }),
+  );
+});
+
+test("low ports are allowed where they are listened on, and only there", () => {
+  const accept = (listen: number) => [{ port: 80, listen, protocol: "TCP", mode: "tcp" }] as const;
+  expect(templateOf({ accept: accept(80) }).spec.securityContext.sysctls).toEqual([
+    { name: "net.ipv4.ip_unprivileged_port_start", value: "0" },
+  ]);
+  expect(templateOf({ accept: accept(8080) }).spec.securityContext).not.toHaveProperty("sysctls");
+  expect(templateOf({}).spec.securityContext).not.toHaveProperty("sysctls");
+});
+
+test("a switched selector's labels never take the Deployment's own from its pods", () => {
+  const { labels } = templateOf({
+    podLabels: { app: "web", "shipside.dev/relay": "other", "app.kubernetes.io/component": "x" },
+  }).metadata;
+  expect(labels).toMatchObject({ app: "web", "shipside.dev/relay": spec.name, "app.kubernetes.io/component": "x" });
+  expect(deploymentOf(spec).spec).toMatchObject({ replicas: 0, selector: { matchLabels: { "shipside.dev/relay": spec.name } } });
+});
+
+test("a token is there only for who may do something with it", () => {
+  const sources = (rights: boolean) => JSON.stringify(startPatch(spec, rights));
+  expect(sources(true)).toContain("serviceAccountToken");
+  expect(sources(false)).not.toContain("serviceAccountToken");
+  expect(sources(false)).not.toContain("serviceAccountName");
+});
+
+test("its Role names every object, and covers a Service only where it switches one", () => {
+  const record = { service: "web", uid: "u", original: { app: "web" }, switched: { app: "r" } };
+  for (const role of [roleOf(spec, "uid"), roleOf({ ...spec, switch: record }, "uid")]) {
+    expect(role.rules.every(({ resourceNames }) => resourceNames?.length === 1)).toBe(true);
+  }
+  expect(roleOf(spec, "uid").rules).toHaveLength(1);
+  expect(roleOf({ ...spec, switch: record }, "uid").rules[1]).toMatchObject({ resourceNames: ["web"], verbs: ["get", "patch"] });
+});
+
+test("two replicas are spread, and leave a lost node in seconds", () => {
+  expect(startPatch({ ...spec, replicas: 2 }, true)).toMatchObject({ spec: { replicas: 2 } });
+  const pod = templateOf({ replicas: 2 }).spec;
+  expect(pod.affinity.podAntiAffinity).toBeDefined();
+  expect(pod.tolerations.map(({ tolerationSeconds }: { tolerationSeconds: number }) => tolerationSeconds)).toEqual([5, 5]);
+  expect(templateOf({}).spec).not.toHaveProperty("affinity");
+});
