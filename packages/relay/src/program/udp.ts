@@ -3,6 +3,7 @@ import { isIPv6 } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Closable, createCloser } from "@shipside/core";
 import { relayError } from "../errors.ts";
+import { datagramReader, encodeDatagram } from "../wire/datagrams.ts";
 import { openDeveloper, type PortContext } from "./upstream.ts";
 
 /** Who sends from one address and port is one flow; one that is silent for this long is over, in ms. */
@@ -142,27 +143,14 @@ function toBackend({ port, logger }: PortContext, back: (answer: Buffer) => void
   return { send: (datagram) => socket.send(datagram, backend.port, backend.host), end: () => socket.close() };
 }
 
-/** As `HEADERS.protocol` says: two bytes of length, then the datagram. */
 function overStream(stream: Duplex, back: (answer: Buffer) => void, over: () => void): Flow {
-  let rest: Buffer = Buffer.alloc(0);
-  stream.on("data", (chunk: Buffer) => {
-    let at = 0;
-    const all = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
-    while (all.length - at >= 2 && all.length - at - 2 >= all.readUInt16BE(at)) {
-      const length = all.readUInt16BE(at);
-      back(all.subarray(at + 2, at + 2 + length));
-      at += 2 + length;
-    }
-    rest = all.subarray(at);
-  });
+  const read = datagramReader();
+  stream.on("data", (chunk: Buffer) => read(chunk).forEach(back));
   stream.on("close", over);
   stream.on("end", over);
   return {
     send(datagram) {
-      if (!stream.writable || stream.writableLength > WAITING || datagram.length > 65_535) return;
-      const length = Buffer.allocUnsafe(2);
-      length.writeUInt16BE(datagram.length);
-      stream.write(Buffer.concat([length, datagram]));
+      if (stream.writable && stream.writableLength <= WAITING) stream.write(encodeDatagram(datagram));
     },
     end: () => stream.destroy(),
   };
