@@ -22,6 +22,18 @@ const RESTART: readonly OptionSpec[] = [
   { name: "grace", type: "string", value: "SECONDS", describe: "from its SIGTERM to SIGKILL; default 5" },
 ];
 
+/** What the session can be called by, and how it is asked for again. */
+const NAMED: readonly OptionSpec[] = [
+  { name: "name", type: "string", value: "NAME", describe: "call the session so: `session close NAME`" },
+  { name: "save-profile", alias: "s", type: "string", value: "NAME", describe: "save these options for `up --profile NAME`" },
+];
+
+/** Which file of sessions. */
+const PROFILE: readonly OptionSpec[] = [
+  { name: "file", alias: "f", type: "string", value: "FILE", describe: "default: shipside.yaml here", complete: "file" },
+  { name: "profile", type: "string", value: "NAME", describe: "one that --save-profile saved" },
+];
+
 /** The table of commands. A command's code is loaded when it runs. */
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -58,14 +70,23 @@ export const COMMANDS: readonly CommandSpec[] = [
         complete: FORMATS,
       },
       { name: "container", type: "string", value: "NAME", describe: "whose env, where the pod has several containers" },
+      {
+        name: "services",
+        type: "texts",
+        value: "RULE",
+        describe: "these services alone: name, *.ns, name-*, app=web (repeatable)",
+      },
+      { name: "exclude", type: "texts", value: "RULE", describe: "all services but these (repeatable)" },
       ...SELECTION,
       ...RESTART,
+      ...NAMED,
       { name: "foreground", type: "boolean", describe: "in this process, even where a daemon runs" },
     ],
     examples: [
       ["shipside teleport deployment/core -- npm start", "run your version of core with its env and neighbours"],
       ["shipside teleport deploy core -f .env", "write its env to a file, until Ctrl-C"],
       ["shipside teleport namespace shop -a payments", "every service of two namespaces by name"],
+      ["shipside teleport core --exclude 'metrics-*'", "all services but those"],
     ],
     load: () => import("./commands/teleport.ts"),
   },
@@ -107,6 +128,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { name: "reveal", type: "boolean", describe: "with --explain, diff, --watch, --json: secrets too" },
       { name: "watch", type: "boolean", describe: "tell what changes; a file is followed in any case" },
       ...RESTART,
+      ...NAMED,
       { name: "with", type: "string", value: "FILE", describe: "diff: with this file", complete: "file" },
       { name: "shell", type: "boolean", describe: "diff: with the variables of this shell" },
       { name: "workload", type: "string", value: "OTHER", describe: "diff: with another workload", complete: "workload" },
@@ -140,7 +162,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "session",
     summary: "list and close what is open",
-    usage: ["list [--details]", "close [id] [--all] [--force]"],
+    usage: ["list [--details]", "close [id or name] [--all] [--force]"],
     words: { min: 0, max: 2 },
     complete: [["list", "close", "clean"], "session"],
     options: [
@@ -153,6 +175,31 @@ export const COMMANDS: readonly CommandSpec[] = [
       ["shipside session close --all", "close all, and undo what crashed ones left"],
     ],
     load: () => import("./commands/session.ts"),
+  },
+  {
+    name: "up",
+    summary: "open all that a file says: teleports, env files, several at once",
+    usage: ["[-f FILE] [--dry-run]", "--profile NAME"],
+    words: { min: 0, max: 0 },
+    options: [
+      ...PROFILE,
+      { name: "dry-run", type: "boolean", describe: "show what would be made, and make nothing" },
+      { name: "foreground", type: "boolean", describe: "in this process, even where a daemon runs" },
+    ],
+    examples: [
+      ["shipside up", "what shipside.yaml says; again: only what has changed in it"],
+      ["shipside up --dry-run", "what that would be: contexts, services, names, files"],
+      ["shipside up --profile core", "what `teleport … --save-profile core` was"],
+    ],
+    load: () => import("./commands/up.ts"),
+  },
+  {
+    name: "down",
+    summary: "close what `up` opened, and nothing else",
+    usage: ["[-f FILE]", "--profile NAME"],
+    words: { min: 0, max: 0 },
+    options: PROFILE,
+    load: () => import("./commands/down.ts"),
   },
   {
     name: "status",
@@ -180,6 +227,44 @@ export const COMMANDS: readonly CommandSpec[] = [
     usage: [""],
     words: { min: 0, max: 0 },
     load: () => import("./commands/stop.ts"),
+  },
+  {
+    name: "clean",
+    summary: "remove what dead sessions left, on this machine and in clusters",
+    usage: ["[--yes]"],
+    words: { min: 0, max: 0 },
+    options: [
+      { name: "yes", alias: "y", type: "boolean", describe: "in clusters too, without asking" },
+      { name: "forget", type: "boolean", describe: "take what can't be removed off the record" },
+    ],
+    examples: [
+      ["shipside clean", "after a crash; touches nothing that works, and a second time does nothing"],
+      ["shipside clean -k FILE --context NAME", "reach a cluster whose kubeconfig has moved"],
+    ],
+    load: () => import("./commands/clean.ts"),
+  },
+  {
+    name: "hosts",
+    summary: "what of the hosts file is Shipside's, and taking it out",
+    usage: ["diff", "restore [--from-backup [--backup FILE]]"],
+    words: { min: 0, max: 1 },
+    complete: [["diff", "restore"]],
+    options: [
+      { name: "from-backup", type: "boolean", describe: "put the copy back that was kept before the first change" },
+      {
+        name: "backup",
+        type: "string",
+        value: "FILE",
+        describe: "that copy; default $SHIPSIDE_HOSTS_ORIGINAL, else ~/hosts.original",
+        complete: "file",
+      },
+      { name: "yes", alias: "y", type: "boolean", describe: "without asking" },
+    ],
+    examples: [
+      ["shipside hosts diff", "the lines that are Shipside's"],
+      ["sudo shipside hosts restore", "take them out, and nothing else"],
+    ],
+    load: () => import("./commands/hosts.ts"),
   },
   {
     name: "doctor",

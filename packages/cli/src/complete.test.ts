@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { COMMANDS } from "./cli.ts";
 import { completionsFor, type Suggestions, type Where } from "./complete.ts";
 
 const asked: Where[] = [];
@@ -17,7 +18,7 @@ const suggest: Suggestions = {
 };
 
 test.each([
-  ["", ["teleport", "env", "session", "status", "start", "stop", "demo", "completion"]],
+  ["", COMMANDS.map(({ name }) => name)],
   ["te", ["teleport"]],
   ["help e", ["env"]],
   ["teleport ", ["namespace", "deployment/core", "statefulset/database"]],

@@ -1,5 +1,5 @@
 import { createCloser, type EnvEntry, type ErrorJson, errorToJson, type HostsEntry, hasCode } from "@shipside/core";
-import type { HostOptions } from "@shipside/daemon";
+import type { HostOptions, RecoverReport, SessionHost } from "@shipside/daemon";
 import {
   type ControlClient,
   connectSessionHosts,
@@ -64,7 +64,7 @@ export async function openCommandSession(options: SessionOptions, context: OpenS
 }
 
 /** A folder that can't be trusted is no reason not to teleport: only not to talk to whoever is in it. */
-async function daemonIfAny(): Promise<ControlClient | undefined> {
+export async function daemonIfAny(): Promise<ControlClient | undefined> {
   try {
     return await tryConnectControl();
   } catch (error) {
@@ -78,23 +78,10 @@ export async function openHere(
   { terminal, signal, onEvent }: Pick<OpenSessionContext, "terminal" | "signal" | "onEvent">,
   hostOptions: HostOptions = {},
 ): Promise<CommandSession> {
-  terminal.busy("loading");
-  const { createSessionHost, recover, serveSessions } = await import("@shipside/daemon");
-  signal.throwIfAborted();
-  sayRecovered(await recover({ stateDir: hostOptions.stateDir ?? stateDir() }), terminal);
+  const { host, stopped, close } = await openHostHere({ terminal, signal }, hostOptions);
   const closer = createCloser();
+  closer.defer(close);
   try {
-    const host = closer.use(createSessionHost(hostOptions));
-    let onStop: () => void = () => {};
-    const stopped = new Promise<undefined>((resolve) => {
-      onStop = () => resolve(undefined);
-    });
-    // A convenience: who can't have it still teleports.
-    const server = await serveSessions({ host, kind: "foreground", onStop }).catch((error: unknown) => {
-      terminal.warn(`other terminals can't see this session: ${errorToJson(error).message}`);
-      return undefined;
-    });
-    if (server) closer.use(server);
     const { session, release } = await host.open(options, { signal, onEvent });
     closer.defer(release);
     return {
@@ -113,15 +100,38 @@ export async function openHere(
   }
 }
 
-export function sayRecovered(
-  report: { undone: readonly unknown[]; failed: ReadonlyArray<{ entry: { kind: string }; error: Error }> },
-  terminal: Terminal,
-): void {
-  const { undone, failed } = report;
-  if (undone.length > 0)
-    terminal.done(`undid ${undone.length} thing${undone.length === 1 ? "" : "s"} that an earlier shipside had left`);
+/** Sessions of this process, which other terminals see. What processes that are gone have left is undone before. */
+export async function openHostHere(
+  { terminal, signal }: Pick<OpenSessionContext, "terminal" | "signal">,
+  hostOptions: HostOptions = {},
+): Promise<{ host: SessionHost; stopped: Promise<undefined>; close(): Promise<void> }> {
+  terminal.busy("loading");
+  const { createSessionHost, recover, serveSessions } = await import("@shipside/daemon");
+  signal.throwIfAborted();
+  sayRecovered(await recover({ stateDir: hostOptions.stateDir ?? stateDir(), where: "machine" }), terminal);
+  const closer = createCloser();
+  const host = closer.use(createSessionHost(hostOptions));
+  let onStop: () => void = () => {};
+  const stopped = new Promise<undefined>((resolve) => {
+    onStop = () => resolve(undefined);
+  });
+  // A convenience: who can't have it still teleports.
+  const server = await serveSessions({ host, kind: "foreground", onStop }).catch((error: unknown) => {
+    terminal.warn(`other terminals can't see this session: ${errorToJson(error).message}`);
+    return undefined;
+  });
+  if (server) closer.use(server);
+  return { host, stopped, close: () => closer.close() };
+}
+
+export function sayRecovered({ undone, failed, waiting }: RecoverReport, terminal: Terminal): void {
+  const things = (count: number): string => `${count} thing${count === 1 ? "" : "s"}`;
+  if (undone.length > 0) terminal.done(`undid ${things(undone.length)} that an earlier shipside had left`);
+  for (const { said } of undone) if (said !== undefined) terminal.warn(said);
   for (const { entry, error } of failed)
-    terminal.warn(`an earlier shipside left something (${entry.kind}) that can't be undone now: ${error.message}`);
+    terminal.warn(`an earlier shipside left something (${entry.what}) that can't be undone now: ${error.message}`);
+  if (waiting.length > 0)
+    terminal.warn(`an earlier shipside left ${things(waiting.length)} in a cluster: \`shipside clean\` removes that`);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, resolve } from "node:path";
-import type { SessionEnvOptions, SessionOptions } from "@shipside/daemon/client";
+import { isSessionName, SESSION_NAME_HINT, type SessionEnvOptions, type SessionOptions } from "@shipside/daemon/client";
 import { flag, type Invocation, list, text } from "./command.ts";
 import { cliError } from "./errors.ts";
 
@@ -39,7 +39,24 @@ export function sessionOptions(
   }
   const wanted = envOptions(invocation);
   if (wanted) options.env = wanted;
+  const services = kind === "teleport" ? serviceRulesOf(invocation) : [];
+  if (services.length > 0) options.services = services;
+  const name = text(invocation, "name");
+  if (name !== undefined) {
+    if (!isSessionName(name)) throw cliError("USAGE", `--name ${JSON.stringify(name)} is no name`, { hint: SESSION_NAME_HINT });
+    options.name = name;
+  }
   return options;
+}
+
+/** `--services a,b` and `--exclude c` as rules. Commas part rules, but not the parts of a label selector. */
+function serviceRulesOf(invocation: Invocation): string[] {
+  const parts = (name: string): string[] =>
+    list(invocation, name)
+      .flatMap((given) => (/=|\s(not)?in\s*\(/.test(given) ? [given] : given.split(",")))
+      .map((rule) => rule.trim())
+      .filter((rule) => rule !== "");
+  return [...parts("services"), ...parts("exclude").map((rule) => `!${rule.replace(/^!/, "")}`)];
 }
 
 /** Which env, and what of it. */
@@ -74,7 +91,7 @@ function envOptions(invocation: Invocation): SessionEnvOptions | undefined {
 const workloadWords = (words: readonly string[]): readonly string[] => words.slice(0, words[0]?.includes("/") ? 1 : 2);
 
 /** As kubectl finds it: the option, `KUBECONFIG`, `~/.kube/config`. Said in full, so that a daemon uses this shell's and not its own. */
-function kubeconfigOf(invocation: Invocation, env: NodeJS.ProcessEnv): string | undefined {
+export function kubeconfigOf(invocation: Invocation, env: NodeJS.ProcessEnv = process.env): string | undefined {
   const given = text(invocation, "kubeconfig") ?? env["KUBECONFIG"];
   if (!given) {
     const usual = resolve(homedir(), ".kube", "config");

@@ -14,13 +14,17 @@ function table(rows: readonly (readonly string[])[], paint: Paint): string {
 }
 
 export function sessionTable(sessions: readonly ListedSession[], paint: Paint): string {
-  return table([["ID", "KIND", "CONTEXT", "NAMESPACE", "WORKLOAD", "SERVICES", "NAMES", "PROCESS"], ...sessions.map(row)], paint);
+  return table(
+    [["ID", "NAME", "KIND", "CONTEXT", "NAMESPACE", "WORKLOAD", "SERVICES", "NAMES", "PROCESS"], ...sessions.map(row)],
+    paint,
+  );
 }
 
-function row({ id, kind, context, namespace, also, workload, services, names, pid, daemon }: ListedSession): string[] {
+function row({ id, name = "-", kind, context, namespace, also, workload, services, names, pid, daemon }: ListedSession): string[] {
   const where = { hosts: "hosts file", commands: "its command", none: "-" }[names.where];
   return [
     id,
+    name,
     kind,
     context,
     [namespace, ...also].join(", "),
@@ -34,11 +38,28 @@ function row({ id, kind, context, namespace, also, workload, services, names, pi
 export function sessionDetails(sessions: readonly ListedSession[], paint: Paint): string {
   return sessions
     .map((session) => {
-      const { id, kind, workload, namespace, context, server, openedAt, envFile, services, stale, holders } = session;
+      const {
+        id,
+        name,
+        kind,
+        workload,
+        selection,
+        origin,
+        namespace,
+        context,
+        server,
+        openedAt,
+        envFile,
+        services,
+        stale,
+        holders,
+      } = session;
       const facts = [
-        `${paint("bold", id)}  ${kind} of ${workload ?? `namespace ${namespace}`}`,
+        `${paint("bold", id)}  ${name === undefined ? "" : `${paint("bold", name)}, `}${kind} of ${workload ?? `namespace ${namespace}`}`,
         `  ${context}, namespace ${namespace}, ${server}`,
         `  open since ${openedAt}, held ${holders === 1 ? "once" : `${holders} times`}, by ${session.daemon ? "the daemon" : "process"} ${session.pid}`,
+        ...(origin ? [`  ${origin.entry} of ${origin.file}`] : []),
+        ...(selection ? [`  services by the rules ${selection.join(" ")}`] : []),
         ...(envFile ? [`  ${envFile.variables} variables in ${envFile.path} (${envFile.format})`] : []),
         ...stale.map((error) => `  ${paint("yellow", `may be out of date: ${error.message}`)}`),
       ];

@@ -3,6 +3,7 @@
 export { type CommandInSession, mergeEnv, type RunInSessionOptions, runInSession } from "./child/in-session.ts";
 export { type ChildNames, type PrivateNames, privateNames } from "./child/names.ts";
 export { type RunCommandOptions, type RunningCommand, runCommand } from "./child/run.ts";
+export { removeDeadSockets, strayOwners } from "./clean.ts";
 export { type ConnectControlOptions, type ControlClient, connectControl, tryConnectControl } from "./control/client.ts";
 export { connectSessionHosts, type FoundHosts } from "./control/hosts.ts";
 export { PROTOCOL } from "./control/protocol.ts";
@@ -10,17 +11,6 @@ export { type OpenedSession, openRemoteSession, type SessionMethods } from "./co
 export { DAEMON_ERRORS, daemonError } from "./errors.ts";
 export { type Journal, openJournal } from "./journal.ts";
 export { type JournalEntry, type Residue, readAbandoned, readJournals } from "./journal-files.ts";
-export { controlPath, runtimeDir, stateDir } from "./paths.ts";
-export { makeDirectory } from "./residue/directory.ts";
-export type {
-  NamesInfo,
-  ProbeResult,
-  ServiceInfo,
-  SessionEnvOptions,
-  SessionEvent,
-  SessionInfo,
-  SessionOptions,
-} from "./session-info.ts";
 export { neverAtBoot, type StartAtBoot, startAtBoot } from "./launch/boot/start-at-boot.ts";
 export { needsRoot } from "./launch/privileges.ts";
 export { type HelperRecord, helperLeft, readHelperRecord } from "./launch/record.ts";
@@ -34,3 +24,15 @@ export {
   undoAsRoot,
 } from "./launch/start-helper.ts";
 export { helperGone, stopDaemon } from "./launch/stop.ts";
+export { controlPath, runtimeDir, stateDir } from "./paths.ts";
+export { makeDirectory } from "./residue/directory.ts";
+export { isSessionName, matchingSessions, SESSION_NAME_HINT, unknownSession } from "./session-find.ts";
+export type {
+  NamesInfo,
+  ProbeResult,
+  ServiceInfo,
+  SessionEnvOptions,
+  SessionEvent,
+  SessionInfo,
+  SessionOptions,
+} from "./session-info.ts";

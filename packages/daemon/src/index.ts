@@ -1,11 +1,14 @@
+export { defaultHostsPath, keepOriginal, removeOwners, replaceHosts, viewHosts } from "@shipside/hosts";
 export { ERROR_CATALOGS } from "./catalogs.ts";
 export * from "./client.ts";
 export { type Daemon, type DaemonOptions, openDaemon } from "./daemon.ts";
 export { createSessionHost, type HeldSession, type HostOptions, type SessionHost } from "./host.ts";
+export { previewSession, type SessionPreview } from "./profile/preview.ts";
 export { type RecoveredEntry, type RecoverOptions, type RecoverReport, recover, residueLeft } from "./recover.ts";
 export { renderEnv } from "./render-env.ts";
 export { type ClusterPlace, type MadeObject, makeClusterObject } from "./residue/cluster-object.ts";
 export { type ClusterChange, type JsonPatch, type MadeChange, makeClusterPatch } from "./residue/cluster-patch.ts";
+export { originalPlace, withOriginal } from "./residue/hosts.ts";
 export { type MadeMount, makeMount } from "./residue/mount.ts";
 export { type MadeProcess, makeProcess } from "./residue/process.ts";
 export { type RecordedCluster, recordCluster } from "./residue/recorded-cluster.ts";

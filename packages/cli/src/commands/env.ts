@@ -6,6 +6,7 @@ import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
 import { openCommandSession } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
+import { saveIfWanted } from "../save-profile.ts";
 import { createEventRelay, restartOptions, runSessionCommand } from "../session-command.ts";
 import { sessionOptions, wantsForeground } from "../session-options.ts";
 import type { Terminal } from "../terminal.ts";
@@ -41,6 +42,7 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   try {
     progress.ready();
     const info = session.info();
+    await saveIfWanted(invocation, options, terminal);
     if (invocation.command) {
       return await runSessionCommand(invocation.command, session, { terminal, interrupt, relay, ...(restart && { restart }) });
     }

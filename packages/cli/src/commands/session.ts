@@ -1,12 +1,14 @@
 import { codeOf, isRunning, pidOf } from "@shipside/core";
 import {
+  type ControlClient,
   connectSessionHosts,
-  daemonError,
+  matchingSessions,
   readAbandoned,
   readJournals,
   type SessionInfo,
   type SessionOptions,
   stateDir,
+  unknownSession,
 } from "@shipside/daemon/client";
 import type { CommandModule, Invocation } from "../command.ts";
 import { flag } from "../command.ts";
@@ -22,8 +24,11 @@ export interface ListedSession extends SessionInfo {
   daemon: boolean;
 }
 
-export const run: CommandModule["run"] = async (invocation, terminal) => {
+export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   const [verb = "list", id] = invocation.words;
+  // Alone, another word for `shipside clean`; with a session it is `close`.
+  if (verb === "clean" && id === undefined && !flag(invocation, "all") && !flag(invocation, "force"))
+    return (await import("./clean.ts")).run(invocation, terminal, interrupt);
   if (verb === "list" && id === undefined && !flag(invocation, "clean")) return list(invocation, terminal);
   if (verb === "close" || verb === "clean" || flag(invocation, "clean")) return close(id, verb, invocation, terminal);
   throw cliError("USAGE", `shipside session ${[verb, id].join(" ").trim()}: there is list, close and clean`, {
@@ -42,7 +47,8 @@ async function list(invocation: Invocation, terminal: Terminal): Promise<number>
     details ? sessions : sessions.map(({ services, ...session }) => ({ ...session, services: services.length })),
     human,
   );
-  return EXIT.ok;
+  // What could not be asked is not shown: that is no success.
+  return failed.length > 0 ? EXIT.daemon : EXIT.ok;
 }
 
 export async function listSessions(): Promise<{ sessions: ListedSession[]; failed: Error[] }> {
@@ -65,13 +71,12 @@ export async function listSessions(): Promise<{ sessions: ListedSession[]; faile
 
 async function close(id: string | undefined, verb: string, invocation: Invocation, terminal: Terminal): Promise<number> {
   const all = flag(invocation, "all");
-  if (id !== undefined && all) throw cliError("USAGE", "either an id or --all", { hint: "`shipside session list` shows the ids" });
-  // `clean` alone undoes what crashes left and closes nothing that works.
+  if (id !== undefined && all)
+    throw cliError("USAGE", "either a session or --all", { hint: "`shipside session list` shows the ids" });
   if (id === undefined && !all && verb === "close" && !flag(invocation, "clean")) {
-    throw cliError("USAGE", "which session?", { hint: "name an id of `shipside session list`, or --all" });
+    throw cliError("USAGE", "which session?", { hint: "name an id or a name of `shipside session list`, or --all" });
   }
-  const closed =
-    id !== undefined ? [await endSession((session) => session.id.startsWith(id), id)] : all ? await endAll(terminal) : [];
+  const closed = id !== undefined ? [await endSession(id)] : all ? await endAll(terminal) : [];
   for (const session of closed) terminal.done(`closed ${terminal.err("bold", session.id)} ${describe(session)}`);
   if (flag(invocation, "force")) await forceOut(terminal);
   const left = await recoverNow(terminal);
@@ -89,22 +94,33 @@ export async function recoverNow(terminal: Terminal): Promise<string[]> {
   return report.failed.map(({ entry, error }) => `${entry.kind}: ${error.message}`);
 }
 
-async function endSession(wanted: (session: SessionInfo) => boolean, id: string): Promise<SessionInfo> {
+/** `word`: an id, a beginning of one, or a name, of any process. */
+export async function endSession(word: string): Promise<SessionInfo> {
   const { clients, failed } = await connectSessionHosts();
   try {
-    const open: string[] = [];
-    for (const client of clients) {
-      const sessions = (await client.call("session.list")) as SessionInfo[];
-      open.push(...sessions.map((session) => session.id));
-      const found = sessions.filter(wanted);
-      if (found.length === 1) return (await client.call("session.end", { id: found[0]!.id })) as SessionInfo;
-    }
-    if (failed[0]) throw failed[0].error;
-    throw daemonError("SESSION_UNKNOWN", `no open session has the id ${JSON.stringify(id)}`, {
-      hint: open.length === 0 ? "no session is open" : `open are: ${open.join(", ")}`,
-    });
+    const open: Array<{ client: ControlClient; session: SessionInfo }> = [];
+    for (const client of clients)
+      open.push(...((await client.call("session.list")) as SessionInfo[]).map((session) => ({ client, session })));
+    const found = matchingSessions(open, word, ({ session }) => session);
+    if (found.length === 1) return await end(found[0]!.client, found[0]!.session);
+    if (found.length === 0 && failed[0]) throw failed[0].error;
+    throw unknownSession(
+      word,
+      open.map(({ session }) => session),
+      found.length > 1,
+    );
   } finally {
     await Promise.all(clients.map((client) => client.close()));
+  }
+}
+
+/** A process in the foreground whose last session ends may be gone before it has answered. */
+async function end(client: ControlClient, session: SessionInfo): Promise<SessionInfo> {
+  try {
+    return (await client.call("session.end", { id: session.id })) as SessionInfo;
+  } catch (error) {
+    if (client.hello.kind !== "foreground" || codeOf(error) !== "DAEMON_GONE") throw error;
+    return session;
   }
 }
 
@@ -148,7 +164,7 @@ export async function closeMatching(options: SessionOptions, terminal: Terminal)
   const { sessions } = await listSessions();
   const matches = sessions.filter((session) => fits(session, options));
   for (const session of matches) {
-    await endSession(({ id }) => id === session.id, session.id);
+    await endSession(session.id);
     terminal.done(`closed ${terminal.err("bold", session.id)} ${describe(session)}`);
   }
   const left = await recoverNow(terminal);
@@ -171,6 +187,6 @@ function fits(session: SessionInfo, options: SessionOptions): boolean {
 /** `deploy core` and `deployment/core` are one; kinds are compared by the daemon that resolved them. */
 const nameOf = (workload: string | undefined): string | undefined => workload?.split(/[\s/]+/).at(-1);
 
-function describe({ kind, context, namespace, workload }: SessionInfo): string {
+export function describe({ kind, context, namespace, workload }: SessionInfo): string {
   return `${kind} of ${workload ?? `namespace ${namespace}`} in ${context}`;
 }

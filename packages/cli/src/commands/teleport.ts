@@ -4,6 +4,7 @@ import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
 import { type CommandSession, openCommandSession, sharedPorts } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
+import { saveIfWanted } from "../save-profile.ts";
 import { createEventRelay, restartOptions, runSessionCommand } from "../session-command.ts";
 import { sessionOptions, wantsForeground } from "../session-options.ts";
 import type { Terminal } from "../terminal.ts";
@@ -32,6 +33,7 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     for (const pid of calm.pids)
       terminal.say(`  ports that shipside ${pid} has open are used as they are, and taken over when it ends`);
     const readyMs = Math.round(performance.now() - began);
+    await saveIfWanted(invocation, options, terminal);
     const ready = `${terminal.err("green", "ready")} in ${(readyMs / 1000).toFixed(1)} s`;
     if (command) {
       terminal.say(`${ready}: ${terminal.err("bold", command.join(" "))}`);

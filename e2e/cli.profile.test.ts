@@ -1,0 +1,152 @@
+import { once } from "node:events";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { SessionInfo } from "@shipside/daemon/client";
+import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { newUser, type Ran, type User, untilSaid } from "./cli.harness.ts";
+
+let cluster: EmbeddedCluster;
+let user: User;
+let kubeconfig: string;
+let dir: string;
+
+const namespaced = (namespace: string, port: number): object[] => [
+  { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
+  { apiVersion: "v1", kind: "Service", metadata: { name: "leaf", namespace }, spec: { ports: [{ port }] } },
+  { apiVersion: "v1", kind: "Service", metadata: { name: `only-${namespace}`, namespace }, spec: { ports: [{ port: port + 1 }] } },
+  {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "core", namespace },
+    spec: {
+      selector: { matchLabels: { app: "core" } },
+      template: {
+        metadata: { labels: { app: "core" } },
+        spec: { containers: [{ name: "core", image: "node", env: [{ name: "GREETING", value: `hello ${namespace}` }] }] },
+      },
+    },
+  },
+];
+
+beforeAll(async () => {
+  cluster = await startCluster({ name: "profiles", node: false, controllers: false });
+  await cluster.apply([...namespaced("shop", 43_210), ...namespaced("search", 43_220)]);
+});
+afterAll(() => cluster.close());
+beforeEach(async () => {
+  user = await newUser();
+  kubeconfig = join(user.home, "kubeconfig");
+  await writeFile(kubeconfig, cluster.kubeconfig());
+  await chmod(kubeconfig, 0o644);
+  dir = join(user.home, "tmp", "project");
+  await mkdir(dir);
+  await chmod(dir, 0o777);
+});
+afterEach(() => user[Symbol.asyncDispose]());
+
+const write = (text: string): Promise<void> => writeFile(join(dir, "shipside.yaml"), text);
+const run = (args: readonly string[]): Promise<Ran> => user.run(args, { cwd: dir, env: { KUBECONFIG: kubeconfig } });
+const json = async <T>(args: readonly string[]): Promise<T> => {
+  const { stdout, stderr, code } = await run([...args, "--json"]);
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as T;
+};
+const open = async (): Promise<SessionInfo[]> => json<SessionInfo[]>(["session", "list", "--details"]);
+
+const FILE = `
+namespace: shop
+teleports:
+  - name: core
+    workload: deployment/core
+    services: ["*", "!only-*"]
+    envFile: core.env
+  - namespace: search
+envFiles:
+  - workload: deployment/core
+    file: ./out/web.json
+`;
+
+test("up, again, changed, down: each does only what differs, and down closes exactly what up opened", async () => {
+  await mkdir(join(dir, "out"));
+  await chmod(join(dir, "out"), 0o777);
+  await write(FILE);
+  expect((await run(["start", "--no-root"])).code).toBe(0);
+  try {
+    const mine = await json<{ session: SessionInfo }>(["teleport", "deployment/core", "-n", "shop", "--name", "mine"]);
+    const first = await json<{ opened: SessionInfo[] }>(["up"]);
+    expect(first.opened.map(({ name, kind, namespace }) => [name, kind, namespace])).toEqual([
+      ["core", "teleport", "shop"],
+      [undefined, "teleport", "search"],
+      [undefined, "env", "shop"],
+    ]);
+    expect(first.opened[0]?.services.map(({ name }) => name)).toEqual(["leaf"]);
+    expect(await readFile(join(dir, "core.env"), "utf8")).toContain("hello shop");
+    expect(await readFile(join(dir, "out", "web.json"), "utf8")).toContain("hello shop");
+
+    const ids = first.opened.map(({ id }) => id);
+    expect(await json(["up"])).toMatchObject({ kept: ids, opened: [], closed: [] });
+
+    await write(FILE.replace("  - namespace: search", "  - namespace: search\n    also: [shop]"));
+    const changed = await json<{ opened: SessionInfo[] }>(["up"]);
+    expect(changed).toMatchObject({ kept: [ids[0], ids[2]], closed: [ids[1]], opened: [{ also: ["shop"] }] });
+
+    expect((await run(["session", "close", "core"])).code).toBe(0);
+    expect((await json<{ opened: SessionInfo[] }>(["up"])).opened).toHaveLength(1);
+
+    const { closed } = await json<{ closed: string[] }>(["down"]);
+    expect(closed).toHaveLength(3);
+    expect((await open()).map(({ id }) => id)).toEqual([mine.session.id]);
+    await expect(readFile(join(dir, "core.env"))).rejects.toMatchObject({ code: "ENOENT" });
+    expect(await json(["down"])).toMatchObject({ closed: [] });
+  } finally {
+    expect((await run(["stop"])).code).toBe(0);
+  }
+  expect(await user.left()).toEqual([join(dir, "shipside.yaml")]);
+}, 60_000);
+
+test("without a daemon up holds them until down; a dry run makes nothing", async () => {
+  await write(FILE.replace(/envFiles:[\s\S]*/, ""));
+  const plan = await run(["up", "--dry-run"]);
+  expect(plan.code, plan.stderr).toBe(0);
+  expect(plan.stdout).toMatch(/teleports\.core {2}deployment\/core\n {2}context .*profiles.*, namespace shop, https:/);
+  expect(plan.stdout).toMatch(/services 1: leaf 43210\/TCP\n {2}names {4}1: leaf .*\n {2}files {4}.*core\.env/);
+  expect(await open()).toEqual([]);
+  await expect(readFile(join(dir, "core.env"))).rejects.toMatchObject({ code: "ENOENT" });
+
+  const up = user.start(["up"], { cwd: dir, env: { KUBECONFIG: kubeconfig } });
+  const exited = once(up, "exit");
+  await untilSaid(up, /shipside down/);
+  expect((await open()).map(({ origin }) => origin?.entry)).toEqual(["teleports.core", "teleports[1]"]);
+  expect((await run(["down"])).code).toBe(0);
+  expect((await exited)[0]).toBe(0);
+  expect(await user.left()).toEqual([join(dir, "shipside.yaml")]);
+}, 60_000);
+
+test("a mistake, a missing file, a kind that isn't there: each is told, and nothing is made", async () => {
+  await write("teleports:\n  - worklaod: core\n");
+  const mistake = await run(["up"]);
+  expect(mistake.code).toBe(2);
+  expect(mistake.stderr).toMatch(
+    /error\[PROFILE_INVALID\]: .*shipside\.yaml:2:5: unknown key "worklaod".*did you mean "workload"\?/,
+  );
+  expect((await run(["up", "-f", "nope.yaml"])).code).toBe(6);
+  expect((await run(["up", "-f", "x", "--profile", "y"])).code).toBe(2);
+  const missing = await run(["down", "--profile", "../x"]);
+  expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining("PROFILE_NAME")]);
+  await write("teleports:\n  - workload: deployment/nope\n    namespace: shop\n");
+  const unknown = await run(["up"]);
+  expect([unknown.code, unknown.stderr]).toEqual([6, expect.stringContaining("KUBE_WORKLOAD_UNKNOWN")]);
+  expect(await open()).toEqual([]);
+}, 60_000);
+
+test("what a teleport was can be saved, and comes up by its name", async () => {
+  const args = ["teleport", "deployment/core", "-n", "shop", "--exclude", "only-*", "--set", "API_TOKEN=pl4nted", "-s", "work"];
+  const saved = await run([...args, "--", "true"]);
+  expect(saved.code, saved.stderr).toBe(0);
+  expect(saved.stderr).toMatch(/shipside up --profile work[\s\S]*API_TOKEN: not saved/);
+  const text = await readFile(join(user.home, ".config/shipside/profiles/work.yaml"), "utf8");
+  expect(text).not.toMatch(/pl4nted|kubeconfig/);
+  const plan = await json<{ entries: Array<{ makes: { names: string[] } }> }>(["up", "--profile", "work", "--dry-run"]);
+  expect(plan.entries.map(({ makes }) => makes.names)).toEqual([["leaf"]]);
+}, 60_000);
