@@ -20,9 +20,6 @@ const packages = folders.map((dir) => {
   return { dir: `packages/${dir}`, entry, standalone, version: manifest.version };
 });
 
-/** Ships a program for the cluster beside its library. */
-const RELAY = "packages/relay";
-
 const newest = (files: string[]): number => Math.max(0, ...files.map((file) => statSync(file).mtimeMs));
 const outputOf = (dir: string, entry: string): string => `${dir}/dist/${entry.replace(/^src\//, "").replace(/\.ts$/, ".js")}`;
 
@@ -38,10 +35,6 @@ const isStale = ({ dir, entry, standalone }: (typeof packages)[number]): boolean
 const stale = args.has("--if-stale") ? packages.filter(isStale) : packages;
 // Chunks carry a hash in their names: what an earlier build left would be published too.
 for (const { dir } of stale) for (const file of globSync(`${dir}/dist/**/*.js{,.map}`)) rmSync(file);
-if (stale.some(({ dir }) => dir === RELAY)) {
-  mkdirSync(`${RELAY}/dist`, { recursive: true });
-  writeFileSync(`${RELAY}/dist/${PROGRAM_FILE}`, await bundleProgram());
-}
 await Promise.all(
   stale.flatMap(({ dir, entry, standalone, version }) => [
     ...(VENDORED[dir] ?? []).map((vendored) => buildVendored(dir, vendored, `${dir}/dist`)),

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 /** A development dependency, and so not one that the release may look for: it carries the program ready-made. */
 const BUNDLER: string = "esbuild";
 
-/** The program as one file, from its sources: only Node's own modules are left as imports. */
+/** The program as one file, from its sources, as the build makes it (`standalone` in package.json): only Node's own modules are left as imports. */
 export async function bundleProgram(): Promise<string> {
   const { build } = (await import(BUNDLER)) as typeof import("esbuild");
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };

@@ -1,8 +1,5 @@
 import { readFile } from "node:fs/promises";
 
-/** Beside the release's own files, where the build puts it. */
-export const PROGRAM_FILE = "program.js";
-
 let text: Promise<string> | undefined;
 
 /** The program that runs in the cluster. Run from sources, it is bundled from them. */
@@ -15,7 +12,7 @@ export function programText(): Promise<string> {
 }
 
 async function load(): Promise<string> {
-  if (!import.meta.url.endsWith(".ts")) return readFile(new URL(PROGRAM_FILE, import.meta.url), "utf8");
+  if (!import.meta.url.endsWith(".ts")) return readFile(new URL("./program/main.js", import.meta.url), "utf8");
   const { bundleProgram } = await import("./bundle.ts");
   return bundleProgram();
 }
