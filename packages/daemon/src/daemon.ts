@@ -1,4 +1,4 @@
-import { type Closable, createCloser, silentLogger } from "@shipside/core";
+import { type Closable, createCloser, errorToJson, silentLogger } from "@shipside/core";
 import { createSessionHost, type HostOptions, type SessionHost } from "./host.ts";
 import { stateDir as defaultStateDir } from "./paths.ts";
 import { recover } from "./recover.ts";
@@ -25,10 +25,19 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   try {
     const host = closer.use(createSessionHost(options));
     closer.use(await serveSessions({ host, kind: "daemon", onStop, logger, ...(runtimeDir !== undefined && { runtimeDir }) }));
-    // Only who serves undoes, so that two that start at once don't both.
-    const { failed } = await recover({ stateDir, logger });
-    for (const { entry, error } of failed)
-      logger.warn("could not undo what a process that is gone left", { kind: entry.kind, error: error.message });
+    const ending = new AbortController();
+    const undo = async (where: "machine" | "everywhere"): Promise<void> => {
+      const { failed } = await recover({ stateDir, where, logger, connections: { signal: ending.signal } });
+      for (const { entry, error } of failed)
+        logger.warn("could not undo what a process that is gone left", { what: entry.what, error: error.message });
+    };
+    // Only who serves undoes, so that two that start at once don't both. For a cluster that may be away nobody waits.
+    await undo("machine");
+    const clusters = undo("everywhere").catch((error: unknown) => logger.warn("undoing failed", { error: errorToJson(error) }));
+    closer.defer(() => {
+      ending.abort();
+      return clusters;
+    });
     return { host, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
   } catch (error) {
     await closer.close().catch(() => {});

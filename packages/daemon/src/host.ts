@@ -29,9 +29,12 @@ export interface HostOptions {
   stateDir?: string;
   /**
    * Where the names go: the machine's hosts file (default), another file in its form, an owner of yours (left open), or nowhere. A file
-   * that can't be written is no error: the session then says that its names are for commands only.
+   * that can't be written is no error: the session then says that its names are for commands only. Of the machine's own, a copy as it was is
+   * kept at `original` (default `$SHIPSIDE_HOSTS_ORIGINAL`, else `~/hosts.original`; false: none).
    */
-  hosts?: { path: string } | HostsOwner | false;
+  hosts?: { path?: string; original?: string | false } | HostsOwner | false;
+  /** Closed with the host. Default: one in `stateDir`. */
+  journal?: Journal;
   /** Passed to the tunnels: the addresses' range, who makes the listening sockets, how long a connection is held. */
   pool?: TunnelOptions["pool"];
   listeners?: ListenerFactory;
@@ -67,14 +70,14 @@ export interface SessionHost extends Closable {
 export function createSessionHost(options: HostOptions = {}): SessionHost {
   const { stateDir = defaultStateDir(), plugins = [], logger = silentLogger, hosts } = options;
   const closer = createCloser();
-  const journal = closer.use(openJournal(stateDir));
+  const journal = closer.use(options.journal ?? openJournal(stateDir));
   const names =
     hosts === false
       ? undefined
       : closer.use(
           createNameBoard(async () => {
             if (hosts && "apply" in hosts) return borrowed(hosts);
-            return makeHosts(journal, hosts);
+            return makeHosts(journal, { ...hosts, logger });
           }),
         );
   const clusters = createShared<Cluster>();
@@ -248,7 +251,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
         "UNDO_FAILED",
         `closing left something behind: ${failed.map((error) => errorToJson(error).message).join("; ")}`,
         {
-          hint: "`shipside session clean` tries again",
+          hint: "`shipside clean` tries again",
           cause: failed.length === 1 ? failed[0] : new AggregateError(failed),
         },
       );

@@ -14,7 +14,7 @@ export interface TeleportOptions extends SessionOptions, HostOptions {
 }
 
 /**
- * One session in this process, without a daemon. First undoes what processes that are gone left behind.
+ * One session in this process, without a daemon. First undoes what processes that are gone left on this machine.
  *
  * ```ts
  * await using session = await teleport({ workload: "deployment/core", hosts: false });
@@ -23,7 +23,8 @@ export interface TeleportOptions extends SessionOptions, HostOptions {
  */
 export async function teleport(options: TeleportOptions = {}): Promise<Session> {
   const { cluster, signal, onEvent, stateDir = defaultStateDir(), logger } = options;
-  await recover({ stateDir, ...(logger && { logger }) });
+  // What is in clusters is left to the daemon and to `shipside clean`: this session need not wait for clusters it has nothing to do with.
+  await recover({ stateDir, where: "machine", ...(logger && { logger }) });
   const host = createSessionHost(options);
   try {
     const { session, release } = await host.open(options, {

@@ -1,6 +1,5 @@
-import { basename, isAbsolute, join } from "node:path";
+import { isAbsolute } from "node:path";
 import {
-  acquireFileLock,
   type Closable,
   type HostsConflict,
   type HostsEntry,
@@ -8,18 +7,14 @@ import {
   type HostsPlan,
   hasCode,
   type Logger,
-  type ShipsideError,
   silentLogger,
 } from "@shipside/core";
-import { replaceFile } from "./atomic-write.ts";
-import { keepBackup } from "./backup.ts";
 import { isOwnerName, replaceBlock, tagOf } from "./block.ts";
+import { changeHosts } from "./change.ts";
 import { hostsError } from "./errors.ts";
-import { recoverInPlace } from "./in-place.ts";
 import { checkEntries } from "./names.ts";
 import { defaultHostsPath, lineRules } from "./platform.ts";
 import { renderLines } from "./render.ts";
-import { sidePrefix, sweep } from "./side-files.ts";
 import { readSnapshot } from "./snapshot.ts";
 
 export interface HostsWriterOptions {
@@ -57,26 +52,12 @@ export async function openHostsWriter(options: HostsWriterOptions, findConflicts
 
   /** Makes `lines` the owner's. Resolves to the owner's lines before. */
   const write = async (lines: readonly string[]): Promise<{ previous: string[]; unchanged: boolean }> => {
-    const { target } = await readSnapshot(path);
-    const side = await sidePrefix(target, backupDir);
-    const request = { path: `${side}.shipside-lock`, what: path, owner, timeoutMs: lockTimeoutMs, signal };
-    const lock = await acquireFileLock(request).catch((error) => Promise.reject(lockFailure(error, side)));
-    try {
-      await sweep(side);
-      await recoverInPlace(path, side, logger);
-      for (;;) {
-        signal.throwIfAborted();
-        const snapshot = await readSnapshot(path);
-        const { text, previous } = replaceBlock(snapshot.text, owner, lines, rules.eol);
-        if (text === snapshot.text) return { previous, unchanged: true };
-        if (lines.length > 0) await keepBackup(snapshot, backupDir ? join(backupDir, basename(target)) : side, lock.token);
-        if ((await replaceFile(snapshot, text, { side, token: lock.token, logger })) === "written")
-          return { previous, unchanged: false };
-        logger.debug("hosts file was edited meanwhile, starting over", { path });
-      }
-    } finally {
-      await lock.release();
-    }
+    const change = await changeHosts(
+      { path, owner, backupDir, lockTimeoutMs, signal, logger, backup: lines.length > 0 },
+      (text) => replaceBlock(text, owner, lines, rules.eol).text,
+    );
+    const { previous } = replaceBlock(change.before, owner, [], rules.eol);
+    return { previous, unchanged: change.after === change.before };
   };
 
   let applied = false;
@@ -162,24 +143,4 @@ function checkOptions(options: Pick<HostsWriterOptions, "owner" | "path" | "back
     }
   }
   if (typeof lockTimeoutMs !== "number" || !(lockTimeoutMs >= 0)) throw bad("lockTimeoutMs must be 0 or more", "give it in ms");
-}
-
-function lockFailure(error: unknown, side: string): unknown {
-  if (hasCode(error, "LOCK_HELD")) {
-    const { message, hint, details } = error as ShipsideError;
-    return hostsError("HOSTS_LOCKED", message, { ...(hint && { hint }), ...(details && { details }), cause: error });
-  }
-  if (hasCode(error, "ENOSPC", "EDQUOT")) {
-    return hostsError("HOSTS_DISK_FULL", `no room for the lock file of ${side}; the hosts file is unchanged`, {
-      cause: error,
-      hint: "free some space on its file system",
-    });
-  }
-  if (hasCode(error, "EACCES", "EPERM", "EROFS")) {
-    return hostsError("HOSTS_UNWRITABLE", `could not make the lock file of ${side}`, {
-      cause: error,
-      hint: "run as root, or give a `backupDir` that can be written",
-    });
-  }
-  return error;
 }

@@ -1,6 +1,8 @@
+import { basename } from "node:path";
 import { type Closable, createCloser, type EnvEntry, type HostsEntry } from "@shipside/core";
 import type { Journal } from "../journal.ts";
 import { makeDirectory } from "../residue/directory.ts";
+import { makeProcess } from "../residue/process.ts";
 import { type ChildNames, privateNames } from "./names.ts";
 import { assertRunnable, type RunningCommand, runCommand } from "./run.ts";
 
@@ -42,9 +44,16 @@ export async function runInSession(options: RunInSessionOptions): Promise<Comman
       await names.update(entries);
       ({ command, env } = names.wrap(command, env));
     }
-    const running = await runCommand({ command, env, ...(signal && { signal }), ...(stdout && { stdout }) });
+    const { child: running, ended } = await makeProcess(journal, basename(options.command[0] ?? ""), (mark) =>
+      runCommand({ command, env: { ...env, ...mark }, ...(signal && { signal }), ...(stdout && { stdout }) }),
+    );
+    const exited = running.exited.then(async (code) => {
+      // Where it can't be struck out, somebody finds later that it has ended.
+      await ended().catch(() => {});
+      return code;
+    });
     return {
-      running,
+      running: { ...running, exited },
       names: names?.how ?? "hosts",
       updateNames: async (next) => names?.update(next),
       close: () => closer.close(),

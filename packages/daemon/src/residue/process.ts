@@ -21,6 +21,8 @@ export interface MadeProcess<P> {
   readonly child: P;
   /** SIGTERM, after 2 s SIGKILL; resolves when it is gone and struck out. */
   end(): Promise<void>;
+  /** To be called where it has ended by itself: strikes it out. */
+  ended(): Promise<void>;
 }
 
 /**
@@ -59,6 +61,7 @@ export async function makeProcess<P extends { readonly pid?: number | undefined 
       await endProcess(data);
       await undone();
     },
+    ended: () => undone(),
   };
 }
 

@@ -1,0 +1,138 @@
+import { type ErrorJson, errorToJson } from "@shipside/core";
+import type { RecoverOptions, RecoverReport } from "@shipside/daemon";
+import {
+  daemonOwner,
+  helperLeft,
+  readAbandoned,
+  readHelperRecord,
+  removeDeadSockets,
+  stateDir,
+  strayOwners,
+  undoAsRoot,
+} from "@shipside/daemon/client";
+import { ownCommandLine, sayThatRootIsAsked } from "../as-root.ts";
+import { confirm } from "../ask.ts";
+import type { CommandModule, Invocation } from "../command.ts";
+import { flag, text } from "../command.ts";
+import { EXIT } from "../exit-codes.ts";
+import type { Interrupt } from "../interrupt.ts";
+import { explain, type Terminal } from "../terminal.ts";
+
+/** A thing in a few words, and what there is to know of it. */
+interface Removed {
+  kind: string;
+  what: string;
+  said?: string;
+}
+
+interface Left {
+  kind: string;
+  what: string;
+  error: ErrorJson;
+}
+
+/** Removes what dead sessions left, here and, after a yes, in clusters. Touches nothing that works. */
+export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
+  terminal.busy("looking for what was left behind");
+  const removed: Removed[] = [];
+  const left: Left[] = [];
+  const take = ({ undone, failed }: RecoverReport): void => {
+    for (const { kind, what, said } of undone) removed.push({ kind, what, ...(said !== undefined && { said }) });
+    const list = flag(invocation, "forget") ? removed : left;
+    for (const { entry, error } of failed) {
+      if (list === left) left.push({ kind: entry.kind, what: entry.what, error: errorToJson(error) });
+      else removed.push({ kind: entry.kind, what: entry.what, said: `given up, and perhaps still there: ${error.message}` });
+    }
+  };
+
+  if ((await readAbandoned(stateDir())).length > 0) {
+    const { recover } = await import("@shipside/daemon");
+    const options = recoverOptions(invocation, interrupt);
+    const local = await recover({ ...options, where: "machine" });
+    take(local);
+    if (local.waiting.length > 0) {
+      if (await mayTouchClusters(local, invocation, terminal, interrupt)) {
+        terminal.busy("removing it from the cluster");
+        take(await recover({ ...options, where: "everywhere" }));
+      } else {
+        const error = { code: "UNDO_FAILED", message: "not asked of the cluster", hint: "`shipside clean --yes` removes it" };
+        left.push(...local.waiting.map(({ kind, what }) => ({ kind, what, error })));
+      }
+    }
+  }
+  const attempt = (kind: string, what: string, work: Promise<unknown>): Promise<unknown> =>
+    work.then(
+      () => removed.push({ kind, what }),
+      (error: unknown) => left.push({ kind, what, error: errorToJson(error) }),
+    );
+  // What a lost journal would have told.
+  for (const owner of await strayOwners()) {
+    const { removeOwners } = await import("@shipside/daemon");
+    await attempt(
+      "hosts",
+      `names of ${owner} in the hosts file`,
+      removeOwners({}, (each) => each === owner),
+    );
+  }
+  const helpers = await leftByHelper(terminal, interrupt);
+  if (helpers) await attempt("helper", helpers.what, helpers.undo());
+  removed.push(...(await removeDeadSockets()).map((path) => ({ kind: "socket", what: `socket ${path}` })));
+
+  for (const { what, said } of removed) terminal.done(`removed ${what}${said === undefined ? "" : `: ${said}`}`);
+  for (const { what, error } of left) {
+    terminal.warn(`still there: ${what}: ${error.message}`);
+    for (const line of explain(error, terminal.err)) terminal.say(`  ${line}`);
+  }
+  if (removed.length === 0 && left.length === 0) terminal.done("nothing was left behind");
+  terminal.result({ removed, left }, "");
+  return left.length > 0 ? EXIT.residue : EXIT.ok;
+};
+
+/** What a helper that is gone, and its daemon with it, has left: root is asked for to undo it. */
+async function leftByHelper(
+  terminal: Terminal,
+  { signal }: Interrupt,
+): Promise<{ what: string; undo(): Promise<void> } | undefined> {
+  const record = await readHelperRecord();
+  const owner = daemonOwner();
+  if (!owner || (await record?.running())) return undefined;
+  const left = await helperLeft(owner.uid);
+  if (left.length === 0) {
+    await record?.clear();
+    return undefined;
+  }
+  const what = `what a helper that was killed had made (${left.join(", ")})`;
+  return {
+    what,
+    async undo() {
+      await undoAsRoot(owner, { signal, commandLine: ownCommandLine("clean"), onAsk: sayThatRootIsAsked(terminal, what) });
+      await record?.clear();
+    },
+  };
+}
+
+function recoverOptions(invocation: Invocation, interrupt: Interrupt): RecoverOptions {
+  const [kubeconfig, context] = [text(invocation, "kubeconfig"), text(invocation, "context")];
+  return {
+    stateDir: stateDir(),
+    forget: flag(invocation, "forget"),
+    connections: {
+      signal: interrupt.signal,
+      ...((kubeconfig !== undefined || context !== undefined) && {
+        instead: { ...(kubeconfig !== undefined && { kubeconfig }), ...(context !== undefined && { context }) },
+      }),
+    },
+  };
+}
+
+async function mayTouchClusters(
+  { waiting }: RecoverReport,
+  invocation: Invocation,
+  terminal: Terminal,
+  interrupt: Interrupt,
+): Promise<boolean> {
+  if (flag(invocation, "yes")) return true;
+  terminal.say(`left in a cluster:`);
+  for (const { what } of waiting) terminal.say(`  ${what}`);
+  return (await confirm("Remove that?", terminal, interrupt)) === true;
+}
