@@ -4,8 +4,8 @@ import type { Socket } from "node:net";
 import { buffer, text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Interceptor, Tap } from "@shipside/core";
+import { datagramReader, encodeDatagram } from "@shipside/relay";
 import { expect, test, vi } from "vitest";
-import { datagramReader, frameDatagram } from "./datagrams.ts";
 import { arrive, freePort, serve } from "./fixtures/incoming.ts";
 import { createLocalEnd, type LocalEndOptions } from "./local-end.ts";
 
@@ -239,11 +239,13 @@ test("UDP: datagrams keep their bounds, both ways", async () => {
   const { incoming, caller } = await arrive({ port: 53, protocol: "udp" });
   end.take(incoming);
   const got: string[] = [];
-  caller.on(
-    "data",
-    datagramReader((datagram) => got.push(datagram.toString())),
-  );
-  const frames = Buffer.concat([frameDatagram(Buffer.from("a")), frameDatagram(Buffer.from("")), frameDatagram(Buffer.from("bc"))]);
+  const read = datagramReader();
+  caller.on("data", (chunk: Buffer) => got.push(...read(chunk).map(String)));
+  const frames = Buffer.concat([
+    encodeDatagram(Buffer.from("a")),
+    encodeDatagram(Buffer.from("")),
+    encodeDatagram(Buffer.from("bc")),
+  ]);
   for (const byte of frames) {
     caller.write(Buffer.from([byte]));
     await delay(1);

@@ -2,8 +2,7 @@ import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { abortError, codeOf } from "@shipside/core";
-import { relayError } from "@shipside/relay";
-import { datagramReader, frameDatagram } from "./datagrams.ts";
+import { datagramReader, encodeDatagram, relayError } from "@shipside/relay";
 
 /** Never a name: `localhost` may be `::1`, where another program listens. */
 const HOST = "127.0.0.1";
@@ -43,14 +42,16 @@ export function joinUdpPort(stream: Duplex, port: number, count: (direction: "in
     socket.on("message", (datagram) => {
       count("out", datagram.length);
       // Where the way back is full a datagram is dropped, as UDP may.
-      if (stream.writable && !stream.writableNeedDrain) stream.write(frameDatagram(datagram));
+      if (stream.writable && !stream.writableNeedDrain) stream.write(encodeDatagram(datagram));
     });
     socket.connect(port, HOST, () => {
-      const read = datagramReader((datagram) => {
-        count("in", datagram.length);
-        socket.send(datagram);
+      const read = datagramReader();
+      stream.on("data", (chunk: Buffer) => {
+        for (const datagram of read(chunk)) {
+          count("in", datagram.length);
+          socket.send(datagram);
+        }
       });
-      stream.on("data", read);
       stream.on("end", () => stream.end());
     });
     stream.on("error", () => {});

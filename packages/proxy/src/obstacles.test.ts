@@ -13,7 +13,8 @@ const pod = (spec: object = {}): Pod => ({
 const relay: Surroundings["relay"] = {
   labels: { app: "shipside-core", "app.kubernetes.io/managed-by": "shipside" },
   replicas: 2,
-  resources: { cpu: "100m", memory: "128Mi" },
+  requests: { cpu: "100m", memory: "64Mi" },
+  limits: { cpu: "1", memory: "128Mi" },
 };
 const around = (changes: Partial<Surroundings>): Surroundings => ({
   service: service(),

@@ -64,10 +64,13 @@ export interface Surroundings {
   relay: {
     labels: Readonly<Record<string, string>>;
     replicas: number;
-    /** Requests and limits of each. */
-    resources: Readonly<Record<"cpu" | "memory", string>>;
+    /** Of each. */
+    requests: Resources;
+    limits: Resources;
   };
 }
+
+type Resources = Readonly<Record<"cpu" | "memory", string>>;
 
 type Rule = (around: Surroundings) => Obstacle | undefined;
 
@@ -232,14 +235,13 @@ function selects(selector: LabelSelector | undefined, labels: Readonly<Record<st
   );
 }
 
-const quota: Rule = ({ quotas, relay: { replicas, resources } }) => {
-  const { cpu, memory } = resources;
+const quota: Rule = ({ quotas, relay: { replicas, requests, limits } }) => {
   const needed: Record<string, readonly [each: string, also: readonly string[]]> = {
     pods: ["1", ["count/pods"]],
-    "requests.cpu": [cpu, ["cpu"]],
-    "requests.memory": [memory, ["memory"]],
-    "limits.cpu": [cpu, []],
-    "limits.memory": [memory, []],
+    "requests.cpu": [requests.cpu, ["cpu"]],
+    "requests.memory": [requests.memory, ["memory"]],
+    "limits.cpu": [limits.cpu, []],
+    "limits.memory": [limits.memory, []],
   };
   for (const { metadata, spec, status } of quotas) {
     // Quotas of some pods only (by priority and so on) may not be about these.
@@ -260,19 +262,20 @@ const quota: Rule = ({ quotas, relay: { replicas, resources } }) => {
   return undefined;
 };
 
-const limitRange: Rule = ({ limits, relay: { resources } }) => {
-  for (const { metadata, spec } of limits) {
+const limitRange: Rule = ({ limits: ranges, relay: { requests, limits } }) => {
+  for (const { metadata, spec } of ranges) {
     for (const { type, min = {}, max = {} } of spec.limits) {
       if (type !== "Container" && type !== "Pod") continue;
-      for (const [name, value] of Object.entries(resources)) {
-        const low = min[name] !== undefined && quantity(value) < quantity(min[name]);
-        const high = max[name] !== undefined && quantity(value) > quantity(max[name]);
-        if (low || high)
-          return refuse(
-            "limit-range",
-            `LimitRange ${metadata.name} wants ${low ? `at least ${min[name]}` : `at most ${max[name]}`} ${name} for a ${type.toLowerCase()}, and the relay asks for ${value}`,
-            `give the relay other resources`,
-          );
+      for (const name of ["cpu", "memory"] as const) {
+        const low = min[name] !== undefined && quantity(requests[name]) < quantity(min[name]);
+        const high = max[name] !== undefined && quantity(limits[name]) > quantity(max[name]);
+        if (!low && !high) continue;
+        const wants = low ? `at least ${min[name]}` : `at most ${max[name]}`;
+        return refuse(
+          "limit-range",
+          `LimitRange ${metadata.name} wants ${wants} ${name} for a ${type.toLowerCase()}, and the relay has ${low ? requests[name] : limits[name]}`,
+          "intercept in a namespace without that limit",
+        );
       }
     }
   }
