@@ -9,7 +9,7 @@ import { runtimeDir as defaultRuntimeDir, stateDir as defaultStateDir } from "..
 import { version } from "../../version.ts";
 import type { DoctorOptions } from "../context.ts";
 import type { DoctorReport } from "../run.ts";
-import { createMask, type Mask, maskData, soundsSecret } from "./mask.ts";
+import { createMask, type Mask, maskData, maskTexts, soundsSecret } from "./mask.ts";
 import { zip } from "./zip.ts";
 
 /** Of a log, its end. */
@@ -49,13 +49,14 @@ export async function writeBundle(
   );
   const status = await statusOf(runtimeDir, secrets);
   const mask = createMask(secrets);
-  const json = (value: unknown): string => `${JSON.stringify(maskData(value, mask), undefined, 2)}\n`;
+  const json = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
   const files = new Map<string, string>([
     ["README.txt", README],
-    ["doctor.json", json(report)],
-    ["versions.json", json(versionsOf(env))],
-    ["kubeconfig.json", json(kubeconfig)],
-    ["status.json", json(status)],
+    ["doctor.json", json(maskData(report, mask))],
+    ["versions.json", json(maskData(versionsOf(env), mask))],
+    // Its names of secrets say which there are.
+    ["kubeconfig.json", json(maskTexts(kubeconfig, mask))],
+    ["status.json", json(maskData(status, mask))],
   ]);
   for (const [name, text] of await filesIn(stateDir, /\.log(\.\d+)?$/, mask)) files.set(`logs/${name}`, text);
   for (const [name, text] of await filesIn(join(stateDir, "journal"), /./, mask)) files.set(`journals/${name}`, text);

@@ -49,14 +49,19 @@ export function createMask(secrets: Iterable<string>): Mask {
   };
 }
 
-/** The same in plain data: each text of it, and whole values whose name says that they are secret. */
-export function maskData(value: unknown, mask: Mask): unknown {
+/** The same for each text of plain data. */
+export function maskTexts(value: unknown, mask: Mask): unknown {
   if (typeof value === "string") return mask(value);
-  if (Array.isArray(value)) return value.map((item) => maskData(item, mask));
-  if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Date) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, maskData(inner, mask)]));
+  if (Array.isArray(value)) return value.map((item) => maskTexts(item, mask));
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, maskTexts(inner, mask)]));
 }
+
+/** Also whole texts whose name says that they are secret. */
+export const maskData = (value: unknown, mask: Mask): unknown =>
+  JSON.parse(
+    JSON.stringify(value, (key, inner) => (typeof inner === "string" ? (soundsSecret(key) ? MASKED : mask(inner)) : inner)),
+  );
 
 /** Whether a variable of this name holds a secret, as far as a name tells. */
 export const soundsSecret = (name: string): boolean => new RegExp(SECRET_NAME, "i").test(name);
