@@ -1,8 +1,12 @@
 /**
- * The daemon's process. Started by `startDaemon`, which waits on the IPC channel for word that it serves, or for why it doesn't.
+ * The daemon's process. Whoever started it waits on the IPC channel for word that it serves, or for why it doesn't: `startDaemon`, or
+ * (with `--helper`) the privileged helper, which then stays at the other end.
  */
 import { errorToJson, type Logger } from "@shipside/core";
 import { openDaemon } from "./daemon.ts";
+import { connectHelper } from "./helper-client.ts";
+import { listenersWithHelper } from "./helper-listeners.ts";
+import { recordHelper } from "./launch/record.ts";
 
 process.title = "shipside daemon";
 
@@ -18,28 +22,42 @@ const tell = (word: unknown): Promise<void> =>
     process.send(word, () => resolve());
   });
 
+const helped = process.argv.includes("--helper");
+let closeAll = async (): Promise<void> => {};
 let ending: Promise<void> | undefined;
-const end = (code: number, daemon?: { close(): Promise<void> }): Promise<void> =>
-  (ending ??= (async () => {
-    try {
-      await daemon?.close();
-      process.exit(code);
-    } catch (error) {
+const end = (code: number): Promise<void> =>
+  (ending ??= closeAll().then(
+    () => process.exit(code),
+    (error: unknown) => {
       logger.error("closing left something behind", { error: errorToJson(error) });
       process.exit(1);
-    }
-  })());
+    },
+  ));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(0));
+process.on("uncaughtException", (error) => {
+  logger.error("unexpected", { error: errorToJson(error), stack: error.stack });
+  void end(1);
+});
 
 try {
-  const daemon = await openDaemon({ logger, onStop: () => void end(0, daemon) });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(0, daemon));
-  process.on("uncaughtException", (error) => {
-    logger.error("unexpected", { error: errorToJson(error), stack: error.stack });
-    void end(1, daemon);
+  const helper = helped ? await connectHelper(process) : undefined;
+  const daemon = await openDaemon({
+    logger,
+    onStop: () => void end(0),
+    ...(helper && { hosts: helper.hosts(), listeners: listenersWithHelper(helper.listeners()) }),
   });
+  const record = helper && (await recordHelper());
+  closeAll = async () => {
+    await daemon.close();
+    const gone = helper?.ended.aborted;
+    await helper?.close();
+    // What was made while the helper ran is undone; what it could not undo any more stays on record.
+    if (!gone) await record?.clear();
+  };
   await tell({ ready: true });
 } catch (error) {
   await tell({ error: errorToJson(error) });
   await end(1);
 }
-if (process.connected) process.disconnect();
+// Whoever started it without a helper only waits for the word.
+if (!helped && process.connected) process.disconnect();

@@ -53,7 +53,9 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     const { pid, helper, log, undone } = await startWithHelper(owner, { signal: interrupt.signal, commandLine, onAsk });
     for (const what of undone) terminal.say(`  ${what}`);
     terminal.done(`the helper runs as root (pid ${helper}): hosts file, ports and addresses, nothing else`);
-    terminal.done(`the daemon runs as uid ${owner.uid} in the background (pid ${pid}); \`shipside stop\` ends both`);
+    terminal.done(
+      `the daemon runs as ${owner.env["USER"] ?? `uid ${owner.uid}`} in the background (pid ${pid}); \`shipside stop\` ends both`,
+    );
     terminal.result({ pid, started: true, helper, missing: [], log }, "");
   } catch (error) {
     // Somebody else was faster, or we are root and could not see the user's.
