@@ -1,0 +1,158 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import { bin, buildOnce, type Ran } from "./cli.harness.ts";
+
+/** These tests need root, to make a machine of their own, and the real programs that give it. */
+export const canHaveMachine = process.platform === "linux" && process.getuid?.() === 0;
+export const has = (program: "sudo" | "doas"): boolean => existsSync(`/usr/bin/${program}`);
+
+const NAME = "shipside-test";
+const UID = 4217;
+const PASSWORD = "correct horse";
+const GROUP = "shipside-extra";
+
+export interface MachineRun {
+  env?: NodeJS.ProcessEnv;
+  /** Default: the user. */
+  as?: "user" | "root";
+  /** Instead of the built command line. */
+  program?: readonly string[];
+}
+
+/**
+ * What a machine is to the helper, in a mount namespace: its own /etc with a user in it who has supplementary groups, its own /var/lib and
+ * /var/log. Processes, network and the rest of the disk are those of the real one.
+ */
+export interface Machine extends AsyncDisposable {
+  readonly uid: number;
+  readonly gid: number;
+  /** Of the user, lowest first, as `id -G` says. */
+  readonly groups: readonly number[];
+  readonly home: string;
+  readonly password: string;
+  start(args: readonly string[], options?: MachineRun): ChildProcess;
+  run(args: readonly string[], options?: MachineRun): Promise<Ran>;
+  /** A shell script by root, in the namespace. */
+  sh(script: string): Promise<string>;
+}
+
+export interface MachineOptions {
+  /** Whether it is there, and whether it wants a password. */
+  sudo?: boolean | "asks";
+  doas?: boolean;
+}
+
+export async function newMachine({ sudo = false, doas = false }: MachineOptions = {}): Promise<Machine> {
+  await buildOnce();
+  const dir = await mkdtemp(join(tmpdir(), "shipside-machine-"));
+  await chmod(dir, 0o755);
+  const home = join(dir, "home");
+  const script = `
+    set -e
+    mount -t tmpfs -o mode=755 tmpfs /mnt
+    cp -a /etc /mnt/etc
+    mkdir -p /mnt/lib /mnt/log /mnt/sudo
+    mount --bind /mnt/etc /etc
+    mount --bind /mnt/lib /var/lib
+    mount --bind /mnt/log /var/log
+    groupadd -g 4218 ${GROUP}
+    useradd -u ${UID} -U -G ${GROUP},games -m -d ${home} -s /bin/sh ${NAME}
+    mkdir -p /etc/sudoers.d
+    echo '${NAME}:${PASSWORD}' | chpasswd
+    ${sudo ? `echo '${NAME} ALL=(root) ${sudo === "asks" ? "" : "NOPASSWD:"} ALL' > /etc/sudoers.d/test` : hide("sudo")}
+    ${doas ? `echo 'permit nopass keepenv ${NAME} as root' > /etc/doas.conf` : hide("doas")}
+    echo ready
+    exec sleep infinity
+  `;
+  const holder = spawn("unshare", ["--mount", "--propagation", "private", "sh", "-c", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [ready] = (await once(holder.stdout, "data")) as [Buffer];
+  if (!String(ready).includes("ready")) throw new Error(`the machine said ${String(ready)}`);
+  const inside = ["--target", String(holder.pid), "--mount", "--"];
+
+  const sh = (commands: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      execFile("nsenter", [...inside, "sh", "-c", commands], (error, stdout, stderr) => {
+        if (error) reject(new Error(`${commands}: ${stderr || error.message}`, { cause: error }));
+        else resolve(stdout.trim());
+      });
+    });
+  const groups = (await sh(`id -G ${NAME}`)).split(" ").map(Number);
+  const dirs = { XDG_STATE_HOME: join(home, "state"), XDG_RUNTIME_DIR: join(home, "run") };
+  for (const each of Object.values(dirs)) await mkdir(each, { mode: 0o700 });
+  await sh(`chown -R ${UID}:${groups[0]} ${home}`);
+
+  const start: Machine["start"] = (args, { env = {}, as = "user", program = [process.execPath, bin] } = {}) => {
+    const becomes = as === "user" ? ["setpriv", `--reuid=${UID}`, `--regid=${groups[0]}`, "--init-groups", "--"] : [];
+    const own = as === "user" ? { HOME: home, USER: NAME, ...dirs } : { HOME: "/root", USER: "root" };
+    const child = spawn("nsenter", [...inside, ...becomes, ...program, ...args], {
+      env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NO_COLOR: "1", ...own, ...env },
+      cwd: "/",
+      stdio: ["pipe", "pipe", "pipe"],
+      // No controlling terminal: sudo must not ask the person who runs the tests.
+      detached: true,
+    });
+    child.on("error", () => {});
+    child.stdin.on("error", () => {});
+    return child;
+  };
+
+  return {
+    uid: UID,
+    gid: groups[0]!,
+    groups: groups.toSorted((a, b) => a - b),
+    home,
+    password: PASSWORD,
+    start,
+    async run(args, options) {
+      const child = start(args, options);
+      const [stdout, stderr, [code]] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, "exit")]);
+      return { code: code as number | null, stdout, stderr };
+    },
+    sh,
+    async [Symbol.asyncDispose]() {
+      holder.kill("SIGKILL");
+      await once(holder, "exit");
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What can't be executed isn't found. */
+const hide = (program: "sudo" | "doas"): string => (has(program) ? `mount --bind /dev/null /usr/bin/${program}` : ":");
+
+/** A process as the kernel has it. */
+export async function inspect(
+  pid: number,
+): Promise<{ status: Record<string, string>; env: Record<string, string>; title: string }> {
+  const [status, environ, cmdline] = await Promise.all(
+    ["status", "environ", "cmdline"].map((file) => readFile(`/proc/${pid}/${file}`, "utf8")),
+  );
+  const pairs = environ!
+    .split("\0")
+    .flatMap((line) => (line.includes("=") ? [[line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]] : []));
+  return {
+    status: Object.fromEntries(status!.split("\n").flatMap((line) => (line.includes(":\t") ? [line.split(":\t")] : []))),
+    env: Object.fromEntries(pairs),
+    title: cmdline!.replaceAll("\0", " ").trim(),
+  };
+}
+
+/** A process that has ended and that nobody has waited for doesn't count. */
+export async function alive(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => "");
+  return stat !== "" && !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+}
+
+export async function until(holds: () => Promise<boolean>, ms = 10_000): Promise<void> {
+  for (const deadline = Date.now() + ms; !(await holds()); await delay(25)) {
+    if (Date.now() > deadline) throw new Error(`not so within ${ms} ms: ${holds}`);
+  }
+}
