@@ -32,7 +32,7 @@ export const DAEMON_ERRORS = {
   PROFILE_NAME: "a saved profile's name is none",
   PROFILE_UNWRITABLE: "a profile could not be saved",
   PROFILE_KIND_UNAVAILABLE: "a file of sessions has an entry of a kind that this version can't open",
-  NAME_TAKEN: "another line of the hosts file gives a name of the cluster another address",
+  NAME_TAKEN: "another session, or another line of the hosts file, has a name of the cluster already",
   NAMESPACE_GONE: "the namespace vanished while a session used it",
   ENV_INCOMPLETE: "some of a workload's variables can't be had; the others are there",
   ENV_FILE_KEPT: "an env file that was kept current had been edited; the edit is kept aside",

@@ -135,6 +135,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
           until,
         ),
       names,
+      sessions: () => [...live.values()].map(({ session }) => session.info()),
       journal,
       plugins,
       logger,

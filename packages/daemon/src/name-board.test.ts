@@ -36,7 +36,7 @@ test("sessions share one set; the first to have a name keeps it, and gives it up
     { address: "127.72.0.2", names: ["leaf", "leaf.other"] },
     { address: "127.72.0.1", names: ["leaf.sample"] },
   ]);
-  expect(conflicts).toContainEqual({ name: "leaf", ours: "127.72.0.2", theirs: "127.72.0.1" });
+  expect(conflicts).toContainEqual({ name: "leaf", ours: "127.72.0.2", theirs: "127.72.0.1", session: "a" });
   expect(hosts.lines).toEqual([
     { address: "127.72.0.1", names: ["leaf", "leaf.sample"] },
     { address: "127.72.0.2", names: ["leaf.other"] },

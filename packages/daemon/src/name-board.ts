@@ -10,8 +10,11 @@ export type NamesState =
 export interface NamesUpdate {
   state: NamesState;
   /** Names that stay another session's, or that a line of the user's gives another address. */
-  conflicts: Array<Omit<HostsConflict, "line">>;
+  conflicts: NameConflict[];
 }
+
+/** A name that somebody else has: a session of this process, another hosts owner, or else a line of the user's. */
+export type NameConflict = Omit<HostsConflict, "line"> & { session?: string };
 
 /** The names of all sessions of one process, as one owner's set. */
 export interface NameBoard extends Closable {
@@ -77,6 +80,7 @@ export function mergeEntries(sets: ReadonlyMap<string, readonly HostsEntry[]>): 
   shadowed: Map<string, NamesUpdate["conflicts"]>;
 } {
   const addressOf = new Map<string, string>();
+  const holder = new Map<string, string>();
   const byAddress = new Map<string, string[]>();
   const shadowed = new Map<string, NamesUpdate["conflicts"]>();
   for (const [session, entries] of sets) {
@@ -85,10 +89,11 @@ export function mergeEntries(sets: ReadonlyMap<string, readonly HostsEntry[]>): 
         const theirs = addressOf.get(name);
         if (theirs === address) continue;
         if (theirs !== undefined) {
-          shadowed.set(session, [...(shadowed.get(session) ?? []), { name, ours: address, theirs }]);
+          shadowed.set(session, [...(shadowed.get(session) ?? []), { name, ours: address, theirs, session: holder.get(name)! }]);
           continue;
         }
         addressOf.set(name, address);
+        holder.set(name, session);
         byAddress.set(address, [...(byAddress.get(address) ?? []), name]);
       }
     }

@@ -17,6 +17,7 @@ import { daemonError } from "./errors.ts";
 import { runHooks } from "./hooks.ts";
 import type { Journal } from "./journal.ts";
 import type { NameBoard } from "./name-board.ts";
+import { nameConflictErrors } from "./name-holder.ts";
 import { openSessionEnv, type SessionEnv } from "./session-env.ts";
 import type { NamesInfo, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
 import type { SessionTunnel } from "./session-tunnel.ts";
@@ -55,6 +56,8 @@ export interface SessionComponents {
   openTunnel(namespace: string, rules: ServiceRules, signal: AbortSignal): Promise<Held<SessionTunnel>>;
   /** Undefined: names go nowhere. */
   names: NameBoard | undefined;
+  /** Those of this process that are open, for who asks who has a name. */
+  sessions(): SessionInfo[];
   journal: Journal;
   plugins: readonly Plugin[];
   logger: Logger;
@@ -164,6 +167,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
     [Symbol.asyncDispose]: () => session.close(),
   };
 
+  const toldNames = new Set<string>();
   const namesOf = async (): Promise<void> => {
     if (!names || closer.closing) return;
     const entries = hostsEntries();
@@ -171,12 +175,11 @@ export async function openSession(options: SessionOptions, components: SessionCo
     const count = entries.reduce((sum, entry) => sum + entry.names.length, 0);
     namesInfo = { where: state.where, count, ...(state.where === "commands" && { reason: errorToJson(state.error) }) };
     emit({ step: "names", names: namesInfo, entries });
-    for (const { name, ours, theirs } of conflicts) {
-      warn(
-        daemonError("NAME_TAKEN", `${name} is ${theirs} by another line of the hosts file, not ${ours}`, {
-          hint: `use ${name}.${namespace} instead, or take that line out`,
-        }),
-      );
+    const sessions = components.sessions();
+    for (const error of await nameConflictErrors({ conflicts, namespace, sessions })) {
+      if (toldNames.has(error.message)) continue;
+      toldNames.add(error.message);
+      warn(error);
     }
   };
 

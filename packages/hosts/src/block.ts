@@ -68,6 +68,9 @@ export function ownLineNumbers(text: string, owner: string): Set<number> {
   return numbers;
 }
 
+/** Whose line it is, as it says itself. */
+export const ownerOf = (line: string): string | undefined => / # shipside:([\w.@-]+)[ \t\r]*$/.exec(line)?.[1];
+
 /** Owners that have lines in the file. */
 export function ownersIn(text: string): Set<string> {
   const found = text.matchAll(

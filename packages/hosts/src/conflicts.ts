@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import type { HostsConflict, HostsEntry } from "@shipside/core";
-import { ownLineNumbers } from "./block.ts";
+import { ownerOf, ownLineNumbers } from "./block.ts";
 
 type ReadLines = (path: string, keepAll: true) => Array<string | [string, string]>;
 
@@ -18,6 +18,8 @@ interface ForeignLine {
   address: string;
   names: string[];
   line: number;
+  /** Of another owner's line. */
+  owner: string | undefined;
 }
 
 /** hostile reads by path, so the file is read on both sides of it until nobody has written in between. */
@@ -27,6 +29,7 @@ function readForeign(path: string, owner: string, getFile: ReadLines): ForeignLi
     const lines = getFile(path, true);
     if (attempt < 5 && readFileSync(path, "latin1") !== text) continue;
     const own = ownLineNumbers(text, owner);
+    const written = text.split("\n");
     return lines.flatMap((found, index) => {
       // A string is a comment or nothing. Of an entry hostile tells only two fields, and not always the right ones: together they are.
       if (typeof found === "string" || own.has(index + 1)) return [];
@@ -35,7 +38,7 @@ function readForeign(path: string, owner: string, getFile: ReadLines): ForeignLi
         .replace(/^\uFEFF/, "")
         .trim()
         .split(/\s+/);
-      return [{ address, names, line: index + 1 }];
+      return [{ address, names, line: index + 1, owner: ownerOf(written[index] ?? "") }];
     });
   }
 }
@@ -50,11 +53,11 @@ function conflictsOf(foreign: readonly ForeignLine[], entries: readonly HostsEnt
       if (taken.has(key)) ours.set(key, [...(ours.get(key) ?? []), address]);
     }
   }
-  return foreign.flatMap(({ address, names, line }) =>
+  return foreign.flatMap(({ address, names, line, owner }) =>
     names.flatMap((name) => {
       const own = ours.get(name.toLowerCase());
       if (!own || own.some((each) => canonical(each) === canonical(address))) return [];
-      return [{ name, ours: own[0] ?? "", theirs: address, line }];
+      return [{ name, ours: own[0] ?? "", theirs: address, line, ...(owner !== undefined && { owner }) }];
     }),
   );
 }

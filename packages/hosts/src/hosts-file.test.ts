@@ -154,7 +154,7 @@ describe("openHosts", () => {
     const conflicts = [
       { name: "db", ours: "127.72.0.2", theirs: "10.0.0.1", line: 4 },
       { name: "LEAF", ours: "127.72.0.1", theirs: "10.0.0.1", line: 4 },
-      { name: "core", ours: "127.72.0.2", theirs: "127.9.9.9", line: 9 },
+      { name: "core", ours: "127.72.0.2", theirs: "127.9.9.9", line: 9, owner: "other" },
     ];
     expect((await hosts.plan(entries)).conflicts).toEqual(conflicts);
     expect((await hosts.apply(entries)).conflicts).toEqual(conflicts);

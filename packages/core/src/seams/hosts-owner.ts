@@ -15,6 +15,8 @@ export interface HostsConflict {
   theirs: string;
   /** 1-based line number in the file. */
   line: number;
+  /** Where it is a line of another hosts owner: that owner's name. */
+  owner?: string;
 }
 
 /** What `apply` would change. Lines are as written, without end of line. */
