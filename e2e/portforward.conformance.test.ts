@@ -95,6 +95,23 @@ describe("what the way to the cluster lets through", () => {
     expect(await ask(peer.port, "late 100 bye")).toBe("bye");
     expect(front.passed).toEqual(new Set([lets]));
   });
+
+  test.each(["spdy", "websocket"] as const)(
+    "%s: an idle connection outlives the idle time-out of what lies between",
+    { timeout: 60_000 },
+    async (lets) => {
+      const idleMs = 6_000;
+      await using front = await startFront(target.kubeconfig, lets, { idleMs });
+      await using peer = await startOurs({ ...target, kubeconfig: front.kubeconfig });
+      const socket = await open(peer.port, "echo");
+      socket.write("x");
+      await firstData(socket);
+      await sleep(soak ? 5 * idleMs : 1.5 * idleMs);
+      socket.write("y");
+      expect(String(await firstData(socket))).toBe("y");
+      socket.destroy();
+    },
+  );
 });
 
 // What goes wrong here is made to go wrong by the embedded cluster itself.

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import { request } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -21,8 +21,16 @@ const wayOf = (asked: IncomingMessage): Way | undefined => {
   return protocol === "v4.channel.k8s.io" ? "channel" : protocol?.startsWith("SPDY/3.1+") ? "websocket" : undefined;
 };
 
+export interface FrontOptions {
+  /** Where it listens. Default 127.0.0.1. */
+  host?: string;
+  /** Cuts what was silent for so long, in ms, as load balancers do. Default: never. */
+  idleMs?: number;
+}
+
 /** An HTTP proxy before the API server that lets through one way of port-forwarding, as some load balancers do. */
-export async function startFront(kubeconfig: string, lets: Way): Promise<Front> {
+export async function startFront(kubeconfig: string, lets: Way, options: FrontOptions = {}): Promise<Front> {
+  const { host = "127.0.0.1", idleMs = 0 } = options;
   const text = await readFile(kubeconfig, "utf8");
   const field = (name: string): Buffer => Buffer.from(new RegExp(`${name}-data:\\s*"?([A-Za-z0-9+/=]+)`).exec(text)![1]!, "base64");
   const upstream = new URL(/server:\s*"?([^\s"}]+)/.exec(text)![1]!);
@@ -70,6 +78,7 @@ export async function startFront(kubeconfig: string, lets: Way): Promise<Front> 
       socket.on("close", () => far.destroy());
       far.pipe(socket);
       socket.pipe(far);
+      (socket as Socket).setTimeout(idleMs, () => socket.destroy());
     });
     on.on("response", (response) => {
       socket.end(`HTTP/1.1 ${response.statusCode} refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
@@ -78,14 +87,14 @@ export async function startFront(kubeconfig: string, lets: Way): Promise<Front> 
     on.on("error", () => socket.destroy());
     on.end();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
 
   const directory = await mkdtemp(join(tmpdir(), "shipside-front-"));
   const path = join(directory, "kubeconfig");
   const config = {
     apiVersion: "v1",
     kind: "Config",
-    clusters: [{ name: "front", cluster: { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}` } }],
+    clusters: [{ name: "front", cluster: { server: `http://${host}:${(server.address() as AddressInfo).port}` } }],
     users: [{ name: "front", user: {} }],
     contexts: [{ name: "front", context: { cluster: "front", user: "front" } }],
     "current-context": "front",
