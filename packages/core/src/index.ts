@@ -1,5 +1,6 @@
 export { CORE_ERRORS } from "./catalog.ts";
 export { type Closable, type Closer, createCloser } from "./closer.ts";
+export { datagramReader, encodeDatagram, LONGEST_DATAGRAM } from "./datagrams.ts";
 export {
   abortError,
   type CodedErrorOptions,
@@ -21,7 +22,7 @@ export type { EnvEntry, EnvFormat, EnvOrigin, EnvRequest, EnvSource } from "./se
 export type { Hooks, SessionFacts, TunnelFacts } from "./seams/hooks.ts";
 export type { HostsConflict, HostsEntry, HostsOwner, HostsPlan } from "./seams/hosts-owner.ts";
 export type { ArrivedConnection, Interceptor, Tap, TappedConnection } from "./seams/interceptor.ts";
-export type { Listener, ListenerFactory, ListenRequest } from "./seams/listener-factory.ts";
+export type { DatagramListener, Listener, ListenerFactory, ListenRequest } from "./seams/listener-factory.ts";
 export type { ServiceFacts, ServiceSelector } from "./seams/service-selector.ts";
 export type { MountedVolume, VolumeDriver, VolumeMountRequest } from "./seams/volumes.ts";
 export { type SpliceOptions, type SpliceResult, splice } from "./splice.ts";

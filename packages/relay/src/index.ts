@@ -1,3 +1,4 @@
+export { datagramReader, encodeDatagram } from "@shipside/core";
 export { type DeployedRelay, type DeployOptions, deployRelay, findRelay, type MakeObject } from "./deploy.ts";
 export { relayDialer } from "./dialer.ts";
 export { RELAY_ERRORS, type RelayErrorCode, relayError } from "./errors.ts";
@@ -6,4 +7,3 @@ export { DEFAULT_IMAGE, DEFAULT_RESOURCES, RELAY_LABEL, type RelaySpec, relayNam
 export { compilePattern, type Pattern } from "./pattern.ts";
 export * from "./protocol.ts";
 export { type Selector, sameSelector, switchedSelector } from "./selector.ts";
-export { datagramReader, encodeDatagram, LONGEST_DATAGRAM } from "./wire/datagrams.ts";

@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { splice } from "@shipside/core";
+import { datagramReader, encodeDatagram, splice } from "@shipside/core";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { linkedPair } from "./fixtures/link.ts";
 import { tcpServer } from "./fixtures/servers.ts";
-import { datagramReader, encodeDatagram, HEADERS } from "./index.ts";
+import { HEADERS } from "./index.ts";
 import { bringConnection } from "./program/link.ts";
 
 const eventually = <T>(check: () => T): Promise<T> => vi.waitFor(check, { timeout: 10_000, interval: 10 });

@@ -41,11 +41,15 @@ export interface DialRequest {
  * - turns a FIN of the far side into `end`, and a reset into `error` with code `ECONNRESET`;
  * - is independent of every other stream: one that stalls or fails disturbs no other.
  *
+ * The stream of a UDP target carries datagrams, in the form of `encodeDatagram`; it may lose some where a reader is behind.
+ *
  * `dial` rejects with code `DIAL_REFUSED` when nothing listens on the port, `DIAL_GONE` when the endpoint no longer exists,
  * `DIAL_FAILED` for every other reason before the first byte, with its cause. The caller may then try another endpoint.
  */
 export interface Dialer extends Closable {
   readonly name: string;
+  /** How long a dial may take, in ms, where that is more than the usual 5,000: something may have to be set up before the first one. */
+  readonly dialMs?: number;
   dial(request: DialRequest): Promise<Duplex>;
 }
 
@@ -58,6 +62,10 @@ export interface DialerComponents {
 /** What a plugin contributes. The first factory whose `handles` says yes makes the dialer for a target; the built-in one is last. */
 export interface DialerFactory {
   readonly name: string;
+  /** Its dialer carries UDP: see {@link Dialer}. Else it is asked about TCP targets only. */
+  readonly datagrams?: true;
+  /** Taken only for what the built-in dialer can't reach: UDP, ExternalName services, endpoints that are no pods. */
+  readonly fallback?: true;
   handles(target: Target): boolean;
   create(components: DialerComponents): Dialer;
 }

@@ -1,3 +1,4 @@
+import type { Socket as DatagramSocket } from "node:dgram";
 import type { Server } from "node:net";
 import type { Closable } from "../closer.ts";
 
@@ -16,6 +17,13 @@ export interface Listener extends Closable {
   readonly server: Server;
 }
 
+/** A bound UDP socket in this process. */
+export interface DatagramListener extends Closable {
+  readonly address: string;
+  readonly port: number;
+  readonly socket: DatagramSocket;
+}
+
 /**
  * Who makes a tunnel's listening sockets: this process, the helper, or a namespace agent.
  * `listen` rejects with code `LISTEN_IN_USE` (details: `holder` where it can be told), `LISTEN_FORBIDDEN` (a port or address that
@@ -24,4 +32,6 @@ export interface Listener extends Closable {
 export interface ListenerFactory extends Closable {
   readonly name: string;
   listen(request: ListenRequest): Promise<Listener>;
+  /** The same for UDP. A factory without it leaves UDP sockets to the process itself. */
+  listenDatagrams?(request: ListenRequest): Promise<DatagramListener>;
 }

@@ -2,11 +2,10 @@ import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import type { ServerHttp2Stream } from "node:http2";
 import { connect, isIP } from "node:net";
-import { codeOf, splice } from "@shipside/core";
+import { codeOf, datagramReader, encodeDatagram, splice } from "@shipside/core";
 import { type RelayErrorCode, relayError } from "../errors.ts";
 import { authorityOf, parseAuthority } from "../wire/authority.ts";
 import { acceptConnect, refuseConnect } from "../wire/connect.ts";
-import { datagramReader, encodeDatagram } from "../wire/datagrams.ts";
 
 /** How long a connection inside the cluster may take to stand, in ms. */
 const CONNECT_MS = 10_000;

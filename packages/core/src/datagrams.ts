@@ -1,6 +1,6 @@
 /** How datagrams travel in a stream: two bytes of length, most significant first, and that many bytes. */
 
-/** The longest that UDP over IPv4 carries, in bytes; more than fits the two bytes of length is no datagram. */
+/** The longest that UDP over IPv4 carries, in bytes (RFC 768, RFC 791). */
 export const LONGEST_DATAGRAM = 65_507;
 
 export function encodeDatagram(datagram: Uint8Array): Buffer {
