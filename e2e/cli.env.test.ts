@@ -362,7 +362,7 @@ describe("changes", () => {
   });
 
   test("--restart-on-change where the daemon has the session", async () => {
-    expect((await run(["start"])).code).toBe(0);
+    expect((await run(["start", "--no-root"])).code).toBe(0);
     const print = "console.log('has ' + process.env.GREETING); setInterval(() => {}, 1e6)";
     const child = start(["teleport", "deploy/web", ...where(), "--restart-on-change", "--", process.execPath, "-e", print]);
     await untilSaid(child, /has hello/);

@@ -190,8 +190,11 @@ test("two in the foreground at once: the second takes over when the first ends",
 }, 40_000);
 
 test("the daemon: sessions outlive the command, are shared, listed, closed", async () => {
-  expect((await user.run(["start"])).code).toBe(0);
-  expect(await user.run(["start", "--json"])).toMatchObject({ code: 0, stdout: expect.stringContaining('"started": false') });
+  expect((await user.run(["start", "--no-root"])).code).toBe(0);
+  expect(await user.run(["start", "--no-root", "--json"])).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('"started": false'),
+  });
   const open = async (): Promise<string> =>
     JSON.parse((await user.run(["teleport", "deploy/web", ...where(), "--json"])).stdout).session.id as string;
   const id = await open();
@@ -219,7 +222,7 @@ test("the daemon: sessions outlive the command, are shared, listed, closed", asy
 }, 60_000);
 
 test("an error in the daemon is told as if it were here", async () => {
-  await user.run(["start"]);
+  await user.run(["start", "--no-root"]);
   const { code, stdout } = await user.run(["teleport", "deploy/wbe", ...where(), "--json"]);
   expect(code).toBe(6);
   expect(JSON.parse(stdout).error).toMatchObject({
@@ -229,19 +232,19 @@ test("an error in the daemon is told as if it were here", async () => {
 });
 
 test("the daemon's own kubeconfig is never taken for the caller's", async () => {
-  await user.run(["start"], { env: { KUBECONFIG: kubeconfig } });
+  await user.run(["start", "--no-root"], { env: { KUBECONFIG: kubeconfig } });
   const { code, stdout } = await user.run(["teleport", "deploy/web", "-n", e2e.namespace, "--json"]);
   expect([code, JSON.parse(stdout).error.code]).toEqual([3, "KUBE_NO_CONFIG"]);
 });
 
 test("the daemon is killed: its journal is undone by the next one", async () => {
-  const { pid } = JSON.parse((await user.run(["start", "--json"])).stdout);
+  const { pid } = JSON.parse((await user.run(["start", "--no-root", "--json"])).stdout);
   const file = join(user.home, "tmp", ".env");
   await user.run(["teleport", "deploy/web", ...where(), "-f", file]);
   expect(await readFile(file, "utf8")).toContain("GREETING");
   process.kill(pid, "SIGKILL");
   await expect.poll(async () => (await user.run(["status"])).stdout).toContain("session clean");
-  const again = await user.run(["start"]);
+  const again = await user.run(["start", "--no-root"]);
   expect([again.code, again.stderr]).toEqual([0, expect.stringMatching(/undid 1 thing/)]);
   await expect(readFile(file)).rejects.toMatchObject({ code: "ENOENT" });
 });
