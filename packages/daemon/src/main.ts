@@ -7,6 +7,7 @@ import { openDaemon } from "./daemon.ts";
 import { connectHelper } from "./helper-client.ts";
 import { listenersWithHelper } from "./helper-listeners.ts";
 import { recordHelper } from "./launch/record.ts";
+import { originalPlace, withOriginal } from "./residue/hosts.ts";
 
 process.title = "shipside daemon";
 
@@ -44,7 +45,10 @@ try {
   const daemon = await openDaemon({
     logger,
     onStop: () => void end(0),
-    ...(helper && { hosts: helper.hosts(), listeners: listenersWithHelper(helper.listeners()) }),
+    ...(helper && {
+      hosts: withOriginal(helper.hosts(), originalPlace(), { logger }),
+      listeners: listenersWithHelper(helper.listeners()),
+    }),
   });
   const record = helper && (await recordHelper());
   closeAll = async () => {
