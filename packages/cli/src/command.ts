@@ -1,4 +1,5 @@
 import type { Interrupt } from "./interrupt.ts";
+import type { ClusterRights } from "./rights.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface OptionSpec {
@@ -46,6 +47,8 @@ export interface Invocation {
 export interface CommandModule {
   /** Resolves to the exit code. Rejects with a coded error. */
   run(invocation: Invocation, terminal: Terminal, interrupt: Interrupt): Promise<number>;
+  /** What this command line needs of clusters, for `--print-rbac`; asks none. Absent: nothing. */
+  rights?(invocation: Invocation): Promise<ClusterRights[]>;
 }
 
 /** Typed reading of an invocation's options. */

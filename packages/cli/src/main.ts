@@ -63,8 +63,12 @@ async function dispatch(argv: readonly string[], terminal: Terminal, interrupt: 
     terminal.result(helpData(), commandHelp(spec, terminal.out));
     return EXIT.ok;
   }
-  const { run } = await spec.load();
-  return run(invocation, terminal, interrupt);
+  const module = await spec.load();
+  if (flag(invocation, "print-rbac")) {
+    const { printRbac } = await import("./print-rbac.ts");
+    return printRbac(spec, module, invocation, argv, terminal);
+  }
+  return module.run(invocation, terminal, interrupt);
 }
 
 const helpData = (): unknown => ({

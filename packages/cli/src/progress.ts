@@ -1,6 +1,7 @@
 import type { ErrorJson } from "@shipside/core";
 import type { SessionEvent } from "@shipside/daemon/client";
 import { tellEnvChange } from "./env-change.ts";
+import { pointAtRbac } from "./rbac-hint.ts";
 import { explain, type Terminal } from "./terminal.ts";
 
 export interface Progress {
@@ -27,7 +28,7 @@ export function createProgress(
 
   const warn = (error: ErrorJson): void => {
     terminal.warn(error.message);
-    for (const line of explain(error, err)) terminal.say(`  ${line}`);
+    for (const line of explain(pointAtRbac(error), err)) terminal.say(`  ${line}`);
   };
 
   return {

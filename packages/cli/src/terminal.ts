@@ -1,4 +1,5 @@
 import { type ErrorJson, errorToJson } from "@shipside/core";
+import { pointAtRbac } from "./rbac-hint.ts";
 
 /** The parts of a stream that output needs. */
 export interface OutputStream {
@@ -124,7 +125,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
       else if (human !== "") stdout.write(human.endsWith("\n") ? human : `${human}\n`);
     },
     error(error) {
-      const plain = errorToJson(error);
+      const plain = pointAtRbac(errorToJson(error));
       for (const each of errorLines(plain, err)) line(each);
       if (json) document({ error: plain });
     },

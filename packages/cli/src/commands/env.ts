@@ -1,11 +1,12 @@
 import type { CommandModule, Invocation } from "../command.ts";
-import { flag } from "../command.ts";
+import { flag, text } from "../command.ts";
 import { envRequest, explainEnv, followChanges, printEnv } from "../env-shown.ts";
 import { cliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
 import { openCommandSession } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
+import { rightsOfSessions } from "../rights.ts";
 import { saveIfWanted } from "../save-profile.ts";
 import { createEventRelay, restartOptions, runSessionCommand } from "../session-command.ts";
 import { sessionOptions, wantsForeground } from "../session-options.ts";
@@ -14,6 +15,21 @@ import { closeMatching } from "./session.ts";
 
 /** Only of `env diff`. */
 const OF_DIFF = ["with", "shell", "workload", "other-namespace", "other-context"];
+
+export const rights: NonNullable<CommandModule["rights"]> = async (invocation) => {
+  if (invocation.words[0] !== "diff") return rightsOfSessions([sessionOptions("env", invocation)]);
+  const own = { ...invocation, words: invocation.words.slice(1) };
+  return rightsOfSessions([sessionOptions("env", own), ...otherSessionOptions(own)]);
+};
+
+/** The other side of a comparison, where it is a workload too. */
+function otherSessionOptions(invocation: Invocation): ReturnType<typeof sessionOptions>[] {
+  const [workload, namespace, context] = ["workload", "other-namespace", "other-context"].map((name) => text(invocation, name));
+  if (workload === undefined && namespace === undefined && context === undefined) return [];
+  const one = sessionOptions("env", invocation);
+  const other = { ...(workload !== undefined && { workload }), ...(namespace !== undefined && { namespace }) };
+  return [{ ...one, ...other, ...(context !== undefined && { context }) }];
+}
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   if (invocation.words[0] === "diff") {

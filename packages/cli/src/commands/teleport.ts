@@ -4,11 +4,15 @@ import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
 import { type CommandSession, openCommandSession, sharedPorts } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
+import { rightsOfSessions } from "../rights.ts";
 import { saveIfWanted } from "../save-profile.ts";
 import { createEventRelay, restartOptions, runSessionCommand } from "../session-command.ts";
 import { sessionOptions, wantsForeground } from "../session-options.ts";
 import type { Terminal } from "../terminal.ts";
 import { closeMatching } from "./session.ts";
+
+export const rights: NonNullable<CommandModule["rights"]> = async (invocation) =>
+  rightsOfSessions([sessionOptions("teleport", invocation)]);
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   const options = sessionOptions("teleport", invocation);

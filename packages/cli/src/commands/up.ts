@@ -8,10 +8,17 @@ import type { Interrupt } from "../interrupt.ts";
 import { daemonIfAny, openHostHere } from "../open-session.ts";
 import { profileFile } from "../profile-file.ts";
 import { showPlan } from "../profile-plan.ts";
+import { rightsOfSessions } from "../rights.ts";
 import { kubeconfigOf, wantsForeground } from "../session-options.ts";
 import { errorLines, type Terminal } from "../terminal.ts";
 import { run as down } from "./down.ts";
 import { endSession, listSessions, recoverNow } from "./session.ts";
+
+export const rights: NonNullable<CommandModule["rights"]> = async (invocation) => {
+  const { planFile } = await import("@shipside/daemon/profile");
+  const { entries } = await planFile(await profileFile(invocation), whereOf(invocation));
+  return rightsOfSessions(entries.flatMap(({ options }) => options ?? []));
+};
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   if (flag(invocation, "clean")) return down(invocation, terminal, interrupt);
