@@ -2,6 +2,8 @@ import { CORE_ERRORS, type ErrorCatalog } from "@shipside/core";
 import { ENV_ERRORS } from "@shipside/envexport";
 import { HOSTS_ERRORS } from "@shipside/hosts";
 import { KUBE_ERRORS } from "@shipside/kube";
+import { PROXY_ERRORS } from "@shipside/proxy";
+import { RELAY_ERRORS } from "@shipside/relay";
 import { TUNNEL_ERRORS } from "@shipside/tunnel";
 import { DAEMON_ERRORS } from "./errors.ts";
 
@@ -12,5 +14,7 @@ export const ERROR_CATALOGS: Readonly<Record<string, ErrorCatalog>> = {
   hosts: HOSTS_ERRORS,
   tunnel: TUNNEL_ERRORS,
   envexport: ENV_ERRORS,
+  relay: RELAY_ERRORS,
+  proxy: PROXY_ERRORS,
   daemon: DAEMON_ERRORS,
 };

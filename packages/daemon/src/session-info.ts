@@ -1,10 +1,15 @@
 import type { ErrorJson, HostsEntry } from "@shipside/core";
 import type { DiffRow } from "@shipside/envexport";
+import type { ExposeStatus, InterceptStatus, MatchWords } from "@shipside/proxy";
+import type { TunnelsProbe } from "./probe.ts";
 
 /** What is wanted of a session. Also what travels over the control socket, so plain data. */
 export interface SessionOptions {
-  /** Default "teleport". "env": the environment only, no tunnel and no names. */
-  kind?: "teleport" | "env";
+  /**
+   * Default "teleport". "env": the environment only, no tunnel and no names. "expose" and "intercept": the cluster's traffic comes here, and
+   * no tunnel, names or env.
+   */
+  kind?: SessionKind;
   /** As kubectl takes it: `deployment/core`, `deploy core`. None: a teleport into the namespace as such, without env. */
   workload?: string;
   container?: string;
@@ -24,6 +29,39 @@ export interface SessionOptions {
   /** A file for the workload's env, absolute; written, kept current, and removed at the end. */
   envFile?: { path: string; format?: string };
   env?: SessionEnvOptions;
+  expose?: SessionExposeOptions;
+  intercept?: SessionInterceptOptions;
+}
+
+export type SessionKind = "teleport" | "env" | "expose" | "intercept";
+
+/** What expose and intercept have in common. Ports as `[NAME=]REMOTE[:LOCAL][/udp]`. */
+interface SessionIncomingOptions {
+  /** The Service's name. */
+  service: string;
+  ports?: readonly string[];
+  /** How long the relay stays when this machine isn't linked, in s, 1–86,400. Default 60. */
+  graceSeconds?: number;
+  /** Of the relay: a Node of 22 or later. */
+  image?: string;
+}
+
+export interface SessionExposeOptions extends SessionIncomingOptions {
+  /** Its container's ports are reused where none are given. */
+  workload?: string;
+}
+
+export interface SessionInterceptOptions extends SessionIncomingOptions {
+  /** Default: the header `x-shipside-intercept` with the user's name. */
+  match?: MatchWords;
+  /** The ports carry no HTTP; goes with `match.all`. */
+  tcp?: boolean;
+  /** This machine gets copies, and the cluster answers. */
+  mirror?: boolean;
+  /** End what others have of the same traffic. */
+  takeOver?: boolean;
+  /** How long a request waits for a local process that is away, in ms, 0–86,400,000. Default 0. */
+  holdMs?: number;
 }
 
 export interface SessionOrigin {
@@ -72,7 +110,7 @@ export interface ServiceInfo {
 /** A session as it is now. */
 export interface SessionInfo {
   id: string;
-  kind: "teleport" | "env";
+  kind: SessionKind;
   context: string;
   server: string;
   namespace: string;
@@ -91,10 +129,27 @@ export interface SessionInfo {
   /** What holds the view of the cluster back; empty where everything is current. */
   stale: ErrorJson[];
   services: ServiceInfo[];
+  incoming?: IncomingInfo;
 }
 
-/** Whether the API server of a session answers now. */
-export type ProbeResult = { id: string; answeredMs: number } | { id: string; error: ErrorJson };
+/** Traffic of the cluster that comes to this machine. */
+export type IncomingInfo = ExposeStatus | InterceptStatus;
+
+/** Whether a session works now: its API server, and its tunnels from end to end. */
+export type ProbeResult = ProbeFacts & ({ answeredMs: number } | { error: ErrorJson });
+
+export interface ProbeFacts {
+  id: string;
+  /** How port-forward connections travel, and how many there are; the carrier is unknown before the first. */
+  transport: { carrier?: string; connections: number; streams: number; bytes: number; stuck: number };
+  tunnels: TunnelsProbe;
+}
+
+export interface ProbeOptions {
+  /** How many ports of a session are tried at most. Default 24. */
+  most?: number;
+  signal?: AbortSignal;
+}
 
 export interface NamesInfo {
   /** `hosts`: in the machine's hosts file. `commands`: only commands of the session see them, and `reason` says why. */
@@ -112,6 +167,10 @@ export type SessionEvent =
   | { step: "env"; variables: number; file?: string }
   /** What an env that is followed, or in a file, has become. Secrets are masked. */
   | { step: "env-changed"; names: readonly string[]; rows: readonly DiffRow[] }
+  /** Traffic comes here now. `match`: which, in words; `marked`: the headers that make a request one of it, where they can be told. */
+  | { step: "incoming"; incoming: IncomingInfo; match?: string; marked?: Readonly<Record<string, string>> }
+  /** Worth knowing, needs no doing. */
+  | { step: "notice"; message: string }
   | { step: "joined"; id: string }
   | { step: "warning"; error: ErrorJson }
   | { step: "ended"; error?: ErrorJson };

@@ -2,6 +2,7 @@ import { isAbsolute } from "node:path";
 import { ruleProblem } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
 import { isSessionName, SESSION_NAME_HINT } from "./session-find.ts";
+import { checkExpose, checkIntercept, incomingKey } from "./session-incoming-options.ts";
 import type { SessionEnvOptions, SessionOptions, SessionOrigin } from "./session-info.ts";
 
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -19,7 +20,8 @@ export function checkSessionOptions(given: unknown): SessionOptions {
   const checked: SessionOptions = {};
 
   const { kind = "teleport" } = options;
-  if (kind !== "teleport" && kind !== "env") throw invalid("kind", `is ${JSON.stringify(kind)}`, 'use "teleport" or "env"');
+  if (kind !== "teleport" && kind !== "env" && kind !== "expose" && kind !== "intercept")
+    throw invalid("kind", `is ${JSON.stringify(kind)}`, 'use "teleport", "env", "expose" or "intercept"');
   checked.kind = kind;
   for (const name of STRINGS) {
     const value = options[name];
@@ -58,6 +60,12 @@ export function checkSessionOptions(given: unknown): SessionOptions {
   if (options["env"] !== undefined) checked.env = checkEnvOptions(options["env"], invalid);
   if (kind === "env" && checked.workload === undefined)
     throw invalid("workload", "is needed for an env", "name one: `deployment/core`");
+  if ((kind === "expose") !== (options["expose"] !== undefined) || (kind === "intercept") !== (options["intercept"] !== undefined))
+    throw invalid(kind, "and its kind go together", 'such as { kind: "expose", expose: { service: "web", ports: ["80:8080"] } }');
+  if ((kind === "expose" || kind === "intercept") && checked.workload !== undefined)
+    throw invalid("workload", `is not of kind ${kind}`, "an exposed Service's stands in `expose`");
+  if (kind === "expose") checked.expose = checkExpose(options["expose"], invalid);
+  if (kind === "intercept") checked.intercept = checkIntercept(options["intercept"], invalid);
   return checked;
 
   function assertNamespace(name: unknown, option: string): void {
@@ -92,7 +100,7 @@ function checkOrigin(given: unknown, invalid: Invalid): SessionOrigin {
   return { file, entry, digest };
 }
 
-type Invalid = (option: string, why: string, hint: string) => Error;
+export type Invalid = (option: string, why: string, hint: string) => Error;
 
 function checkEnvOptions(given: unknown, invalid: Invalid): SessionEnvOptions {
   if (typeof given !== "object" || given === null) throw invalid("env", "must be an object", "see SessionEnvOptions");
@@ -138,6 +146,6 @@ export function sessionKey(
 ): string {
   const { kind, workload, container, also = [], kubeconfig, envFile, env, services, name, origin } = options;
   const { context, cluster, user, server, namespace } = where;
-  const wish = [kind, workload, container, also, envFile, env, services, name, origin];
+  const wish = [kind, workload, container, also, envFile, env, services, name, origin, incomingKey(options)];
   return JSON.stringify([kubeconfig, context, cluster, user, server, namespace, ...wish]);
 }

@@ -3,6 +3,7 @@ import {
   type Closable,
   createCloser,
   type EnvEntry,
+  type ErrorJson,
   errorToJson,
   type HostsEntry,
   hasCode,
@@ -18,8 +19,10 @@ import { runHooks } from "./hooks.ts";
 import type { Journal } from "./journal.ts";
 import type { NameBoard } from "./name-board.ts";
 import { nameConflictErrors } from "./name-holder.ts";
+import { type ProbeTunnelsOptions, probeTunnels } from "./probe.ts";
 import { openSessionEnv, type SessionEnv } from "./session-env.ts";
-import type { NamesInfo, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
+import { openIncoming, type SessionIncoming } from "./session-incoming.ts";
+import type { NamesInfo, ProbeOptions, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
 import type { SessionTunnel } from "./session-tunnel.ts";
 import type { Held } from "./shared.ts";
 import { entriesAtHome, problemsOf, serviceInfo, tunnelFacts } from "./tunnel-facts.ts";
@@ -35,8 +38,8 @@ export interface Session extends Closable {
   /** `host:port` of a service on this machine: see the tunnel package. */
   address(service: string, port?: number | string): string;
   info(): SessionInfo;
-  /** Asks the API server now. Never rejects. */
-  probe(signal?: AbortSignal): Promise<ProbeResult>;
+  /** Asks the API server, and tries tunnels from end to end, now. Never rejects. */
+  probe(options?: ProbeOptions): Promise<ProbeResult>;
   /** Collects the env anew, where nothing keeps it current. */
   refresh(signal: AbortSignal): Promise<void>;
   /** Returns its undo. What was told before is not told again. */
@@ -47,7 +50,8 @@ export interface Session extends Closable {
   readonly closing: boolean;
 }
 
-const PROBE_MS = 3_000;
+/** Whoever asks has an answer within three seconds. */
+const PROBE_MS = 2_500;
 
 export interface SessionComponents {
   /** Released with the session. */
@@ -58,6 +62,8 @@ export interface SessionComponents {
   names: NameBoard | undefined;
   /** Those of this process that are open, for who asks who has a name. */
   sessions(): SessionInfo[];
+  /** Resolves names as programs of this machine do, or says why it isn't asked. */
+  resolve: NonNullable<ProbeTunnelsOptions["resolve"]>;
   journal: Journal;
   plugins: readonly Plugin[];
   logger: Logger;
@@ -84,6 +90,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
   const listeners = new Set<(event: SessionEvent) => void>([components.emit]);
   const tunnels = new Map<string, SessionTunnel>();
   let env: SessionEnv | undefined;
+  let incoming: SessionIncoming | undefined;
   let namesInfo: NamesInfo = { where: "none", count: 0 };
   let reason: Error | undefined;
   let end: (reason: Error | undefined) => void = () => {};
@@ -91,6 +98,21 @@ export async function openSession(options: SessionOptions, components: SessionCo
     end = resolve;
   });
 
+  const askServer = async (until: AbortSignal): Promise<{ answeredMs: number } | { error: ErrorJson }> => {
+    const began = performance.now();
+    const ms = (): number => Math.round(performance.now() - began);
+    try {
+      await cluster.version({ signal: until });
+    } catch (error) {
+      // Whoever may not ask for the version was answered all the same.
+      if (hasCode(error, "KUBE_FORBIDDEN")) return { answeredMs: ms() };
+      const late = until.aborted
+        ? daemonError("PROBE_TIMEOUT", `${server} did not answer within ${ms() / 1000} s`, { cause: error })
+        : error;
+      return { error: errorToJson(late) };
+    }
+    return { answeredMs: ms() };
+  };
   const emit = (event: SessionEvent): void => {
     for (const listener of [...listeners]) listener(event);
   };
@@ -136,17 +158,31 @@ export async function openSession(options: SessionOptions, components: SessionCo
       ...(env?.file && { envFile: env.file }),
       stale: [...tunnels.values()].flatMap((tunnel) => tunnel.status().stale.map(({ error }) => error)),
       services: [...tunnels.values()].flatMap((tunnel) => tunnel.status().services.map(serviceInfo)),
+      ...(incoming && { incoming: incoming.info() }),
     }),
-    async probe(outer) {
+    async probe({ signal: outer, most } = {}) {
       const limit = AbortSignal.timeout(PROBE_MS);
-      const began = performance.now();
-      try {
-        await cluster.version({ signal: outer ? AbortSignal.any([outer, limit]) : limit });
-      } catch (error) {
-        // Whoever may not ask for the version was answered all the same.
-        if (!hasCode(error, "KUBE_FORBIDDEN")) return { id, error: errorToJson(error) };
-      }
-      return { id, answeredMs: Math.round(performance.now() - began) };
+      const until = outer ? AbortSignal.any([outer, limit]) : limit;
+      const skipped = namesInfo.where === "commands" ? "only commands of the session have the names" : undefined;
+      // Side by side: what the tunnels do is told also where the API server doesn't answer.
+      const [answer, probed] = await Promise.all([
+        askServer(until),
+        probeTunnels({
+          services: [...tunnels.values()].flatMap((tunnel) => tunnel.status().services),
+          dial: (pod, port, ends) => cluster.portForward(pod, port, { signal: ends }),
+          resolve: namesInfo.where === "hosts" ? components.resolve : { skipped: skipped ?? "the session has no names" },
+          signal: until,
+          ...(most !== undefined && { most }),
+        }),
+      ]);
+      const { carrier, connections, streams, bytes, pods } = cluster.portForwardStats();
+      const stuck = pods.reduce((sum, pod) => sum + pod.stuck, 0);
+      return {
+        id,
+        ...answer,
+        transport: { ...(carrier && { carrier }), connections, streams, bytes, stuck },
+        tunnels: probed,
+      };
     },
     refresh: async (until) => env?.refresh(until),
     subscribe(listener) {
@@ -273,6 +309,13 @@ export async function openSession(options: SessionOptions, components: SessionCo
         }),
       );
       emit({ step: "env", variables: env.entries.length, ...(env.file && { file: env.file.path }) });
+    }
+    if (kind === "expose" || kind === "intercept") {
+      facts.workload = `service/${(options.expose ?? options.intercept)!.service}`;
+      incoming = closer.use(
+        await openIncoming(options, { ...{ cluster, namespace, journal, session: id, plugins, logger, signal, emit, warn } }),
+      );
+      void incoming.ended.then((error) => error && giveUp(error));
     }
     signal.throwIfAborted();
     await runHooks(plugins, "sessionOpened", facts, undefined, logger);
