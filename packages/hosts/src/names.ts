@@ -10,11 +10,12 @@ export function isHostName(name: unknown): name is string {
 }
 
 /**
- * Names that a machine's own programs rely on: `localhost` and what is below it (RFC 6761), and what the hosts files of Linux and macOS
- * come with. Who writes for somebody less privileged leaves them alone.
+ * Names that who writes for somebody less privileged leaves alone: those that a machine's own programs rely on (`localhost` and what is
+ * below it by RFC 6761, and what the hosts files of Linux and macOS come with), and those that inet_aton(3) reads as an address, because
+ * their last label is a number (`127.1`).
  */
 export function isReservedName(name: string): boolean {
-  return /(?:^|\.)localhost$|^localhost\.localdomain$|^broadcasthost$|^ip6-(?:local|loop|mcast|all)/i.test(name);
+  return /(?:^|\.)(?:localhost|\d+|0x[\da-f]*)$|^localhost\.localdomain$|^broadcasthost$|^ip6-(?:local|loop|mcast|all)/i.test(name);
 }
 
 /** IPv4 or IPv6; a zone (`fe80::1%lo0`) only in characters that can't end the field. */

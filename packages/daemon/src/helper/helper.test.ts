@@ -317,14 +317,11 @@ describe.runIf(isRoot)("a daemon gone mad", () => {
         "hello",
       ],
     })) as Array<{ id: number | null; error?: { code: string; message: string } }>;
-    expect(answers.map(({ id, error }) => [id, error?.code])).toEqual([
-      ...[1, 2, 3, 4, 5, 6].map((id) => [id, "HELPER_REFUSED"]),
-      [8, "HELPER_LIMIT"],
-      [null, "HELPER_REFUSED"],
-      [null, "HELPER_REFUSED"],
-      [null, "HELPER_REFUSED"],
-      // Judged when its turn comes.
-      [7, "HELPER_REFUSED"],
+    const codes = answers.map(({ id, error }) => `${id} ${error?.code}`).sort();
+    expect(codes).toEqual([
+      ...[1, 2, 3, 4, 5, 6, 7].map((id) => `${id} HELPER_REFUSED`),
+      "8 HELPER_LIMIT",
+      ...["null HELPER_REFUSED", "null HELPER_REFUSED", "null HELPER_REFUSED"],
     ]);
     await helper.call("sayWithSocket", { message: { id: 12, op: "hosts.restore" } });
     await until(async () => (await place.log()).some(({ why }) => why === "it came with a socket"));
@@ -362,7 +359,7 @@ describe.runIf(isRoot)("a daemon gone mad", () => {
     expect(await place.logSize()).toBeLessThan(8 * 1024 * 1024);
     await helper.call("bye");
     expect(await place.readHosts()).toBe(place.original);
-  });
+  }, soak ? 60 * 60_000 : 90_000);
 });
 
 it("has no say for argv or stdin beyond what it takes", async () => {

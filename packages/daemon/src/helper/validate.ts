@@ -113,7 +113,7 @@ function hostsEntries(given: unknown): HostsEntry[] {
     const address = poolAddress(fields.get("address"));
     const names = listOf(fields.get("names"), `entries[${at}].names`, LIMITS.names - count).map((name, n) => {
       if (!isHostName(name)) throw new No(`entries[${at}].names[${n}] is no host name`);
-      if (isReservedName(name)) throw new No(`entries[${at}].names[${n}] is a name of the machine's own`);
+      if (isReservedName(name)) throw new No(`entries[${at}].names[${n}] is no name for anybody to give`);
       bytes += name.length + 1;
       return name;
     });
