@@ -26,7 +26,7 @@ export const EXIT = {
   doctorWarning: 11,
   doctorProblem: 12,
   /** The cluster, or who else works in it, doesn't let its traffic come here. */
-  relay: 11,
+  relay: 13,
   commandFailed: 126,
   commandNotFound: 127,
 } as const;

@@ -25,14 +25,20 @@ export {
 } from "./launch/start-helper.ts";
 export { helperGone, stopDaemon } from "./launch/stop.ts";
 export { controlPath, runtimeDir, stateDir } from "./paths.ts";
+export type { ProbeStep, TunnelProbe, TunnelsProbe } from "./probe.ts";
 export { makeDirectory } from "./residue/directory.ts";
 export { isSessionName, matchingSessions, SESSION_NAME_HINT, unknownSession } from "./session-find.ts";
 export type {
+  IncomingInfo,
   NamesInfo,
+  ProbeFacts,
+  ProbeOptions,
   ProbeResult,
   ServiceInfo,
   SessionEnvOptions,
   SessionEvent,
+  SessionExposeOptions,
   SessionInfo,
+  SessionInterceptOptions,
   SessionOptions,
 } from "./session-info.ts";

@@ -16,10 +16,11 @@ import { daemonError } from "./errors.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { createNameBoard } from "./name-board.ts";
 import { stateDir as defaultStateDir } from "./paths.ts";
+import { systemResolve } from "./probe.ts";
 import { makeHosts } from "./residue/hosts.ts";
 import { openSession, type Session } from "./session.ts";
 import { matchingSessions, unknownSession } from "./session-find.ts";
-import type { ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
+import type { ProbeOptions, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
 import { checkSessionOptions, sessionKey } from "./session-options.ts";
 import { createShared, type Held } from "./shared.ts";
 import { sharedTunnels } from "./shared-tunnels.ts";
@@ -35,6 +36,8 @@ export interface HostOptions {
   hosts?: { path?: string; original?: string | false } | HostsOwner | false;
   /** Closed with the host. Default: one in `stateDir`. */
   journal?: Journal;
+  /** How a probe looks names up. Default: as the system does, where `hosts` is the machine's file or an owner of yours. */
+  resolve?: (name: string) => Promise<string[]>;
   /** Passed to the tunnels: the addresses' range, who makes the listening sockets, how long a connection is held. */
   pool?: TunnelOptions["pool"];
   listeners?: ListenerFactory;
@@ -61,8 +64,8 @@ export interface SessionHost extends Closable {
   list(): SessionInfo[];
   /** A session's env as it is now. `id` as for `end`. */
   env(id: string): readonly EnvEntry[];
-  /** Asks each session's API server now. */
-  probe(signal?: AbortSignal): Promise<ProbeResult[]>;
+  /** Asks each session's API server, and tries its tunnels from end to end, now. */
+  probe(options?: ProbeOptions): Promise<ProbeResult[]>;
   /** Closes a session whoever holds it. `id`: its id, a beginning of one that fits only it, or its name. Throws `SESSION_UNKNOWN`. */
   end(id: string): Promise<SessionInfo>;
 }
@@ -135,6 +138,8 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
           until,
         ),
       names,
+      resolve:
+        options.resolve ?? (isMachines(hosts) ? systemResolve : { skipped: "they stand in a file that is not the machine's" }),
       sessions: () => [...live.values()].map(({ session }) => session.info()),
       journal,
       plugins,
@@ -232,7 +237,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
       }
     },
     list: () => [...live.values()].map(({ session, holders }) => ({ ...session.info(), holders })),
-    probe: (signal) => Promise.all([...live.values()].map(({ session }) => session.probe(signal))),
+    probe: (probing) => Promise.all([...live.values()].map(({ session }) => session.probe(probing))),
     env: (id) => find(id).session.env,
     async end(id) {
       const found = find(id);
@@ -263,6 +268,9 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
   });
   return host;
 }
+
+const isMachines = (hosts: HostOptions["hosts"]): boolean =>
+  hosts !== false && (!hosts || "apply" in hosts || hosts.path === undefined);
 
 interface FoundCluster {
   held: Held<Cluster>;

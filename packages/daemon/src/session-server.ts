@@ -59,7 +59,10 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
     "session.open": (params, context) => open(params as SessionMethods["session.open"]["params"], context),
     "session.env": async (params) => host.env(String((params as { id?: unknown }).id ?? "")),
     "session.list": async () => host.list(),
-    "session.probe": async (_params, { signal }) => host.probe(signal),
+    "session.probe": async (params, { signal }) => {
+      const { most } = (params ?? {}) as SessionMethods["session.probe"]["params"];
+      return host.probe({ signal, ...(typeof most === "number" && { most }) });
+    },
     "session.end": async (params) => host.end(String((params as { id?: unknown }).id ?? "")),
     "session.endAll": endAll,
     stop: async () => {

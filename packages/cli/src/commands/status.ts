@@ -2,7 +2,16 @@ import { connectSessionHosts, type ProbeResult, readAbandoned, type SessionInfo,
 import type { CommandModule } from "../command.ts";
 import { flag } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
+import { isWell, sessionStatus } from "../status-view.ts";
 import { recoverNow } from "./session.ts";
+
+interface AskedProcess {
+  pid: number;
+  kind: string;
+  version: string;
+  sessions: SessionInfo[];
+  probes: ProbeResult[];
+}
 
 /** Asks every process and every API server now; remembers nothing. */
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
@@ -11,33 +20,41 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   const { clients, failed } = await connectSessionHosts();
   const { out } = terminal;
   const lines: string[] = [];
-  const processes = [];
+  const processes: AskedProcess[] = [];
   let well = failed.length === 0;
-  for (const client of clients) {
-    const { pid, kind, version } = client.hello;
-    const sessions = (await client.call("session.list")) as SessionInfo[];
-    const probes = (await client.call("session.probe", {}, { signal: interrupt.signal })) as ProbeResult[];
-    await client.close();
-    processes.push({ pid, kind, version, sessions, probes });
-    lines.push(`${out("bold", kind === "daemon" ? "daemon" : "in the foreground")} ${version}, pid ${pid}`);
-    if (sessions.length === 0) lines.push("  no session");
-    for (const { id, workload, namespace, context, stale, services, names } of sessions) {
-      const probe = probes.find((each) => each.id === id);
-      const broken = services.flatMap(({ ports }) => ports.filter(({ error }) => error));
-      const answer = !probe
-        ? "closing"
-        : "error" in probe
-          ? out("red", `the API server does not answer: ${probe.error.message}`)
-          : out("green", `the API server answers in ${probe.answeredMs} ms`);
-      lines.push(`  ${out("bold", id)} ${workload ?? `namespace ${namespace}`} in ${context}: ${answer}`);
-      for (const error of stale) lines.push(`    ${out("yellow", `may be out of date: ${error.message}`)}`);
-      for (const port of broken.slice(0, 5)) lines.push(`    ${out("yellow", port.error!.message)}`);
-      if (names.where === "commands")
-        lines.push(`    ${out("yellow", `names only for its command: ${names.reason?.message ?? ""}`)}`);
-      if ((probe && "error" in probe) || stale.length > 0) well = false;
+  const details = flag(invocation, "details");
+  const params = flag(invocation, "all") ? { most: Number.MAX_SAFE_INTEGER } : {};
+  // Side by side: one that takes its time holds up none of the others.
+  const asked = await Promise.all(
+    clients.map(async (client): Promise<AskedProcess | Error> => {
+      try {
+        const probes = (await client.call("session.probe", params, { signal: interrupt.signal })) as ProbeResult[];
+        const sessions = (await client.call("session.list")) as SessionInfo[];
+        const { pid, kind, version } = client.hello;
+        return { pid, kind, version, sessions, probes };
+      } catch (error) {
+        return error as Error;
+      } finally {
+        await client.close();
+      }
+    }),
+  );
+  for (const answer of asked) {
+    if (answer instanceof Error) {
+      failed.push({ path: "", error: answer });
+      well = false;
+      continue;
+    }
+    processes.push(answer);
+    lines.push(`${out("bold", answer.kind === "daemon" ? "daemon" : "in the foreground")} ${answer.version}, pid ${answer.pid}`);
+    if (answer.sessions.length === 0) lines.push("  no session");
+    for (const session of answer.sessions) {
+      const probe = answer.probes.find((each) => each.id === session.id);
+      lines.push(...sessionStatus(session, probe, { details, paint: out }));
+      if (!isWell(session, probe)) well = false;
     }
   }
-  for (const { path, error } of failed) lines.push(out("red", `${path}: ${error.message}`));
+  for (const { path, error } of failed) lines.push(out("red", [path, error.message].filter(Boolean).join(": ")));
   const abandoned = await readAbandoned(stateDir());
   const left = abandoned.flatMap(({ outstanding }) => outstanding.map(({ kind }) => kind));
   if (left.length > 0) {

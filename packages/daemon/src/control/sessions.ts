@@ -14,7 +14,7 @@ export interface SessionMethods {
   /** The env as it is now. */
   "session.env": { params: { id: string }; result: EnvEntry[] };
   "session.list": { params: Record<string, never>; result: SessionInfo[] };
-  "session.probe": { params: Record<string, never>; result: ProbeResult[] };
+  "session.probe": { params: { most?: number }; result: ProbeResult[] };
   "session.end": { params: { id: string }; result: SessionInfo };
   /** Ends every session. */
   "session.endAll": { params: Record<string, never>; result: SessionInfo[] };

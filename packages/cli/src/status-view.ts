@@ -1,0 +1,88 @@
+import type { ProbeResult, SessionInfo, TunnelProbe } from "@shipside/daemon/client";
+import { explain, type Paint } from "./terminal.ts";
+
+/** How many broken ports of a kind are told one by one. */
+const TOLD = 5;
+
+const WHERE = {
+  name: "its name",
+  listener: "its listener on this machine",
+  endpoint: "the cluster: no pod",
+  pod: "its pod",
+} as const;
+
+/** A service without a ready pod is the cluster's state, not a fault of what is open. */
+export const isWell = ({ stale }: SessionInfo, probe: ProbeResult | undefined): boolean =>
+  stale.length === 0 &&
+  (!probe || !("error" in probe)) &&
+  (probe?.tunnels.probes ?? []).every(({ broken }) => !broken || broken.step === "endpoint");
+
+/** A session's lines. */
+export function sessionStatus(
+  session: SessionInfo,
+  probe: ProbeResult | undefined,
+  { details, paint }: { details: boolean; paint: Paint },
+): string[] {
+  const { id, name, workload, namespace, context, stale, names } = session;
+  const answer = !probe
+    ? "closing"
+    : "error" in probe
+      ? paint("red", `the API server does not answer: ${probe.error.message}`)
+      : paint("green", `the API server answers in ${probe.answeredMs} ms`);
+  const lines = [`${paint("bold", name ?? id)} ${workload ?? `namespace ${namespace}`} in ${context}: ${answer}`];
+  for (const error of stale) lines.push(paint("yellow", `  may be out of date: ${error.message}`));
+  if (probe) lines.push(...transportLine(probe), ...tunnelLines(probe, details, paint).map((line) => `  ${line}`));
+  if (names.where === "commands") lines.push(paint("yellow", `  names only for its command: ${names.reason?.message ?? ""}`));
+  return lines.map((line) => `  ${line}`);
+}
+
+function transportLine({ transport }: ProbeResult): string[] {
+  const { carrier, connections, streams, stuck } = transport;
+  if (carrier === undefined) return [];
+  const plural = (n: number, one: string): string => `${n} ${one}${n === 1 ? "" : "s"}`;
+  const behind = stuck > 0 ? `, ${plural(stuck, "connection")} waiting for a slow reader` : "";
+  return [`  port-forward by ${carrier}: ${plural(connections, "connection")}, ${plural(streams, "stream")}${behind}`];
+}
+
+function tunnelLines({ tunnels, ...probe }: ProbeResult, details: boolean, paint: Paint): string[] {
+  const { of, asked, probes, namesSkipped } = tunnels;
+  if (of === 0) return [];
+  const broken = probes.filter((each) => each.broken);
+  const sample = asked < of ? ` (${asked} of ${of} tried)` : "";
+  const slowest = Math.max(0, ...probes.map(({ ms }) => ms.pod ?? 0));
+  const lines =
+    broken.length === 0
+      ? [paint("green", `all ${asked} ports answer from end to end${sample}, the slowest pod in ${slowest} ms`)]
+      : [paint("yellow", `${broken.length} of ${asked} ports are broken${sample}`)];
+  if (namesSkipped !== undefined) lines.push(paint("dim", `names were not looked up: ${namesSkipped}`));
+  if (details) return [...lines, ...probes.map((each) => probeLine(each, paint))];
+  // Where the API server is away, every pod is: that has been said.
+  const own = "error" in probe ? broken.filter((each) => each.broken?.step !== "pod") : broken;
+  for (const each of own.slice(0, TOLD)) lines.push(...brokenLines(each, paint));
+  if (own.length > TOLD) lines.push(`and ${own.length - TOLD} more: \`shipside status --details\` shows them`);
+  return lines;
+}
+
+function brokenLines({ service, port, broken }: TunnelProbe, paint: Paint): string[] {
+  if (!broken) return [];
+  return [
+    paint("yellow", `${service}:${port} breaks at ${WHERE[broken.step]}: ${broken.error.message}`),
+    ...explain(broken.error, paint).map((line) => `  ${line}`),
+  ];
+}
+
+function probeLine(probe: TunnelProbe, paint: Paint): string {
+  const { service, port, address, ms, pod, broken } = probe;
+  const steps = (["name", "listener", "endpoint", "pod"] as const)
+    .filter((step) => step !== "endpoint" && ms[step] !== undefined)
+    .map((step) => `${step} ${ms[step]} ms`);
+  const where = [address, pod?.name].filter(Boolean).join(" → ");
+  return [
+    `${service}:${port}`,
+    where,
+    steps.join(", "),
+    broken && paint("yellow", `breaks at ${WHERE[broken.step]}: ${broken.error.message}`),
+  ]
+    .filter(Boolean)
+    .join("  ");
+}
