@@ -1,5 +1,6 @@
 import { tunnelError } from "./errors.ts";
 import { serviceKey } from "./names.ts";
+import { OUTSIDE } from "./outside.ts";
 import type { TunneledPort } from "./port.ts";
 import type { TunneledService } from "./tunneled-service.ts";
 
@@ -7,7 +8,9 @@ import type { TunneledService } from "./tunneled-service.ts";
 export function lookUp(services: ReadonlyMap<string, TunneledService>, home: string, name: string, port?: number | string): string {
   const { label, ports, unsupported } = find(services, home, name);
   if (unsupported !== undefined) throw tunnelError("TUNNEL_UNSUPPORTED", `${label} can't be reached: ${unsupported}`);
-  const found = port === undefined ? onlyOf(ports) : ports.find((each) => each.port === Number(port) || each.name === port);
+  // Of two that have a number in common, the TCP one is meant.
+  const tcpFirst = [...ports].sort((a, b) => Number(b.protocol === "TCP") - Number(a.protocol === "TCP"));
+  const found = port === undefined ? onlyOf(ports) : tcpFirst.find((each) => each.port === Number(port) || each.name === port);
   if (!found) {
     const what = port === undefined ? `${label} has ${ports.length} ports, and none was named` : `${label} has no port ${port}`;
     throw tunnelError("TUNNEL_PORT_UNKNOWN", what, { hint: `it has ${ports.map(describe).join(", ") || "no ports"}` });
@@ -31,7 +34,7 @@ function find(
   const [first = "", second, third = home] = name.replace(/\.svc(\.cluster\.local)?\.?$/, "").split(".");
   const pod = services.get(`${third}/${second}`)?.pods.find(({ hostname }) => hostname === first);
   if (pod) return { label: name, ports: pod.ports };
-  const service = services.get(key);
+  const service = services.get(key) ?? services.get(`${OUTSIDE}/${name}`);
   if (service) return { label: key, ports: service.ports, unsupported: service.unsupported };
   const there = [...services.keys()].sort();
   throw tunnelError("TUNNEL_SERVICE_UNKNOWN", `${key} is not among the services of this tunnel`, {
@@ -42,7 +45,9 @@ function find(
 
 function onlyOf(ports: readonly TunneledPort[]): TunneledPort | undefined {
   const reachable = ports.filter(({ state }) => state !== "unsupported");
-  return reachable.length === 1 ? reachable[0] : undefined;
+  const tcp = reachable.filter(({ protocol }) => protocol === "TCP");
+  const choice = tcp.length > 0 ? tcp : reachable;
+  return choice.length === 1 ? choice[0] : undefined;
 }
 
 const describe = ({ port, name, protocol }: TunneledPort): string =>

@@ -6,7 +6,8 @@ import { serviceRules } from "./selection.ts";
 import { factsOf, type ServiceSource, type ServiceView } from "./services.ts";
 
 /** Which namespaces are watched: those that are named, by themselves or with a service, and the home where rules reach further. */
-export function namespacesOf({ namespaces, services }: CheckedOptions, home: string): string[] {
+export function namespacesOf({ namespaces, services, hosts }: CheckedOptions, home: string): string[] {
+  if (hosts && !namespaces && !services) return [];
   if (namespaces?.includes("*")) return ["*"];
   const rules = serviceRules(services ?? [], home);
   return [...new Set([...(namespaces ?? (rules.open ? [home] : [])), ...rules.namespaces])];
@@ -40,12 +41,12 @@ function guarded(plugin: string, select: ServiceSelector, logger: Logger): Servi
 /** What was named must be there. Asked only about namespaces that look empty: not everybody may read namespaces. */
 export async function assertKnown(
   cluster: Cluster,
-  { namespaces, services }: CheckedOptions,
+  { namespaces, services, hosts }: CheckedOptions,
   home: string,
   source: ServiceSource,
 ): Promise<void> {
   const keys = source.keys();
-  for (const namespace of namespacesOf({ namespaces, services } as CheckedOptions, home)) {
+  for (const namespace of namespacesOf({ namespaces, services, hosts } as CheckedOptions, home)) {
     if (namespace === "*" || keys.some((key) => key.startsWith(`${namespace}/`))) continue;
     await cluster.get(NAMESPACES, { name: namespace }).catch((cause: { code?: string }) => {
       if (cause.code !== "KUBE_NOT_FOUND") return;

@@ -12,10 +12,15 @@ import {
 import type { Cluster } from "@shipside/kube";
 import { podDialer } from "./pod-dialer.ts";
 
-/** The plugins' dialers, asked in order, and the built-in one for what none of them handles. */
+/** One attempt to dial, in ms, where the dialer says nothing else. */
+const DIAL_MS = 5_000;
+
+/** The plugins' dialers, asked in order, the built-in one for what none of them handles, and fallbacks for what that can't reach. */
 export interface Dialers extends Closable {
-  /** A plugin's dialer takes care of the target. */
+  /** A plugin's dialer takes care of the target, where the built-in one can't reach it. */
   handles(target: Target): boolean;
+  /** How long a dial may take, in ms. */
+  dialMs(target: Target, endpoint: Endpoint): number;
   dial(target: Target, endpoint: Endpoint, signal: AbortSignal): Promise<Duplex>;
 }
 
@@ -26,8 +31,9 @@ export function dialersFor(plugins: readonly Plugin[], cluster: Cluster, logger:
   const made = new Map<DialerFactory, Dialer>();
   const builtIn = closer.use(podDialer(components));
 
-  const factoryFor = (target: Target): DialerFactory | undefined =>
+  const factoryFor = (target: Target, fallback: boolean): DialerFactory | undefined =>
     factories.find(({ plugin, factory }) => {
+      if ((factory.fallback ?? false) !== fallback || (target.protocol === "UDP" && !factory.datagrams)) return false;
       try {
         return factory.handles(target) === true;
       } catch (error) {
@@ -44,13 +50,16 @@ export function dialersFor(plugins: readonly Plugin[], cluster: Cluster, logger:
     return dialer;
   };
 
+  const dialerFor = (target: Target, endpoint: Endpoint): Dialer => {
+    const reachable = endpoint.pod !== undefined && target.protocol === "TCP";
+    const factory = factoryFor(target, false) ?? (reachable ? undefined : factoryFor(target, true));
+    return factory ? make(factory) : builtIn;
+  };
+
   return {
-    handles: (target) => factoryFor(target) !== undefined,
-    async dial(target, endpoint, signal) {
-      const factory = factoryFor(target);
-      const dialer = factory ? make(factory) : builtIn;
-      return dialer.dial({ target, endpoint, signal });
-    },
+    handles: (target) => (factoryFor(target, false) ?? factoryFor(target, true)) !== undefined,
+    dialMs: (target, endpoint) => dialerFor(target, endpoint).dialMs ?? DIAL_MS,
+    dial: async (target, endpoint, signal) => dialerFor(target, endpoint).dial({ target, endpoint, signal }),
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),
   };

@@ -14,6 +14,8 @@ export interface Route {
   pick(client: string, options: { tried: ReadonlySet<string>; draining: boolean }): Candidate | undefined;
   /** Resolves when the endpoints have changed, or `signal` fires. */
   changed(signal: AbortSignal): Promise<void>;
+  /** How long a dial may take, in ms. */
+  dialMs(candidate: Candidate): number;
   dial(candidate: Candidate, signal: AbortSignal): Promise<Duplex>;
   /** Called when a pod is dialled; what it returns, when that or the connection is over. */
   chosen(client: string, candidate: Candidate): () => void;
@@ -46,9 +48,6 @@ const REFUSED_HOLD_MS = 3_000;
  * a ready one is waited for, in ms, before a draining one is taken.
  */
 const DRAINING_AFTER_MS = 2_000;
-
-/** One attempt to dial, in ms. */
-const DIAL_MS = 5_000;
 
 /** Carries one accepted connection. Never rejects; the client is closed when it resolves. */
 export async function forward(client: Socket, route: Route, options: ForwardOptions): Promise<ForwardResult> {
@@ -162,12 +161,13 @@ async function tryOne(route: Route, candidate: Candidate, intake: Intake, signal
 /** A pod on a node that has gone answers nothing, while another would. */
 async function dialWithin(route: Route, candidate: Candidate, signal: AbortSignal): Promise<Duplex> {
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), DIAL_MS);
+  const limit = route.dialMs(candidate);
+  const timer = setTimeout(() => late.abort(), limit);
   try {
     return await route.dial(candidate, AbortSignal.any([signal, late.signal]));
   } catch (cause) {
     if (signal.aborted || !late.signal.aborted) throw cause;
-    throw tunnelError("DIAL_FAILED", `${route.label}: ${candidate.address} did not connect within ${DIAL_MS / 1000} s`, { cause });
+    throw tunnelError("DIAL_FAILED", `${route.label}: ${candidate.address} did not connect within ${limit / 1000} s`, { cause });
   } finally {
     clearTimeout(timer);
   }

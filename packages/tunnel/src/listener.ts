@@ -1,12 +1,21 @@
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
-import { codeOf, type Listener, type ListenerFactory, type ListenRequest, type ShipsideError } from "@shipside/core";
+import { type AddressInfo, createServer, isIPv6 } from "node:net";
+import {
+  type Closable,
+  codeOf,
+  type DatagramListener,
+  type Listener,
+  type ListenerFactory,
+  type ListenRequest,
+  type ShipsideError,
+} from "@shipside/core";
 import { tunnelError } from "./errors.ts";
 import { describeHolder, findHolder } from "./holder.ts";
 
 /** Makes listening sockets in this process, with what privileges it has. */
 export function localListeners(): ListenerFactory {
-  const open = new Set<Listener>();
+  const open = new Set<Closable>();
   let closed = false;
   const close = async (): Promise<void> => {
     closed = true;
@@ -14,16 +23,18 @@ export function localListeners(): ListenerFactory {
   };
   const closedError = ({ address, port }: ListenRequest): Error =>
     tunnelError("LISTEN_FAILED", `could not listen on ${address}:${port}: the listener factory was closed`);
+  const keep = async <L extends Closable>(request: ListenRequest, make: (onClose: () => void) => Promise<L>): Promise<L> => {
+    if (closed) throw closedError(request);
+    const listener = await make(() => open.delete(listener));
+    open.add(listener);
+    if (!closed) return listener;
+    await listener.close();
+    throw closedError(request);
+  };
   return {
     name: "local",
-    async listen(request) {
-      if (closed) throw closedError(request);
-      const listener = await listen(request, () => open.delete(listener));
-      open.add(listener);
-      if (!closed) return listener;
-      await listener.close();
-      throw closedError(request);
-    },
+    listen: (request) => keep(request, (onClose) => listen(request, onClose)),
+    listenDatagrams: (request) => keep(request, (onClose) => bindDatagrams(request, onClose)),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -51,12 +62,38 @@ async function listen(request: ListenRequest, onClose: () => void): Promise<List
   return { address, port, server, close, [Symbol.asyncDispose]: close };
 }
 
+/** Binds a UDP socket in this process. */
+export async function bindDatagrams(request: ListenRequest, onClose: () => void = () => {}): Promise<DatagramListener> {
+  const socket = createSocket(isIPv6(request.address) ? "udp6" : "udp4");
+  try {
+    socket.bind({ address: request.address, port: request.port, exclusive: true });
+    await once(socket, "listening");
+  } catch (error) {
+    socket.close();
+    throw await listenError(request, error, "UDP");
+  }
+  // One datagram that can't be sent is lost, and no more.
+  socket.on("error", () => {});
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> =>
+    (closed ??= new Promise((resolve) => {
+      onClose();
+      socket.close(() => resolve());
+    }));
+  const { address, port } = socket.address();
+  return { address, port, socket, close, [Symbol.asyncDispose]: close };
+}
+
 /** What a failed `listen` is to a person: exported for factories that make sockets elsewhere and meet the same failures. */
-export async function listenError({ address, port }: ListenRequest, cause: unknown): Promise<ShipsideError> {
-  const what = `could not listen on ${address}:${port}`;
+export async function listenError(
+  { address, port }: ListenRequest,
+  cause: unknown,
+  protocol: "TCP" | "UDP" = "TCP",
+): Promise<ShipsideError> {
+  const what = `could not listen on ${address}:${port}${protocol === "UDP" ? "/udp" : ""}`;
   switch (codeOf(cause)) {
     case "EADDRINUSE": {
-      const holder = await findHolder(address, port);
+      const holder = protocol === "TCP" ? await findHolder(address, port) : undefined;
       return tunnelError("LISTEN_IN_USE", `${what}: the port is held by ${describeHolder(holder)}`, {
         hint: "stop that process, or have it listen on 127.0.0.1 instead of on all addresses",
         cause,

@@ -1,4 +1,5 @@
 import type { HostsEntry } from "@shipside/core";
+import { OUTSIDE } from "./outside.ts";
 
 /** A service (or, with `hostname`, a pod of a headless one) that has an address of its own. */
 export interface NamedAddress {
@@ -35,7 +36,12 @@ export function hostsEntriesOf(addresses: readonly NamedAddress[], home: string)
   );
   const entries: HostsEntry[] = [];
   for (const { namespace, service, hostname, address } of sorted) {
-    const all = hostname === undefined ? serviceNames(namespace, service, home) : podNames(namespace, service, hostname, home);
+    const all =
+      namespace === OUTSIDE
+        ? [service]
+        : hostname === undefined
+          ? serviceNames(namespace, service, home)
+          : podNames(namespace, service, hostname, home);
     const names = all.filter((name) => !taken.has(name));
     for (const name of names) taken.add(name);
     if (names.length > 0) entries.push({ address, names });

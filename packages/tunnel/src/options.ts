@@ -2,6 +2,7 @@ import { type ListenerFactory, type Logger, type Plugin, silentLogger } from "@s
 import type { Cluster } from "@shipside/kube";
 import { tunnelError } from "./errors.ts";
 import { parseRange } from "./ip-pool.ts";
+import { parseHostPort } from "./outside.ts";
 import { ruleProblem } from "./selection.ts";
 
 export interface TunnelOptions {
@@ -20,6 +21,11 @@ export interface TunnelOptions {
    * plugins' selectors admit.
    */
   services?: string[];
+  /**
+   * `host:port`: hosts that only the cluster can reach, each with an address and its own name here. It takes a dialer that reaches them (a
+   * plugin's). Without `services` and `namespaces`, nothing else is served.
+   */
+  hosts?: string[];
   /**
    * `pool` (default): an IP of its own for each service, the ports as in the cluster. `local`: 127.0.0.1 and a free port for each
    * service port; ask `address()`.
@@ -44,6 +50,7 @@ export interface TunnelOptions {
 export interface CheckedOptions {
   namespaces: readonly string[] | undefined;
   services: readonly string[] | undefined;
+  hosts: readonly string[] | undefined;
   bind: "pool" | "local";
   pool: { cidr?: string; stateFile?: string | false };
   holdMs: number;
@@ -57,7 +64,7 @@ const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 export function checkOptions(options: TunnelOptions): CheckedOptions {
   const invalid = (option: string, why: string, hint: string): Error =>
     tunnelError("TUNNEL_OPTIONS", `openTunnel: ${option} ${why}`, { hint });
-  const { namespaces, services, bind = "pool", pool = {}, holdMs = 10_000, plugins = [], logger = silentLogger } = options;
+  const { namespaces, services, hosts, bind = "pool", pool = {}, holdMs = 10_000, plugins = [], logger = silentLogger } = options;
 
   const strings = (option: string, value: unknown, fits: (item: string) => boolean, form: string): void => {
     if (value === undefined) return;
@@ -73,6 +80,7 @@ export function checkOptions(options: TunnelOptions): CheckedOptions {
     (item) => ruleProblem(item) === undefined,
     '"name", "name.namespace", "*.namespace", "app=web", or one of them after "!"',
   );
+  strings("hosts", hosts, (item) => parseHostPort(item) !== undefined, '"name:port", the name a DNS name and no address');
   if (options.namespace !== undefined) strings("namespace", [options.namespace], (item) => LABEL.test(item), "a namespace's name");
   if (bind !== "pool" && bind !== "local") throw invalid("bind", `is ${JSON.stringify(bind)}`, 'it must be "pool" or "local"');
   if (typeof holdMs !== "number" || !(holdMs >= 0 && holdMs <= 600_000)) {
@@ -80,5 +88,5 @@ export function checkOptions(options: TunnelOptions): CheckedOptions {
   }
   if (!Array.isArray(plugins)) throw invalid("plugins", "must be a list", "each made by definePlugin of @shipside/core");
   if (pool.cidr !== undefined) parseRange(pool.cidr);
-  return { namespaces, services, bind, pool, holdMs, plugins, logger };
+  return { namespaces, services, hosts, bind, pool, holdMs, plugins, logger };
 }

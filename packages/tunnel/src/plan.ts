@@ -1,6 +1,7 @@
 import type { Target } from "@shipside/core";
 import type { ServicePort } from "@shipside/kube";
 import { type Candidate, endpointsOf, targetNumbers } from "./endpoints.ts";
+import { OUTSIDE } from "./outside.ts";
 import type { ServiceView } from "./services.ts";
 
 /** A port that a front should have. */
@@ -25,7 +26,7 @@ export interface Plan {
 }
 
 export interface PlanOptions {
-  /** A plugin's dialer takes care of the target. */
+  /** A plugin's dialer takes care of the target, where port-forward can't. */
   handles(target: Target): boolean;
   /** Pods that have a front although no slice lists them. */
   hostnames?: Iterable<string>;
@@ -50,8 +51,10 @@ export function planOf({ service, slices }: ServiceView, options: PlanOptions): 
       protocol: protocol as Target["protocol"],
       ...(hostname !== undefined && { hostname }),
     };
-    if (protocol !== "TCP") return { target, candidates: [], unsupported: `${protocol} can't be carried over port-forward` };
-    const handled = options.handles(target);
+    const handled = protocol !== "SCTP" && options.handles(target);
+    if (protocol !== "TCP" && !handled) {
+      return { target, candidates: [], unsupported: `${protocol} can't be carried over port-forward` };
+    }
     if (external) {
       const candidate = {
         key: `name ${spec.externalName}`,
@@ -64,7 +67,10 @@ export function planOf({ service, slices }: ServiceView, options: PlanOptions): 
       return {
         target,
         candidates: [],
-        unsupported: `it stands for ${spec.externalName}, which is outside the cluster (ExternalName)`,
+        unsupported:
+          namespace === OUTSIDE
+            ? "only the cluster can reach it, and nothing dials from there"
+            : `it stands for ${spec.externalName}, which is outside the cluster (ExternalName)`,
       };
     }
     const all = endpointsOf(slices, port).filter((candidate) => hostname === undefined || candidate.hostname === hostname);

@@ -1,11 +1,10 @@
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Endpoint, Listener, ListenerFactory, Target } from "@shipside/core";
+import type { Closable, Endpoint, ListenerFactory, Target } from "@shipside/core";
 import { type Affinity, createAffinity, pickEndpoint } from "./balance.ts";
-import type { Connections } from "./connections.ts";
 import type { Candidate } from "./endpoints.ts";
 import type { Route } from "./forward.ts";
 import { hostPort } from "./names.ts";
+import type { Reception } from "./reception.ts";
 
 export type PortState = "opening" | "listening" | "failed" | "unsupported" | "closed";
 
@@ -46,15 +45,16 @@ export interface Port extends TunneledPort {
 
 export interface PortComponents {
   target: Target;
-  connections: Connections;
+  reception: Reception;
+  /** How long a dial may take, in ms. */
+  dialMs(target: Target, endpoint: Endpoint): number;
   dial(target: Target, endpoint: Endpoint, signal: AbortSignal): Promise<Duplex>;
 }
 
-export function createPort({ target, connections, dial }: PortComponents): Port {
+export function createPort({ target, reception, dial, dialMs }: PortComponents): Port {
   const loads = new Map<string, number>();
-  const traffic = connections.traffic();
   let state: PortState = "opening";
-  let listener: Listener | undefined;
+  let listener: (Closable & { address: string; port: number }) | undefined;
   let error: Error | undefined;
   let reason: string | undefined;
   let candidates: readonly Candidate[] = [];
@@ -80,6 +80,7 @@ export function createPort({ target, connections, dial }: PortComponents): Port 
         waiting.add(done);
         signal.addEventListener("abort", done);
       }),
+    dialMs: (candidate) => dialMs(target, endpointOf(candidate)),
     dial: (candidate, signal) => dial(target, endpointOf(candidate), signal),
     chosen(client, { key }) {
       affinity?.set(client, key, Date.now());
@@ -120,10 +121,10 @@ export function createPort({ target, connections, dial }: PortComponents): Port 
       return candidates.map((candidate) => ({ ...endpointOf(candidate), ready: candidate.ready }));
     },
     get connections() {
-      return traffic.counts();
+      return reception.counts();
     },
     get bytes() {
-      return traffic.bytes();
+      return reception.bytes();
     },
     update(next, affinityMs) {
       candidates = next;
@@ -135,8 +136,7 @@ export function createPort({ target, connections, dial }: PortComponents): Port 
     },
     async listen(listeners, address, port) {
       try {
-        listener = await listeners.listen({ address, port });
-        listener.server.on("connection", (client: Socket) => connections.accept(client, target, route, traffic));
+        listener = await reception.listen(listeners, { address, port }, route);
         state = "listening";
         error = undefined;
       } catch (cause) {

@@ -12,6 +12,7 @@ const options: Record<Exclude<keyof TunnelOptions, "pool">, true> = {
   namespace: true,
   namespaces: true,
   services: true,
+  hosts: true,
   bind: true,
   listeners: true,
   holdMs: true,

@@ -5,13 +5,16 @@ import { lookUp } from "./address.ts";
 import { addressBook } from "./address-book.ts";
 import { admission, assertKnown, assertReachable, namespacesOf } from "./admission.ts";
 import { createConnections } from "./connections.ts";
+import { datagramReception } from "./datagram-reception.ts";
 import { dialersFor } from "./dialers.ts";
 import type { TunnelEventSource, TunnelEvents } from "./events.ts";
 import { openIpPool } from "./ip-pool.ts";
 import { localListeners } from "./listener.ts";
 import { hostsEntriesOf, type NamedAddress } from "./names.ts";
 import { type CheckedOptions, checkOptions, type TunnelOptions } from "./options.ts";
+import { outsideViews } from "./outside.ts";
 import { createPort } from "./port.ts";
+import { connectionReception } from "./reception.ts";
 import { type ServiceSource, type ServiceView, watchServices } from "./services.ts";
 import { statusOf, type TunnelStatus } from "./status.ts";
 import { createServiceTunnel, type ServiceTunnel, type TunneledService } from "./tunneled-service.ts";
@@ -110,6 +113,7 @@ function assemble(
       onLive: (recovered) => emit("live", recovered),
     }),
   );
+  const outside = outsideViews(checked.hosts ?? []);
   const dialers = closer.use(dialersFor(plugins, cluster, logger));
   const connections = closer.use(
     createConnections({
@@ -149,7 +153,11 @@ function assemble(
         lingerMs: POD_LINGER_MS,
         handles: dialers.handles,
         addressOf: async (namespace, name, hostname) => book?.addressOf(namespace, name, hostname) ?? "127.0.0.1",
-        createPort: (target) => createPort({ target, connections, dial: dialers.dial }),
+        createPort: (target) =>
+          createPort({
+            ...{ target, dial: dialers.dial, dialMs: dialers.dialMs },
+            reception: target.protocol === "UDP" ? datagramReception({ logger }) : connectionReception(connections, target),
+          }),
         onPort(event, service, port) {
           if (event === "port-failed") {
             logger.warn(`${key}:${port.port} is not served`, { error: port.error?.message });
@@ -169,9 +177,9 @@ function assemble(
   /** Makes what is served of a service what is known of it. */
   const track = async (key: string): Promise<void> => {
     if (closer.closing) return;
-    const view = source.view(key);
+    const view = outside.get(key) ?? source.view(key);
     const current = tunnels.get(key);
-    if (!view || !admits(view)) {
+    if (!view || !(outside.has(key) || admits(view))) {
       if (!current) return;
       tunnels.delete(key);
       services.delete(key);
@@ -220,7 +228,7 @@ function assemble(
   const opened = (async () => {
     await Promise.all([source.synced, assertReachable(cluster, options.signal)]);
     await assertKnown(cluster, checked, home, source);
-    await Promise.all(source.keys().map(track));
+    await Promise.all([...source.keys(), ...outside.keys()].map(track));
     for (const { ports } of services.values()) {
       const exhausted = ports.find(({ error }) => (error as { code?: string } | undefined)?.code?.startsWith("POOL_"))?.error;
       if (exhausted) throw exhausted;

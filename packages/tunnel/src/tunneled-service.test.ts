@@ -4,6 +4,7 @@ import { service, slice } from "./fixtures/objects.ts";
 import { ask } from "./fixtures/servers.ts";
 import { localListeners } from "./listener.ts";
 import { createPort } from "./port.ts";
+import { connectionReception } from "./reception.ts";
 import { createServiceTunnel } from "./tunneled-service.ts";
 
 test("a pod that doesn't come back loses its name, then its listeners, when its time is over", async () => {
@@ -29,7 +30,11 @@ test("a pod that doesn't come back loses its name, then its listeners, when its 
       lingerMs: 200,
       handles: () => false,
       addressOf: async (_namespace, _name, hostname) => (hostname === undefined ? "127.72.9.1" : "127.72.9.2"),
-      createPort: (target) => createPort({ target, connections, dial: () => Promise.reject(new Error("nobody")) }),
+      createPort: (target) =>
+        createPort({
+          ...{ target, dialMs: () => 5_000, dial: () => Promise.reject(new Error("nobody")) },
+          reception: connectionReception(connections, target),
+        }),
       onPort: (event, _service, port) => void told.push(`${event} ${port.target.hostname ?? ""}`),
       onUnsupported() {},
       onBlunder: (error) => void told.push(String(error)),
