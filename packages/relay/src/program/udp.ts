@@ -1,9 +1,8 @@
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Closable, createCloser } from "@shipside/core";
+import { type Closable, createCloser, datagramReader, encodeDatagram } from "@shipside/core";
 import { relayError } from "../errors.ts";
-import { datagramReader, encodeDatagram } from "../wire/datagrams.ts";
 import { openDeveloper, type PortContext } from "./upstream.ts";
 
 /** Who sends from one address and port is one flow; one that is silent for this long is over, in ms. */
