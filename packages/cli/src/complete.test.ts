@@ -20,7 +20,7 @@ const suggest: Suggestions = {
 test.each([
   ["", COMMANDS.map(({ name }) => name)],
   ["te", ["teleport"]],
-  ["help e", ["env"]],
+  ["help e", ["env", "expose"]],
   ["teleport ", ["namespace", "deployment/core", "statefulset/database"]],
   ["teleport d", ["deployment/core"]],
   ["teleport namespace ", ["sample", "shop"]],

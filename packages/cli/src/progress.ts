@@ -74,6 +74,23 @@ export function createProgress(
             `${plural(event.variables, "variable")}${event.file ? ` in ${err("bold", event.file)}, kept current` : ""}`,
           );
           break;
+        case "incoming": {
+          const { service, namespace, ports } = event.incoming;
+          for (const { port, localPort, protocol } of ports)
+            terminal.done(
+              `${err("bold", `${service}.${namespace}:${port}`)}${protocol === "UDP" ? "/udp" : ""} → ${err("bold", `127.0.0.1:${localPort}`)}`,
+            );
+          if (event.match !== undefined) terminal.say(`  ${event.match}`);
+          const headers = Object.entries(event.marked ?? {}).map(
+            ([name, value]) => `-H '${name}: ${value.replaceAll("'", `'\\''`)}'`,
+          );
+          if (headers.length > 0)
+            terminal.say(`  such as: curl ${headers.join(" ")} http://${service}.${namespace}:${ports[0]?.port ?? ""}/`);
+          break;
+        }
+        case "notice":
+          terminal.say(`  ${event.message}`);
+          break;
         case "joined":
           terminal.done(`session ${err("bold", event.id)} is open already: joined it`);
           break;

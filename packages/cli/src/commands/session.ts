@@ -174,7 +174,8 @@ export async function closeMatching(options: SessionOptions, terminal: Terminal)
 }
 
 function fits(session: SessionInfo, options: SessionOptions): boolean {
-  const { kind = "teleport", workload, namespace, context, also = [] } = options;
+  const { kind = "teleport", namespace, context, also = [], expose, intercept } = options;
+  const workload = (expose ?? intercept)?.service ?? options.workload;
   return (
     session.kind === kind &&
     (context === undefined || session.context === context) &&
