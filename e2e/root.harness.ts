@@ -12,8 +12,9 @@ import { bin, buildOnce, type Ran } from "./cli.harness.ts";
 export const canHaveMachine = process.platform === "linux" && process.getuid?.() === 0;
 export const has = (program: "sudo" | "doas"): boolean => existsSync(`/usr/bin/${program}`);
 
-const NAME = "shipside-test";
-const UID = 4217;
+/** One that no other test file has: they run side by side. */
+const UID = 20_000 + (process.pid % 20_000);
+const NAME = `shipside-${UID}`;
 const PASSWORD = "correct horse";
 const GROUP = "shipside-extra";
 
@@ -30,6 +31,8 @@ export interface MachineRun {
  * /var/log. Processes, network and the rest of the disk are those of the real one.
  */
 export interface Machine extends AsyncDisposable {
+  /** The user's. */
+  readonly name: string;
   readonly uid: number;
   readonly gid: number;
   /** Of the user, lowest first, as `id -G` says. */
@@ -46,9 +49,11 @@ export interface MachineOptions {
   /** Whether it is there, and whether it wants a password. */
   sudo?: boolean | "asks";
   doas?: boolean;
+  /** Booted by a stand-in for systemd: it notes what it is asked (`/mnt/calls`), starts units as they say, and ends them. */
+  systemd?: boolean;
 }
 
-export async function newMachine({ sudo = false, doas = false }: MachineOptions = {}): Promise<Machine> {
+export async function newMachine({ sudo = false, doas = false, systemd = false }: MachineOptions = {}): Promise<Machine> {
   await buildOnce();
   const dir = await mkdtemp(join(tmpdir(), "shipside-machine-"));
   await chmod(dir, 0o755);
@@ -61,12 +66,13 @@ export async function newMachine({ sudo = false, doas = false }: MachineOptions 
     mount --bind /mnt/etc /etc
     mount --bind /mnt/lib /var/lib
     mount --bind /mnt/log /var/log
-    groupadd -g 4218 ${GROUP}
+    groupadd -g ${UID + 20_000} ${GROUP}
     useradd -u ${UID} -U -G ${GROUP},games -m -d ${home} -s /bin/sh ${NAME}
     mkdir -p /etc/sudoers.d
     echo '${NAME}:${PASSWORD}' | chpasswd
     ${sudo ? `echo '${NAME} ALL=(root) ${sudo === "asks" ? "" : "NOPASSWD:"} ALL' > /etc/sudoers.d/test` : hide("sudo")}
     ${doas ? `echo 'permit nopass keepenv ${NAME} as root' > /etc/doas.conf` : hide("doas")}
+    ${systemd ? SYSTEMD : ""}
     echo ready
     exec sleep infinity
   `;
@@ -105,6 +111,7 @@ export async function newMachine({ sudo = false, doas = false }: MachineOptions 
   };
 
   return {
+    name: NAME,
     uid: UID,
     gid: groups[0]!,
     groups: groups.toSorted((a, b) => a - b),
@@ -124,6 +131,38 @@ export async function newMachine({ sudo = false, doas = false }: MachineOptions 
     },
   };
 }
+
+const SYSTEMD = `
+    mkdir /mnt/bin /mnt/usr-local
+    cat > /mnt/bin/systemctl <<'END'
+#!/bin/sh
+echo "systemctl $*" >> /mnt/calls
+for unit; do :; done
+unit=/etc/systemd/system/$unit
+case "$1" in
+  start)
+    input=$(sed -n 's/^StandardInput=file://p' "$unit")
+    setsid sh -c "exec env -i $(sed -n 's/^ExecStart=//p' "$unit") < $input" >> /mnt/journal 2>&1 &
+    echo $! > /mnt/main.pid ;;
+  disable)
+    pid=$(cat /mnt/main.pid) && kill "$pid"
+    while kill -0 "$pid" && ! grep -q '^State:.Z' "/proc/$pid/status"; do sleep 0.05; done ;;
+esac 2> /dev/null
+exit 0
+END
+    cat > /mnt/bin/loginctl <<'END'
+#!/bin/sh
+echo "loginctl $*" >> /mnt/calls
+[ "$1" != show-user ] || echo no
+END
+    chmod 755 /mnt/bin/*
+    mount -t overlay overlay -o lowerdir=/mnt/bin:/usr/bin /usr/bin
+    mount --bind /mnt/usr-local /usr/local
+    mkdir -p /usr/local/lib
+    mount -t tmpfs -o mode=755 tmpfs /run
+    mkdir -p /run/systemd/system /run/user/${UID}
+    chown ${UID}:${UID} /run/user/${UID}
+`;
 
 /** What can't be executed isn't found. */
 const hide = (program: "sudo" | "doas"): string => (has(program) ? `mount --bind /dev/null /usr/bin/${program}` : ":");

@@ -79,7 +79,7 @@ describe.skipIf(!canHaveMachine)("root once", () => {
 
       const root = await inspect(helper);
       expect(root.status["Uid"]).toBe("0\t0\t0\t0");
-      expect(root.title).toBe("shipside helper for shipside-test");
+      expect(root.title).toBe(`shipside helper for ${machine.name}`);
       expect(root.env).toEqual({});
       expect((await inspect(pid)).status["PPid"]).toBe(String(helper));
 
@@ -108,7 +108,7 @@ describe.skipIf(!canHaveMachine)("root once", () => {
   test("by who is root already through sudo: the daemon is the user's, and what is root's stays root's", async () => {
     machine = await newMachine();
     const spy = await spyOn(machine.home);
-    const bySudo = { SUDO_UID: String(machine.uid), SUDO_GID: String(machine.gid), SUDO_USER: "shipside-test" };
+    const bySudo = { SUDO_UID: String(machine.uid), SUDO_GID: String(machine.gid), SUDO_USER: machine.name };
     const { NODE_EXTRA_CA_CERTS: _certificates, ...options } = spy.env;
     const { pid } = await start({
       as: "root",
@@ -126,7 +126,7 @@ describe.skipIf(!canHaveMachine)("root once", () => {
         .filter((name) => !/^NODE_CHANNEL/.test(name))
         .sort(),
     ).toEqual(["HOME", "KUBECONFIG", "LOGNAME", "PATH", "SHELL", "USER"]);
-    expect(env).toMatchObject({ HOME: machine.home, USER: "shipside-test", SHELL: "/bin/sh", KUBECONFIG: "/home/me/config" });
+    expect(env).toMatchObject({ HOME: machine.home, USER: machine.name, SHELL: "/bin/sh", KUBECONFIG: "/home/me/config" });
     // Only the command line itself, which root ran.
     expect(await spy.seen()).toEqual(new Set(["0 0"]));
     // Where the user's own command line finds it.
@@ -143,7 +143,7 @@ describe.skipIf(!canHaveMachine)("root once", () => {
     const command = hint.split("\n").find((line) => line.startsWith("su root -c"))!;
     expect(command).toContain(bin);
     const said = await machine.sh(`${command} 2>&1`);
-    const pid = Number(/daemon runs as shipside-test in the background \(pid (\d+)\)/.exec(said)?.[1]);
+    const pid = Number(/daemon runs as shipside-\d+ in the background \(pid (\d+)\)/.exec(said)?.[1]);
     expect(await expectIsTheUsers(pid)).toMatchObject({ KUBECONFIG: "/home/me/a config" });
     const own = { XDG_STATE_HOME: "", XDG_RUNTIME_DIR: "" };
     expect(await machine.run(["stop"], { env: own })).toMatchObject({
@@ -248,8 +248,7 @@ describe.skipIf(!canHaveMachine)("root once", () => {
     await until(async () => (await machine.sh("cat /var/log/shipside-helper.log 2>/dev/null || true")).includes('"start"'));
     child.kill("SIGINT");
     expect(await ended).toBe(130);
-    const running =
-      "ps -eo user:20,stat,args | grep -E '^shipside-test|[s]hipside helper for shipside-test' | grep -v ' Z' || true";
+    const running = `ps -eo user:20,stat,args | grep -E '^${machine.name}|[s]hipside helper for ${machine.name}' | grep -v ' Z' || true`;
     await until(async () => (await machine.sh(running)) === "");
   });
 });

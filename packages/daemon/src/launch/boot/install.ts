@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { createReadStream, existsSync } from "node:fs";
+import { mkdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -118,19 +118,21 @@ async function fill(folder: string, launch: LaunchRequest): Promise<{ node: stri
   await rm(fresh, { recursive: true, force: true });
   for (const dir of [fresh, join(fresh, "helper"), join(fresh, "launch")]) await mkdir(dir, { mode: 0o755 });
   const beside = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-  await copyFile(beside("../../helper/main.js"), join(fresh, "helper/main.js"));
-  await copyFile(beside("../launcher.js"), join(fresh, "launch/launcher.js"));
+  await copy(beside("../../helper/main.js"), join(fresh, "helper/main.js"), 0o644);
+  await copy(beside("../launcher.js"), join(fresh, "launch/launcher.js"), 0o644);
   await writeFile(join(fresh, "package.json"), '{ "type": "module" }\n');
   const nodeCopied = (await changeableByOthers(process.execPath)) !== undefined;
-  if (nodeCopied) {
-    await copyFile(process.execPath, join(fresh, "node"));
-    await chmod(join(fresh, "node"), 0o755);
-  }
+  if (nodeCopied) await copy(process.execPath, join(fresh, "node"), 0o755);
   // Paths of the user's, and what its proxies ask for a password.
   await writeFile(join(fresh, "start.json"), `${JSON.stringify(launch)}\n`, { mode: 0o600 });
   await rm(folder, { recursive: true, force: true });
   await rename(fresh, folder);
   return { node: nodeCopied ? join(folder, "node") : process.execPath, nodeCopied };
+}
+
+/** A file of root's with the same bytes; `copyFile` would give it the owner of the other. */
+async function copy(from: string, to: string, mode: number): Promise<void> {
+  await writeFile(to, createReadStream(from), { flag: "wx", mode });
 }
 
 /** Resolves to whether it was us who set it. */
