@@ -338,28 +338,32 @@ describe.runIf(isRoot)("a daemon gone mad", () => {
   });
 
   const count = soak ? 1_000_000 : 20_000;
-  it(`sends ${count} random and hostile requests: what may be is done, nothing else, and it lives`, async () => {
-    await using place = await scratch();
-    await using helper = await startHelper(place);
-    const before = await socketsOf(helper.pid);
-    const seed = Number(process.env["FUZZ_SEED"] ?? Date.now() % 2 ** 31);
-    // A seed that found something is given again: FUZZ_SEED.
-    const result = await helper.call<FuzzResult>("fuzz", { count, seed });
-    expect(result, `seed ${seed}`).toMatchObject({ sent: count, answered: count, wrong: [] });
-    for (const op of ["hello", "listen", "unlisten", "hosts.apply", "hosts.restore"]) expect(result.done[op]).toBeGreaterThan(0);
-    // The hosts file is what the last change that was allowed makes of the original; the ledger says as much.
-    const path = join(place.dir, "expected");
-    await writeFile(path, place.original);
-    const owner = await openHosts({ path, owner: "shipside-helper-65534" });
-    await owner.apply(result.entries);
-    expect(await place.readHosts()).toBe(await readFile(path, "latin1"));
-    expect((await place.ledger()) !== undefined).toBe(result.entries.length > 0);
-    expect(await socketsOf(helper.pid)).toBe(before);
-    expect(await helper.call("meet")).toBe(helper.pid);
-    expect(await place.logSize()).toBeLessThan(8 * 1024 * 1024);
-    await helper.call("bye");
-    expect(await place.readHosts()).toBe(place.original);
-  }, soak ? 60 * 60_000 : 90_000);
+  it(
+    `sends ${count} random and hostile requests: what may be is done, nothing else, and it lives`,
+    async () => {
+      await using place = await scratch();
+      await using helper = await startHelper(place);
+      const before = await socketsOf(helper.pid);
+      const seed = Number(process.env["FUZZ_SEED"] ?? Date.now() % 2 ** 31);
+      // A seed that found something is given again: FUZZ_SEED.
+      const result = await helper.call<FuzzResult>("fuzz", { count, seed });
+      expect(result, `seed ${seed}`).toMatchObject({ sent: count, answered: count, wrong: [] });
+      for (const op of ["hello", "listen", "unlisten", "hosts.apply", "hosts.restore"]) expect(result.done[op]).toBeGreaterThan(0);
+      // The hosts file is what the last change that was allowed makes of the original; the ledger says as much.
+      const path = join(place.dir, "expected");
+      await writeFile(path, place.original);
+      const owner = await openHosts({ path, owner: "shipside-helper-65534" });
+      await owner.apply(result.entries);
+      expect(await place.readHosts()).toBe(await readFile(path, "latin1"));
+      expect((await place.ledger()) !== undefined).toBe(result.entries.length > 0);
+      expect(await socketsOf(helper.pid)).toBe(before);
+      expect(await helper.call("meet")).toBe(helper.pid);
+      expect(await place.logSize()).toBeLessThan(8 * 1024 * 1024);
+      await helper.call("bye");
+      expect(await place.readHosts()).toBe(place.original);
+    },
+    soak ? 60 * 60_000 : 90_000,
+  );
 });
 
 it("has no say for argv or stdin beyond what it takes", async () => {
