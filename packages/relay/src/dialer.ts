@@ -7,11 +7,14 @@ import { authorityOf } from "./wire/authority.ts";
 export function relayDialer(options: {
   /** Asked for at each dial, so that nothing is deployed before somebody connects. A link that it gave is left open. */
   link(signal: AbortSignal): Promise<RelayLink>;
+  /** How long a dial may take, in ms, where `link` takes its time. */
+  dialMs?: number;
 }): Dialer {
   const lifetime = new AbortController();
   const close = async (): Promise<void> => lifetime.abort(relayError("DIAL_FAILED", "the dialer was closed"));
   return {
     name: "relay",
+    ...(options.dialMs !== undefined && { dialMs: options.dialMs }),
     async dial({ target, endpoint, signal }) {
       const until = AbortSignal.any([signal, lifetime.signal]);
       const to = authorityOf(endpoint.address, endpoint.port);

@@ -1,4 +1,5 @@
 export { datagramReader, encodeDatagram } from "@shipside/core";
+export { type ClusterRelay, type ClusterRelayEvent, type ClusterRelayOptions, clusterRelay } from "./cluster-relay.ts";
 export { type DeployedRelay, type DeployOptions, deployRelay, findRelay, type MakeObject } from "./deploy.ts";
 export { relayDialer } from "./dialer.ts";
 export { RELAY_ERRORS, type RelayErrorCode, relayError } from "./errors.ts";

@@ -1,0 +1,143 @@
+import { randomUUID } from "node:crypto";
+import { abortError, type Closable, type DialerFactory, hasCode, type Logger, silentLogger } from "@shipside/core";
+import type { Cluster } from "@shipside/kube";
+import { type DeployedRelay, deployRelay, findRelay, type MakeObject } from "./deploy.ts";
+import { relayDialer } from "./dialer.ts";
+import { relayError } from "./errors.ts";
+import { openRelayLink, type RelayLink } from "./link.ts";
+import { type RelaySpec, relayName } from "./manifest.ts";
+
+export interface ClusterRelayOptions
+  extends Pick<RelaySpec, "namespace" | "owner" | "image" | "resources" | "graceSeconds" | "imagePullSecrets"> {
+  /** Left open. */
+  cluster: Cluster;
+  /** Makes its Deployment: see `DeployOptions.make`. */
+  make?: MakeObject;
+  /** What happens to it. */
+  onEvent?(event: ClusterRelayEvent): void;
+  logger?: Logger;
+}
+
+export type ClusterRelayEvent =
+  | { kind: "deploying" | "ready" | "removed"; name: string; namespace: string; selfRemoving?: boolean }
+  | { kind: "failed"; error: Error };
+
+/** A relay in a cluster that dials for this machine, deployed when it is first needed, and anew where it has gone. */
+export interface ClusterRelay extends Closable {
+  /** The link to it. Rejects with the codes of `deployRelay`; after a failure the next ten seconds have the same answer. */
+  link(signal: AbortSignal): Promise<RelayLink>;
+  /** For a tunnel: `all` its targets, or by default those that port-forward can't reach. */
+  dialerFactory(options?: { all?: boolean }): DialerFactory;
+}
+
+/** After a failure it isn't tried again for this long, in ms: many clients may be waiting to connect. */
+const FAILED_MS = 10_000;
+/** A first dial may have to wait until an image has been pulled, in ms. */
+const DIAL_MS = 130_000;
+
+interface Running {
+  relay: DeployedRelay;
+  link: RelayLink;
+}
+
+/** Nothing is asked of the cluster before the first `link`. Closing it removes the relay. */
+export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
+  const { cluster, namespace, onEvent = () => {}, logger = silentLogger } = options;
+  const lifetime = new AbortController();
+  const closedError = relayError("RELAY_LINK_LOST", "the relay is no longer used");
+  let current: Promise<Running> | undefined;
+
+  const start = async (): Promise<Running> => {
+    const name = relayName("dial", randomUUID());
+    onEvent({ kind: "deploying", name, namespace });
+    const { owner, image, resources, graceSeconds, imagePullSecrets } = options;
+    const spec: RelaySpec = {
+      ...{ name, namespace, owner },
+      ...(image !== undefined && { image }),
+      ...(resources && { resources }),
+      ...(graceSeconds !== undefined && { graceSeconds }),
+      ...(imagePullSecrets && { imagePullSecrets }),
+    };
+    const relay = await deployRelay(cluster, spec, { signal: lifetime.signal, ...(options.make && { make: options.make }) });
+    const link = openRelayLink({ open: (signal) => openControl(relay, signal), secret: relay.secret, logger });
+    try {
+      await link.ready;
+    } catch (error) {
+      await Promise.allSettled([link.close(), relay.remove()]);
+      throw error;
+    }
+    onEvent({ kind: "ready", name, namespace, selfRemoving: relay.selfRemoving });
+    return { relay, link };
+  };
+
+  /** Where the relay itself has gone (it removes itself when this machine was away for too long), the link has no way back. */
+  const openControl = async (
+    relay: DeployedRelay,
+    signal: AbortSignal,
+  ): Promise<Awaited<ReturnType<DeployedRelay["openControl"]>>> => {
+    try {
+      return await relay.openControl(undefined, { signal });
+    } catch (error) {
+      if (!hasCode(error, "DIAL_GONE", "KUBE_NOT_FOUND")) throw error;
+      if (await findRelay(cluster, relay, { signal })) throw error;
+      throw relayError("RELAY_REFUSED", `the relay ${namespace}/${relay.name} is gone`, { cause: error });
+    }
+  };
+
+  const running = (): Promise<Running> => {
+    if (current) return current;
+    const starting = start();
+    current = starting;
+    const forget = (): void => {
+      if (current === starting) current = undefined;
+    };
+    starting.then(
+      ({ relay, link }) =>
+        void link.ended.then((error) => {
+          forget();
+          if (!error) return;
+          onEvent({ kind: "failed", error });
+          relay.remove().catch((failed: Error) => logger.warn("a relay could not be removed", { error: failed.message }));
+        }),
+      (error: Error) => {
+        if (lifetime.signal.aborted) return;
+        onEvent({ kind: "failed", error });
+        setTimeout(forget, FAILED_MS).unref();
+      },
+    );
+    return starting;
+  };
+
+  const link = async (signal: AbortSignal): Promise<RelayLink> => {
+    if (lifetime.signal.aborted) throw closedError;
+    if (signal.aborted) throw abortError(signal);
+    const gone = new Promise<never>((_, reject) =>
+      signal.addEventListener("abort", () => reject(abortError(signal)), { once: true }),
+    );
+    return (await Promise.race([running(), gone])).link;
+  };
+
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    const last = current;
+    lifetime.abort(closedError);
+    const there = await last?.catch(() => undefined);
+    if (!there) return;
+    await there.link.close();
+    await there.relay.remove();
+    onEvent({ kind: "removed", name: there.relay.name, namespace });
+  };
+
+  return {
+    link,
+    dialerFactory: ({ all = false } = {}) => ({
+      name: "relay",
+      datagrams: true,
+      ...(!all && { fallback: true as const }),
+      handles: () => true,
+      create: () => relayDialer({ link, dialMs: DIAL_MS }),
+    }),
+    close: () => (closed ??= close()),
+    [Symbol.asyncDispose]: () => (closed ??= close()),
+  };
+}
