@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { errorToJson, type HostsEntry, type HostsOwner, type HostsPlan, type Logger, silentLogger } from "@shipside/core";
+import { errorToJson, type HostsEntry, type HostsOwner, type HostsPlan, hasCode, type Logger, silentLogger } from "@shipside/core";
 import { keepOriginal, openHosts } from "@shipside/hosts";
 import type { Journal } from "../journal.ts";
 import type { ResidueKind } from "./kind.ts";
@@ -92,12 +92,20 @@ export const hostsResidue: ResidueKind<HostsData> = {
   place: "machine",
   describe: ({ owner, path }) => `names of ${owner} in ${path ?? "the hosts file"}`,
   async undo(data) {
-    await using owner = await ownerOf(data);
-    await owner.restore();
+    await using owner = await unlessMissing(ownerOf(data));
+    await owner?.restore();
   },
   async left(data) {
-    await using owner = await ownerOf(data);
-    const { removed } = await owner.plan([]);
+    await using owner = await unlessMissing(ownerOf(data));
+    const { removed } = (await owner?.plan([])) ?? { removed: [] };
     return removed.length === 0 ? undefined : `${removed.length} lines of ${data.owner} in ${data.path ?? "the hosts file"}`;
   },
 };
+
+/** Somebody has deleted the file, and our lines with it. */
+function unlessMissing(owner: Promise<HostsOwner>): Promise<HostsOwner | undefined> {
+  return owner.catch((error: unknown) => {
+    if (hasCode(error, "HOSTS_MISSING")) return undefined;
+    throw error;
+  });
+}

@@ -1,0 +1,260 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import {
+  type Cluster,
+  CONFIG_MAPS,
+  DEPLOYMENTS,
+  ENDPOINT_SLICES,
+  type KubeObject,
+  PODS,
+  type ResourceType,
+  SECRETS,
+  SERVICES,
+} from "@shipside/kube";
+import { bin, buildOnce, type Ran, type RunOptions } from "./cli.harness.ts";
+
+/**
+ * A machine of the test's own, as far as Shipside can see one: its own /etc, /var/lib, /var/log, home, temp and runtime folders and boot id,
+ * in a mount namespace. Everything that runs there can be found, and killed.
+ */
+export interface Machine extends AsyncDisposable {
+  /** The same path inside and outside, but for what is mounted over it inside. */
+  readonly home: string;
+  readonly dirs: { readonly state: string; readonly run: string; readonly tmp: string };
+  /** A path of the machine's as it is reached from outside. */
+  inside(path: string): string;
+  start(args: readonly string[], options?: RunOptions): ChildProcess;
+  run(args: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** Any program. */
+  spawn(command: readonly string[], options?: RunOptions): ChildProcess;
+  shell(script: string, options?: RunOptions): Promise<Ran>;
+  /** What runs there. */
+  processes(): Promise<number[]>;
+  /** SIGKILL of everything at once. */
+  killAll(): Promise<void>;
+  /** All processes gone, temp and runtime folders empty, another boot id; home and state are kept. */
+  reboot(): Promise<void>;
+  state(): Promise<MachineState>;
+}
+
+export interface MachineState {
+  /** Path to kind, mode and content's digest, for everything below /etc, home, state, temp and runtime folders. */
+  files: Record<string, string>;
+  mounts: string[];
+  /** Of the addresses that its sessions have had. */
+  listeners: string[];
+  /** Command lines. */
+  processes: string[];
+}
+
+/** What programs need to know users and names, and the time. */
+const ETC = [
+  "passwd",
+  "group",
+  "shadow",
+  "nsswitch.conf",
+  "resolv.conf",
+  "host.conf",
+  "ld.so.cache",
+  "ld.so.conf",
+  "localtime",
+  "ssl",
+];
+
+/** As it is shipped; from its sources where somebody else builds at the same time. */
+const fromSource = process.env["SHIPSIDE_E2E_FROM_SOURCE"] === "1";
+const cli = fromSource
+  ? ["--conditions=@shipside/source", fileURLToPath(new URL("../packages/cli/src/bin.ts", import.meta.url))]
+  : [bin];
+
+const asRoot = process.getuid?.() === 0;
+
+/** Whether machines can be made here: Linux, and the right to mount in a namespace. */
+export const canMakeMachines = ((): boolean => {
+  try {
+    execFileSync("unshare", [...unshareFlags(), "sh", "-c", "mount -t tmpfs none /mnt && command -v nsenter"], { stdio: "ignore" });
+    return process.platform === "linux";
+  } catch {
+    return false;
+  }
+})();
+
+function unshareFlags(): string[] {
+  return asRoot ? ["--mount", "--propagation", "private"] : ["--mount", "--map-root-user"];
+}
+
+export async function newMachine(): Promise<Machine> {
+  if (!fromSource) await buildOnce();
+  const dir = await mkdtemp(join(tmpdir(), "shipside-crash-"));
+  const id = randomBytes(6).toString("hex");
+  const [home, etc, lib, log] = ["home", "etc", "lib", "log"].map((name) => join(dir, name)) as [string, string, string, string];
+  const dirs = { state: join(dir, "state"), run: join(dir, "run"), tmp: join(dir, "tmp") };
+  for (const each of [home, etc, lib, log, ...Object.values(dirs)]) await mkdir(each, { mode: 0o700 });
+  for (const each of [dir, etc, lib, log]) execFileSync("chmod", ["755", each]);
+  const bootId = join(dir, "boot_id");
+  const newBoot = (): Promise<void> => writeFile(bootId, `${randomBytes(16).toString("hex")}\n`);
+  await newBoot();
+  const setup = [
+    "set -e",
+    `for each in ${ETC.join(" ")}; do cp -a /etc/$each ${etc}/ 2>/dev/null || true; done`,
+    `printf '127.0.0.1 localhost\\n# a person wrote this\\n10.0.0.1 printer' > ${etc}/hosts`,
+    `mount --bind ${etc} /etc`,
+    `mount --bind ${lib} /var/lib`,
+    `mount --bind ${log} /var/log`,
+    `mount --bind ${bootId} /proc/sys/kernel/random/boot_id`,
+    "echo ready",
+    "exec sleep infinity",
+  ].join("\n");
+  const holder = spawn("unshare", [...unshareFlags(), "sh", "-c", setup], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(holder.stdout!, "data");
+  const enter = asRoot
+    ? ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`, "--"]
+    : ["nsenter", `--target=${holder.pid}`, "--user", "--mount", "--preserve-credentials", "--"];
+  const namespace = await readlink(`/proc/${holder.pid}/ns/mnt`);
+
+  const machine: Machine = {
+    home,
+    dirs,
+    inside: (path) => `/proc/${holder.pid}/root${path}`,
+    spawn(command, { env = {} } = {}) {
+      const { KUBECONFIG: _kubeconfig, SUDO_UID: _uid, SUDO_GID: _gid, SUDO_USER: _user, ...inherited } = process.env;
+      const child = spawn(enter[0]!, [...enter.slice(1), ...command], {
+        env: {
+          ...inherited,
+          NO_COLOR: "1",
+          HOME: home,
+          ...{ XDG_STATE_HOME: dirs.state, XDG_RUNTIME_DIR: dirs.run, TMPDIR: dirs.tmp },
+          SHIPSIDE_E2E_MACHINE: id,
+          ...env,
+        },
+        cwd: "/",
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      child.on("error", () => {});
+      return child;
+    },
+    start: (args, options) => machine.spawn([process.execPath, ...cli, ...args], options),
+    run: (args, options) => ran(machine.start(args, options)),
+    shell: (script, options) => ran(machine.spawn(["sh", "-c", script], options)),
+    async processes() {
+      const found: number[] = [];
+      for (const name of await readdir("/proc")) {
+        const pid = Number(name);
+        if (!Number.isInteger(pid) || pid === holder.pid) continue;
+        const here = (await readlink(`/proc/${pid}/ns/mnt`).catch(() => "")) === namespace;
+        const marked = (await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "")).includes(`SHIPSIDE_E2E_MACHINE=${id}\0`);
+        const ended = / [ZX] /.test((await readFile(`/proc/${pid}/stat`, "latin1").catch(() => ") X ")).replace(/^.*\)/s, ")"));
+        if ((here || marked) && !ended) found.push(pid);
+      }
+      return found;
+    },
+    async killAll() {
+      for (let pids = await machine.processes(); pids.length > 0; pids = await machine.processes()) {
+        for (const pid of pids) kill(pid);
+        await delay(20);
+      }
+    },
+    async reboot() {
+      await machine.killAll();
+      for (const each of [dirs.run, dirs.tmp])
+        for (const name of await readdir(each)) await rm(join(each, name), { recursive: true, force: true });
+      await newBoot();
+    },
+    async state() {
+      const files: Record<string, string> = {};
+      for (const each of ["/etc", home, ...Object.values(dirs)]) await describeTree(machine.inside(each), each, files);
+      const mounts = (await readFile(`/proc/${holder.pid}/mountinfo`, "utf8")).trim().split("\n");
+      const commands = (await machine.processes()).map((pid) => readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => ""));
+      return {
+        files,
+        mounts: mounts.map((line) => line.split(" ")[4]!).sort(),
+        listeners: await listenersOn(machine.inside(join(dirs.state, "shipside", "addresses.json"))),
+        processes: (await Promise.all(commands)).map((command) => command.replaceAll("\0", " ").trim()).sort(),
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await machine.killAll();
+      holder.kill("SIGKILL");
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  return machine;
+}
+
+export function kill(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+async function ran(child: ChildProcess): Promise<Ran> {
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, "exit")]);
+  return { code: code as number | null, stdout, stderr };
+}
+
+/** What is meant to stay: the address map, logs, the copies of the hosts file, Node's cache of compiled code. */
+const STAYS = /addresses\.json|daemon\.log|\/hosts\.original$|\/hosts\.shipside-backup$|node-compile-cache|\/\.kube\/cache/;
+
+async function describeTree(real: string, shown: string, into: Record<string, string>): Promise<void> {
+  for (const name of await readdir(real)) {
+    const [path, as] = [join(real, name), join(shown, name)];
+    const stat = await lstat(path).catch(() => undefined);
+    if (!stat || STAYS.test(as)) continue;
+    const mode = (stat.mode & 0o7777).toString(8);
+    const owner = `${stat.uid}:${stat.gid}`;
+    if (stat.isSymbolicLink()) into[as] = `link to ${await readlink(path)}`;
+    else if (stat.isFile())
+      into[as] = `${mode} ${owner} ${createHash("sha256")
+        .update(await readFile(path))
+        .digest("hex")}`;
+    else if (!stat.isDirectory()) into[as] = "socket or other";
+    else await describeTree(path, as, into);
+  }
+}
+
+/** `address:port` of what listens on any address that the map names. */
+async function listenersOn(map: string): Promise<string[]> {
+  const ours = new Set((await readFile(map, "utf8").catch(() => "")).match(/127\.\d+\.\d+\.\d+/g));
+  const table = await readFile("/proc/net/tcp", "utf8");
+  return table.split("\n").flatMap((line) => {
+    const [, local = "", , state] = line.trim().split(/\s+/);
+    const [address = "", port = ""] = local.split(":");
+    const dotted = (address.match(/../g) ?? [])
+      .reverse()
+      .map((byte) => Number.parseInt(byte, 16))
+      .join(".");
+    return state === "0A" && ours.has(dotted) ? [`${dotted}:${Number.parseInt(port, 16)}`] : [];
+  });
+}
+
+const rbac = (plural: string, kind: string, group = "rbac.authorization.k8s.io"): ResourceType => ({
+  ...{ group, version: "v1", plural, kind, namespaced: true, shortNames: [] },
+});
+const KINDS: readonly ResourceType[] = [
+  ...[CONFIG_MAPS, SECRETS, SERVICES, DEPLOYMENTS, PODS, ENDPOINT_SLICES],
+  ...[rbac("roles", "Role"), rbac("rolebindings", "RoleBinding"), rbac("serviceaccounts", "ServiceAccount", "")],
+  rbac("poddisruptionbudgets", "PodDisruptionBudget", "policy"),
+];
+
+/** Every object of a namespace, but for what changes with each write and with time. */
+export async function clusterState(cluster: Cluster, namespace: string): Promise<Record<string, unknown>> {
+  const objects: Record<string, unknown> = {};
+  for (const type of KINDS) {
+    for (const object of await cluster.list(type, { namespace })) {
+      const { metadata, status: _status, ...rest } = object as KubeObject & { status?: unknown };
+      const { resourceVersion: _version, generation: _generation, ...kept } = metadata;
+      const { managedFields: _fields, ...meta } = kept as typeof kept & { managedFields?: unknown };
+      objects[`${type.plural}/${metadata.name}`] = { ...rest, metadata: meta };
+    }
+  }
+  return objects;
+}
