@@ -7,11 +7,19 @@ import type { HeldSession, SessionHost } from "./host.ts";
 import { controlPath, runtimeDir } from "./paths.ts";
 import { version } from "./version.ts";
 
+/** What a client is told of the helper. */
+export interface HelperState {
+  readonly pid: number;
+  /** Fires when it is gone. */
+  readonly ended: AbortSignal;
+}
+
 export interface ServeSessionsOptions {
   host: SessionHost;
   /** `daemon`: opens sessions for others and serves the user's one control socket. `foreground`: only shows and ends its own. */
   kind: "daemon" | "foreground";
   runtimeDir?: string;
+  helper?: HelperState;
   /** Somebody asked this process to end. */
   onStop(): void;
   logger?: Logger;
@@ -19,7 +27,7 @@ export interface ServeSessionsOptions {
 
 /** Serves a host's sessions to other processes of the user. Throws what `serveControl` throws. */
 export async function serveSessions(options: ServeSessionsOptions): Promise<Closable> {
-  const { host, kind, onStop, logger = silentLogger, runtimeDir: dir = runtimeDir() } = options;
+  const { host, kind, onStop, helper, logger = silentLogger, runtimeDir: dir = runtimeDir() } = options;
   const kept = new Map<string, HeldSession>();
 
   const keep = (held: HeldSession): Promise<void> | undefined => {
@@ -65,6 +73,8 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
     },
     "session.end": async (params) => host.end(String((params as { id?: unknown }).id ?? "")),
     "session.endAll": endAll,
+    helper: async (): Promise<SessionMethods["helper"]["result"]> =>
+      helper ? { pid: helper.pid, running: !helper.ended.aborted } : null,
     stop: async () => {
       const ended = await endAll();
       onStop();

@@ -11,6 +11,8 @@ interface AskedProcess {
   version: string;
   sessions: SessionInfo[];
   probes: ProbeResult[];
+  /** Undefined of a version that doesn't say. */
+  helper?: { pid: number; running: boolean } | null;
 }
 
 /** Asks every process and every API server now; remembers nothing. */
@@ -30,8 +32,9 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
       try {
         const probes = (await client.call("session.probe", params, { signal: interrupt.signal })) as ProbeResult[];
         const sessions = (await client.call("session.list")) as SessionInfo[];
+        const helper = (await client.call("helper").catch(() => undefined)) as AskedProcess["helper"];
         const { pid, kind, version } = client.hello;
-        return { pid, kind, version, sessions, probes };
+        return { pid, kind, version, sessions, probes, ...(helper !== undefined && { helper }) };
       } catch (error) {
         return error as Error;
       } finally {
@@ -47,6 +50,17 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     }
     processes.push(answer);
     lines.push(`${out("bold", answer.kind === "daemon" ? "daemon" : "in the foreground")} ${answer.version}, pid ${answer.pid}`);
+    if (answer.helper?.running) lines.push(`  its helper for names and low ports runs as root, pid ${answer.helper.pid}`);
+    if (answer.helper?.running === false) {
+      well = false;
+      lines.push(
+        out(
+          "red",
+          `  its helper (pid ${answer.helper.pid}) has ended: what is open works on, but names and low ports are as they were`,
+        ),
+      );
+      lines.push(`  ${out("dim", "`shipside stop` asks for root once more and undoes them; then `shipside start`")}`);
+    }
     if (answer.sessions.length === 0) lines.push("  no session");
     for (const session of answer.sessions) {
       const probe = answer.probes.find((each) => each.id === session.id);

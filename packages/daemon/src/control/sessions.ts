@@ -18,6 +18,8 @@ export interface SessionMethods {
   "session.end": { params: { id: string }; result: SessionInfo };
   /** Ends every session. */
   "session.endAll": { params: Record<string, never>; result: SessionInfo[] };
+  /** The privileged helper that started the process; null where it has none, as one in the foreground. */
+  helper: { params: Record<string, never>; result: { pid: number; running: boolean } | null };
   /** Ends every session and the process. */
   stop: { params: Record<string, never>; result: SessionInfo[] };
 }
