@@ -46,6 +46,7 @@ try {
     logger,
     onStop: () => void end(0),
     ...(helper && {
+      helper,
       hosts: withOriginal(helper.hosts(), originalPlace(), { logger }),
       listeners: listenersWithHelper(helper.listeners()),
     }),
