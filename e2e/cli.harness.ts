@@ -97,7 +97,7 @@ export async function newUser({ asSelf = false }: { asSelf?: boolean } = {}): Pr
         const entries = await readdir(dir, { recursive: true, withFileTypes: true });
         files.push(...entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name)));
       }
-      return files.filter((file) => !/addresses\.json|daemon\.log$|node-compile-cache/.test(file));
+      return files.filter((file) => !/addresses\.json|daemon\.(log(\.\d)?|stderr)$|node-compile-cache/.test(file));
     },
     [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true }),
   };

@@ -277,6 +277,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./commands/status.ts"),
   },
   {
+    name: "logs",
+    summary: "what the daemon says: its log, and its standard error",
+    usage: ["[-f] [--since TIME]"],
+    words: { min: 0, max: 0 },
+    options: [
+      { name: "follow", alias: "f", type: "boolean", describe: "go on with what comes, until Ctrl-C" },
+      { name: "since", type: "string", value: "TIME", describe: "10m, 2h, 1d ago, or a time such as 2026-01-31T12:00" },
+    ],
+    examples: [["shipside logs -f --since 10m", "the last ten minutes, and on"]],
+    load: () => import("./commands/logs.ts"),
+  },
+  {
     name: "start",
     summary: "run the background daemon: sessions outlive the terminal; asks for root once",
     usage: ["[--no-root] [--foreground]", "--install | --uninstall"],

@@ -24,6 +24,7 @@ export {
   undoAsRoot,
 } from "./launch/start-helper.ts";
 export { helperGone, stopDaemon } from "./launch/stop.ts";
+export { type LogEntry, type ReadLogOptions, readLog } from "./logs.ts";
 export { controlPath, runtimeDir, stateDir } from "./paths.ts";
 export type { ProbeStep, TunnelProbe, TunnelsProbe } from "./probe.ts";
 export { makeDirectory } from "./residue/directory.ts";

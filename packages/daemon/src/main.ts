@@ -2,20 +2,21 @@
  * The daemon's process. Whoever started it waits on the IPC channel for word that it serves, or for why it doesn't: `startDaemon`, or
  * (with `--helper`) the privileged helper, which then stays at the other end.
  */
-import { errorToJson, type Logger } from "@shipside/core";
+import { errorToJson } from "@shipside/core";
 import { openDaemon } from "./daemon.ts";
+import { openDaemonLog } from "./daemon-log.ts";
 import { connectHelper } from "./helper-client.ts";
 import { listenersWithHelper } from "./helper-listeners.ts";
 import { recordHelper } from "./launch/record.ts";
+import { stateDir } from "./paths.ts";
 import { originalPlace, withOriginal } from "./residue/hosts.ts";
+import { version } from "./version.ts";
 
 process.title = "shipside daemon";
 
-const log =
-  (level: string) =>
-  (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>
-    void process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, message, ...fields })}\n`);
-const logger: Logger = { debug() {}, info: log("info"), warn: log("warn"), error: log("error") };
+const log = openDaemonLog(stateDir());
+const { logger } = log;
+let served = false;
 
 const tell = (word: unknown): Promise<void> =>
   new Promise((resolve) => {
@@ -28,9 +29,13 @@ let closeAll = async (): Promise<void> => {};
 let ending: Promise<void> | undefined;
 const end = (code: number): Promise<void> =>
   (ending ??= closeAll().then(
-    () => process.exit(code),
+    () => {
+      log.close(served);
+      process.exit(code);
+    },
     (error: unknown) => {
       logger.error("closing left something behind", { error: errorToJson(error) });
+      log.close(served);
       process.exit(1);
     },
   ));
@@ -59,6 +64,8 @@ try {
     // What was made while the helper ran is undone; what it could not undo any more stays on record.
     if (!gone) await record?.clear();
   };
+  served = true;
+  logger.info("serving", { pid: process.pid, version, node: process.version });
   await tell({ ready: true });
 } catch (error) {
   await tell({ error: errorToJson(error) });

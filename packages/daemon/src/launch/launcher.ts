@@ -36,17 +36,14 @@ function launch(request: unknown): void {
   process.execve!(program, [program, ...args], { ...env, ...CHANNEL });
 }
 
-/** Standard output and error to `path`, from its beginning. */
+/** Standard output and error to the end of `path`: what an earlier process said there is its successor's to read. */
 function writeTo(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND } = constants;
-  for (const [fd, fresh] of [
-    [1, O_TRUNC],
-    [2, 0],
-  ] as const) {
+  const { O_WRONLY, O_CREAT, O_APPEND } = constants;
+  for (const fd of [1, 2]) {
     closeSync(fd);
     // open(2) gives the lowest number that is free.
-    const opened = openSync(path, O_WRONLY | O_CREAT | O_APPEND | fresh, 0o600);
+    const opened = openSync(path, O_WRONLY | O_CREAT | O_APPEND, 0o600);
     if (opened !== fd) throw daemonError("LAUNCH_FAILED", `the log was opened as ${opened} instead of ${fd}`);
   }
 }

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { mkdir, open } from "node:fs/promises";
-import { join } from "node:path";
 import { type ErrorJson, errorFromJson } from "@shipside/core";
 import { daemonError } from "../errors.ts";
+import { logPath, rawLogPath } from "../log-file.ts";
 import { stateDir } from "../paths.ts";
 import { programPath } from "../programs.ts";
 
@@ -12,9 +12,9 @@ import { programPath } from "../programs.ts";
  */
 export async function startDaemon(options: { timeoutMs?: number } = {}): Promise<{ pid: number; log: string }> {
   const { timeoutMs = 15_000 } = options;
-  const log = join(stateDir(), "daemon.log");
+  const log = logPath(stateDir());
   await mkdir(stateDir(), { recursive: true, mode: 0o700 });
-  const output = await open(log, "w", 0o600);
+  const output = await open(rawLogPath(stateDir()), "a", 0o600);
   try {
     const child = spawn(process.execPath, [...process.execArgv, programPath("main")], {
       detached: true,
@@ -23,7 +23,10 @@ export async function startDaemon(options: { timeoutMs?: number } = {}): Promise
       stdio: ["ignore", output.fd, output.fd, "ipc"],
     });
     const failed = (why: string): Error =>
-      daemonError("DAEMON_START_FAILED", `the daemon did not come up: ${why}`, { hint: `its log is ${log}`, details: { log } });
+      daemonError("DAEMON_START_FAILED", `the daemon did not come up: ${why}`, {
+        hint: `\`shipside logs\` shows its log, ${log}`,
+        details: { log },
+      });
     const word = await new Promise<{ ready?: true; error?: ErrorJson }>((resolve, reject) => {
       const timer = setTimeout(() => {
         child.kill("SIGKILL");

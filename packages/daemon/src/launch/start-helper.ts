@@ -1,6 +1,6 @@
-import { join } from "node:path";
 import { errorFromJson } from "@shipside/core";
 import { daemonError } from "../errors.ts";
+import { logPath, rawLogPath } from "../log-file.ts";
 import { stateDir } from "../paths.ts";
 import { programPath, sourceFlags } from "../programs.ts";
 import { askAsRoot } from "./as-root.ts";
@@ -47,7 +47,7 @@ export function daemonOwner(): DaemonOwner | undefined {
 export async function startWithHelper(owner: DaemonOwner, options: AsRootOptions): Promise<StartedWithHelper> {
   const request = daemonRequest(owner);
   const { daemon, helper, undone } = await launchByHelper(owner, request, options);
-  return { pid: daemon, helper, log: request.log, undone };
+  return { pid: daemon, helper, log: logPath(stateDir(owner.env)), undone };
 }
 
 /** What the daemon of `owner` is started with. */
@@ -55,7 +55,7 @@ export function daemonRequest({ env }: DaemonOwner): LaunchRequest {
   return {
     env,
     exec: [process.execPath, ...process.execArgv, programPath("main"), "--helper"],
-    log: join(stateDir(env), "daemon.log"),
+    log: rawLogPath(stateDir(env)),
   };
 }
 
