@@ -32,6 +32,8 @@ export interface Machine extends AsyncDisposable {
   inside(path: string): string;
   start(args: readonly string[], options?: RunOptions): ChildProcess;
   run(args: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** The command line as a shell takes it. */
+  commandLine(args: readonly string[]): string;
   /** Any program. */
   spawn(command: readonly string[], options?: RunOptions): ChildProcess;
   shell(script: string, options?: RunOptions): Promise<Ran>;
@@ -141,6 +143,7 @@ export async function newMachine(): Promise<Machine> {
       return child;
     },
     start: (args, options) => machine.spawn([process.execPath, ...cli, ...args], options),
+    commandLine: (args) => [process.execPath, ...cli, ...args].map((word) => `'${word}'`).join(" "),
     run: (args, options) => ran(machine.start(args, options)),
     shell: (script, options) => ran(machine.spawn(["sh", "-c", script], options)),
     async processes() {
@@ -202,7 +205,8 @@ async function ran(child: ChildProcess): Promise<Ran> {
 }
 
 /** What is meant to stay: the address map, logs, the copies of the hosts file, Node's cache of compiled code. */
-const STAYS = /addresses\.json|daemon\.log|\/hosts\.original$|\/hosts\.shipside-backup$|node-compile-cache|\/\.kube\/cache/;
+const STAYS =
+  /addresses\.json|daemon\.(log|stderr)|\/hosts\.original$|\/hosts\.shipside-backup$|node-compile-cache|\/\.kube\/cache/;
 
 async function describeTree(real: string, shown: string, into: Record<string, string>): Promise<void> {
   for (const name of await readdir(real)) {
