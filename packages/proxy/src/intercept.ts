@@ -23,7 +23,7 @@ import { findOwners } from "./owners.ts";
 import { type InterceptPlan, type PortWish, planIntercept } from "./ports.ts";
 import { endRelay, type InterceptTrace, othersLease, relayGone } from "./relay-end.ts";
 import { type LinksState, openRelayLinks, type RelayLinks } from "./relay-links.ts";
-import { backendService, type InterceptRecord, readRecord, switchPatch, switchState } from "./service-patch.ts";
+import { backendService, type InterceptRecord, readRecord, selectorOwners, switchPatch, switchState } from "./service-patch.ts";
 import { mayGrantRights, readSurroundings } from "./surroundings.ts";
 import { openSwitch, restoreService, type ServiceRef } from "./switch.ts";
 
@@ -145,6 +145,7 @@ export async function openIntercept(options: InterceptOptions): Promise<Intercep
         relay: name,
         original: { ...service.spec.selector },
         switched: switchedSelector(service.spec.selector ?? {}, name),
+        owners: selectorOwners(service),
         by: holder,
         since: new Date().toISOString(),
       };

@@ -3,7 +3,15 @@ import { INTERCEPT_ANNOTATION, switchedSelector } from "@shipside/relay";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { applyPatch } from "./fixtures/json-patch.ts";
-import { backendService, readRecord, restorePatch, switchPatch, switchState } from "./service-patch.ts";
+import {
+  backendService,
+  disownPatch,
+  readRecord,
+  restorePatch,
+  selectorOwners,
+  switchPatch,
+  switchState,
+} from "./service-patch.ts";
 
 const key = fc.stringMatching(/^[a-z][a-z0-9./~-]{0,30}$/);
 const value = fc.stringMatching(/^[a-z0-9]{1,20}$/);
@@ -99,4 +107,25 @@ test("the backend has the original's selector and ports, and nothing that takes 
     ports: [{ name: "http", port: 80, targetPort: "http", protocol: "TCP" }],
   });
   expect(made.metadata).toMatchObject({ name: "b", namespace: "shop", ownerReferences: [{ name: "r", uid: "ru" }] });
+});
+
+test("the selector's owners get it back, so that a later apply has no conflict with us", () => {
+  const spec = (own: boolean) => ({ fieldsV1: { "f:spec": { "f:ports": {}, ...(own && { "f:selector": {} }) } } });
+  const argo = { manager: "argocd", operation: "Apply" };
+  const kubectl = { manager: "kubectl", operation: "Update" };
+  const managed = (managedFields: object[]): Service => {
+    const made = service({ app: "core" });
+    return { ...made, metadata: { ...made.metadata, managedFields } as Service["metadata"] };
+  };
+  const before = managed([
+    { ...argo, ...spec(true) },
+    { ...kubectl, ...spec(false) },
+  ]);
+  const owners = selectorOwners(before);
+  expect(owners).toEqual([argo]);
+  const ours = { manager: "shipside", operation: "Update", fieldsV1: { "f:spec": { "f:selector": {} } } };
+  const after = managed([{ ...argo, ...spec(false) }, { ...kubectl, ...spec(false) }, ours]);
+  expect(applyPatch(after, disownPatch(after, { ...record({}), owners })!)).toEqual(before);
+  expect(disownPatch(before, { ...record({}), owners })).toBeUndefined();
+  expect(disownPatch(managed([ours]), record({}))).toContainEqual({ op: "replace", path: "/metadata/managedFields", value: [{}] });
 });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Closable, createCloser, hasCode, type Logger } from "@shipside/core";
 import { type Cluster, SERVICES, type Service } from "@shipside/kube";
 import { proxyError } from "./errors.ts";
-import { type InterceptRecord, restorePatch, switchPatch, switchState } from "./service-patch.ts";
+import { disownPatch, type InterceptRecord, restorePatch, switchPatch, switchState } from "./service-patch.ts";
 
 export interface ServiceRef {
   namespace: string;
@@ -75,6 +75,12 @@ export async function restoreService(
   signal: AbortSignal,
 ): Promise<void> {
   await patchService(cluster, ref, (now) => restorePatch(now, record), signal);
+  await patchService(
+    cluster,
+    ref,
+    (now) => (switchState(now, record) === "switched" ? undefined : disownPatch(now, record)),
+    signal,
+  );
 }
 
 const changed = ({ namespace, name }: ServiceRef, what: string): Error =>

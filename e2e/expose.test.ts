@@ -1,0 +1,108 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { newUser, type User, untilSaid } from "./cli.harness.ts";
+import { kubeconfigFor, NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
+
+let sample: SampleCluster;
+let before: Record<string, unknown>;
+let user: User;
+let kubeconfig: string;
+
+beforeAll(async () => {
+  sample = await openSampleCluster();
+  before = sample.objects();
+}, 150_000);
+afterAll(() => sample?.[Symbol.asyncDispose]());
+beforeEach(async () => {
+  user = await newUser();
+  kubeconfig = await kubeconfigFor(user, sample);
+}, 120_000);
+afterEach(async () => {
+  try {
+    await user.run(["stop", "-q"]);
+    expect(sample.objects()).toEqual(before);
+    expect(await user.left()).toEqual([]);
+  } finally {
+    await user[Symbol.asyncDispose]();
+  }
+}, 40_000);
+
+const where = (): string[] => ["-k", kubeconfig, "-n", NAMESPACE];
+
+test("HTTP, raw TCP and UDP arrive at the local ports; a late answer after a FIN too; closed, nothing is left", async () => {
+  await using web = await serveHttp();
+  const late = createServer({ allowHalfOpen: true }, (socket) => {
+    let heard = "";
+    socket.on("data", (chunk) => (heard += chunk));
+    socket.on("end", () => setTimeout(() => socket.end(`heard ${heard}`), 1500));
+  }).listen(0, "127.0.0.1");
+  const udp = createSocket("udp4").bind(0, "127.0.0.1");
+  udp.on("message", (datagram, { port, address }) => udp.send(`re:${datagram}`, port, address));
+  await Promise.all([once(late, "listening"), once(udp, "listening")]);
+  const ports = [`web=80:${web.port}`, `81:${(late.address() as { port: number }).port}`, `53:${udp.address().port}/udp`];
+  const child = user.start(["expose", "mine", ...ports.flatMap((port) => ["--port", port]), ...where()]);
+  try {
+    const said = await untilSaid(child, /ready in/);
+    expect(said).toContain(`mine.${NAMESPACE}:80 → 127.0.0.1:${web.port}`);
+    expect(await sample.ask({ url: "http://mine/a" }, { url: `http://mine.${NAMESPACE}.svc.cluster.local/b` })).toEqual([
+      "local /a",
+      "local /b",
+    ]);
+    const tcp = `const s = require("net").connect({ host: "mine", port: 81, allowHalfOpen: true }); s.end("question"); s.on("data", (d) => process.stdout.write(d))`;
+    expect(await sample.node(tcp)).toBe("heard question");
+    const dns = `const s = require("dgram").createSocket("udp4"); s.on("message", (m) => { process.stdout.write(m); s.close(); }); require("dns").lookup("mine", (e, a) => s.send("ping", 53, a))`;
+    expect(await sample.node(dns)).toBe("re:ping");
+    child.kill("SIGINT");
+    expect(await once(child, "exit")).toEqual([130, null]);
+  } finally {
+    late.close();
+    udp.close();
+  }
+  expect(await sample.ask({ url: "http://mine/" })).toEqual([expect.stringMatching(/^failed: (ENOTFOUND|EAI_AGAIN)/)]);
+}, 60_000);
+
+test("a workload's ports are reused, its labels never; what is somebody else's is refused", async () => {
+  await using web = await serveHttp();
+  expect((await user.run(["start", "--no-root"])).code).toBe(0);
+  const opened = await user.run([
+    "expose",
+    "core-too",
+    "--workload",
+    "deployment/core",
+    "--port",
+    `http:${web.port}`,
+    ...where(),
+    "--json",
+  ]);
+  expect(opened.code, opened.stderr).toBe(0);
+  expect(await sample.ask({ url: "http://core-too:3020/" })).toEqual(["local /"]);
+  expect(sample.endpoints("core")).toEqual([expect.stringMatching(/^core-/)]);
+  const again = await user.run(["expose", "core-too", "--port", "80", ...where()]);
+  expect([again.code, again.stderr]).toEqual([13, expect.stringContaining("is exposed already")]);
+  const taken = await user.run(["expose", "core", "--port", "80", ...where()]);
+  expect([taken.code, taken.stderr]).toEqual([13, expect.stringContaining("shipside didn't make")]);
+  const closed = await user.run(["session", "close", JSON.parse(opened.stdout).session.id]);
+  expect(closed.code, closed.stderr).toBe(0);
+}, 60_000);
+
+test("the process is killed: `clean` removes it all", async () => {
+  const child = user.start(["expose", "mine", "--port", "80:9", ...where()]);
+  await untilSaid(child, /ready in/);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  const clean = await user.run(["clean", "--yes", "--json"]);
+  expect(clean.code, clean.stderr).toBe(0);
+  await expect.poll(() => Object.keys(sample.objects()), { timeout: 10_000 }).toEqual(Object.keys(before));
+}, 60_000);
+
+test.each([
+  [["expose", "Mine", "--port", "80"], 2, "can't be the name of a Service"],
+  [["expose", "mine"], 2, "no port is given"],
+  [["expose", "mine", "--port", "80", "--port", "80:1"], 2, "given twice"],
+  [["expose", "mine", "-l", "80"], 2, "no port is named"],
+])("%j is refused with %i", async (args, code, said) => {
+  const ran = await user.run([...args, ...where()]);
+  expect([ran.code, ran.stderr]).toEqual([code, expect.stringContaining(said)]);
+});

@@ -1,0 +1,103 @@
+import { chmod, copyFile } from "node:fs/promises";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { join } from "node:path";
+import { createCloser } from "@shipside/core";
+import { type Cluster, connectCluster } from "@shipside/kube";
+import { type EmbeddedCluster, SAMPLE_NAMESPACE, sampleManifests, startCluster } from "@shipside/testkit";
+import type { User } from "./cli.harness.ts";
+
+export const NAMESPACE = SAMPLE_NAMESPACE;
+
+export interface SampleCluster extends AsyncDisposable {
+  readonly embedded: EmbeddedCluster;
+  readonly cluster: Cluster;
+  /** Asks from a pod of the cluster: each answer's text, or `failed: …`. */
+  ask(...requests: Array<{ url: string; headers?: Record<string, string> }>): Promise<string[]>;
+  /** Runs a program in that pod. */
+  node(program: string): Promise<string>;
+  /** All of the namespace's objects as a user made them, but pods and what controllers make of them: to be compared. */
+  objects(): Record<string, unknown>;
+  /** Where each Service leads to now: names of pods that are ready. */
+  endpoints(service: string): string[];
+}
+
+/** The sample application, all of it ready. */
+export async function openSampleCluster(): Promise<SampleCluster> {
+  const closer = createCloser();
+  const embedded = closer.use(await startCluster());
+  try {
+    await embedded.apply(sampleManifests());
+    const cluster = closer.use(await connectCluster({ kubeconfig: embedded.kubeconfigPath, namespace: NAMESPACE }));
+    const { store } = embedded;
+    const ready = (service: string): string[] =>
+      store
+        .list("endpointslices.discovery.k8s.io", NAMESPACE)
+        .filter(({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === service)
+        // biome-ignore lint/suspicious/noExplicitAny: an endpoint
+        .flatMap(({ endpoints }) => (endpoints ?? []) as any[])
+        .filter(({ conditions }) => conditions?.ready)
+        .map(({ targetRef }) => String(targetRef.name));
+    while (["core", "frontend", "leaf", "database"].some((service) => ready(service).length === 0))
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    const run = async (program: string): Promise<string> => {
+      const { stdout, stderr } = await cluster.exec({ namespace: NAMESPACE, name: ready("frontend")[0]! }, ["node", "-e", program]);
+      return stdout.length > 0 ? stdout.toString() : `${stderr}`;
+    };
+    return {
+      embedded,
+      cluster,
+      endpoints: ready,
+      node: run,
+      async ask(...requests) {
+        const program = `(async () => { const out = []; for (const { url, headers } of ${JSON.stringify(requests)}) out.push(await fetch(url, { headers }).then((r) => r.text(), (e) => "failed: " + (e.cause?.code ?? e.message))); console.log(JSON.stringify(out)); })()`;
+        return JSON.parse(await run(program));
+      },
+      objects() {
+        const kinds = ["services", "configmaps", "secrets", "serviceaccounts", "persistentvolumeclaims"];
+        const groups = [
+          "deployments.apps",
+          "statefulsets.apps",
+          "roles.rbac.authorization.k8s.io",
+          "rolebindings.rbac.authorization.k8s.io",
+        ];
+        const others = ["poddisruptionbudgets.policy", "leases.coordination.k8s.io"];
+        return Object.fromEntries(
+          [...kinds, ...groups, ...others].flatMap((kind) =>
+            store.list(kind, NAMESPACE).map(({ metadata, status: _status, ...rest }) => {
+              const { resourceVersion: _version, ...meta } = metadata;
+              return [`${kind}/${metadata.name}`, { ...rest, metadata: meta }];
+            }),
+          ),
+        );
+      },
+      [Symbol.asyncDispose]: () => closer.close(),
+    };
+  } catch (error) {
+    await closer.close();
+    throw error;
+  }
+}
+
+/** A copy of the kubeconfig that a test's user may read. */
+export async function kubeconfigFor(user: User, { embedded }: SampleCluster): Promise<string> {
+  const path = join(user.home, "kubeconfig");
+  await copyFile(embedded.kubeconfigPath, path);
+  await chmod(path, 0o644);
+  return path;
+}
+
+/** A process of the developer's: answers `local` and what it was asked. */
+export async function serveHttp(
+  handle: (request: IncomingMessage, response: ServerResponse) => void = (request, response) =>
+    response.end(`local ${request.url}`),
+): Promise<AsyncDisposable & { port: number }> {
+  const server = createServer(handle);
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as { port: number }).port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => void server.close(resolve));
+    },
+  };
+}

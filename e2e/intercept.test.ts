@@ -1,0 +1,124 @@
+import { once } from "node:events";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { newUser, type User, untilSaid } from "./cli.harness.ts";
+import { kubeconfigFor, NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
+
+let sample: SampleCluster;
+let before: Record<string, unknown>;
+let user: User;
+let kubeconfig: string;
+let local: Awaited<ReturnType<typeof serveHttp>>;
+
+beforeAll(async () => {
+  sample = await openSampleCluster();
+  before = sample.objects();
+  local = await serveHttp();
+}, 150_000);
+afterAll(async () => {
+  await sample?.[Symbol.asyncDispose]();
+  await local?.[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  user = await newUser();
+  kubeconfig = await kubeconfigFor(user, sample);
+}, 120_000);
+afterEach(async () => {
+  try {
+    await user.run(["stop", "-q"]);
+    expect(sample.objects()).toEqual(before);
+    expect(await user.left()).toEqual([]);
+    expect(sample.endpoints("core")).toEqual([expect.stringMatching(/^core-/)]);
+  } finally {
+    await user[Symbol.asyncDispose]();
+  }
+}, 40_000);
+
+const where = (): string[] => ["-k", kubeconfig, "-n", NAMESPACE];
+const url = "http://core:3020/x";
+const theirs = expect.stringContaining('"version": "cluster"');
+
+test("flagged requests come to the local process, the rest to the pods; closed, everything is as before", async () => {
+  const child = user.start(["intercept", "service/core", "--port", `3020:${local.port}`, "-x", "x-user: alice", ...where()]);
+  const said = await untilSaid(child, /ready in/);
+  expect(said).toContain(`core.${NAMESPACE}:3020 → 127.0.0.1:${local.port}`);
+  expect(said).toContain("requests with x-user: alice");
+  expect(said).toContain("curl -H 'x-user: alice'");
+  expect(await sample.ask({ url }, { url, headers: { "x-user": "alice" } }, { url, headers: { "x-user": "bob" } })).toEqual([
+    theirs,
+    "local /x",
+    theirs,
+  ]);
+
+  const listed = JSON.parse((await user.run(["session", "list", "--details", "--json"])).stdout);
+  expect(listed).toMatchObject([
+    { kind: "intercept", workload: "service/core", incoming: { switched: true, ports: [{ connections: 1, refused: 0 }] } },
+  ]);
+  expect((await user.run(["session", "list", "--details"])).stdout).toMatch(
+    /port 3020 → 127\.0\.0\.1:\d+: 1 connections, \d open, 0 refused/,
+  );
+  child.kill("SIGINT");
+  expect(await once(child, "exit")).toEqual([130, null]);
+  expect(await sample.ask({ url, headers: { "x-user": "alice" } })).toEqual([theirs]);
+}, 60_000);
+
+test("by path and method, in the daemon; a second identical one joins it; --clean ends it", async () => {
+  expect((await user.run(["start", "--no-root"])).code).toBe(0);
+  const args = [
+    "intercept",
+    "svc",
+    "core",
+    "-r",
+    "http",
+    "-l",
+    String(local.port),
+    "--path",
+    "/mine*",
+    "--method",
+    "get",
+    ...where(),
+  ];
+  const first = await user.run([...args, "--json"]);
+  expect(first.code, first.stderr).toBe(0);
+  const { id } = JSON.parse(first.stdout).session;
+  const second = await user.run([...args, "--json"]);
+  expect(JSON.parse(second.stdout).session.id).toBe(id);
+  expect(await sample.ask({ url: "http://core:3020/mine/a" }, { url })).toEqual(["local /mine/a", theirs]);
+  // Another wish for some of the same is refused, with who has it.
+  const other = await user.run(["intercept", "core", "-p", `3020:${local.port}`, "--path", "/mine/b", ...where()]);
+  expect([other.code, other.stderr]).toEqual([13, expect.stringContaining("you intercept some of this traffic since")]);
+  const clean = await user.run([...args, "--clean", "--json"]);
+  expect(JSON.parse(clean.stdout)).toMatchObject({ closed: [id] });
+}, 60_000);
+
+test("nothing listens on the local port: requests go to the pods, and it says so", async () => {
+  const child = user.start(["intercept", "service/core", "--port", "3020:9", "--all", ...where()]);
+  await untilSaid(child, /ready in/);
+  const told = untilSaid(child, /nothing listens on 127\.0\.0\.1:9: requests go to the cluster's pods/);
+  expect(await sample.ask({ url })).toEqual([theirs]);
+  await told;
+  child.kill("SIGTERM");
+  expect(await once(child, "exit")).toEqual([143, null]);
+}, 60_000);
+
+test("the process is killed: `clean` puts the Service back at once", async () => {
+  const child = user.start(["intercept", "service/core", "--port", `3020:${local.port}`, "--user", ...where()]);
+  await untilSaid(child, /ready in/);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  expect(sample.objects()).not.toEqual(before);
+  const clean = await user.run(["clean", "--yes", "--json"]);
+  expect(clean.code, clean.stderr).toBe(0);
+}, 60_000);
+
+test.each([
+  [["intercept", "service/database-pods"], 13, "gives pods names of their own"],
+  [["intercept", "service/nope"], 6, "nope"],
+  [["intercept", "deployment/core"], 2, "only Services can be intercepted"],
+  [["intercept", "core", "--all", "--path", "/"], 2, "--all takes every request"],
+  [["intercept", "core", "-x", "nonsense"], 2, "is no header"],
+  [["intercept", "core", "--port", "1"], 6, "it has 3020 (http)"],
+  [["intercept", "core", "--tcp"], 2, "--tcp goes with --all"],
+])("%j is refused with %i", async (args, code, said) => {
+  const ran = await user.run([...args, ...where()]);
+  expect([ran.code, ran.stderr]).toEqual([code, expect.stringContaining(said)]);
+});
