@@ -3,6 +3,7 @@ import { type Closable, createCloser, type Logger } from "@shipside/core";
 import { relayError } from "../errors.ts";
 import type { AcceptPort, RelayConfig } from "../protocol.ts";
 import type { Developers } from "./developers.ts";
+import { HEAD_MS } from "./http1.ts";
 import type { Leases } from "./lease.ts";
 import { serveHttp } from "./sniff.ts";
 import { serveConnection } from "./tcp.ts";
@@ -16,6 +17,8 @@ export interface AcceptOptions {
   logger: Logger;
   /** Address to listen on. Default: every one. */
   host?: string;
+  /** How long a request's head may take, in ms. Default `HEAD_MS`. */
+  headMs?: number;
 }
 
 export interface Accept extends Closable {
@@ -32,7 +35,7 @@ export interface Accept extends Closable {
 
 /** Takes the cluster's traffic on every port of the configuration. Rejects with what listening failed with; then it listens nowhere. */
 export async function startAccept(options: AcceptOptions): Promise<Accept> {
-  const { config, leases, developers, logger, host } = options;
+  const { config, leases, developers, logger, host, headMs = HEAD_MS } = options;
   const closer = createCloser();
   const draining = new AbortController();
   const sockets = new Set<Socket>();
@@ -59,7 +62,7 @@ export async function startAccept(options: AcceptOptions): Promise<Accept> {
 
   try {
     for (const port of config.accept) {
-      const context: PortContext = { port, leases, developers, logger, draining: draining.signal, idle };
+      const context: PortContext = { port, leases, developers, logger, draining: draining.signal, idle, headMs };
       if (port.protocol === "UDP") {
         const datagrams = closer.use(await serveDatagrams(context, { host }));
         listening.set(port.port, datagrams.port);

@@ -34,7 +34,6 @@ export interface Http1Options {
   peer: { address: string; port: number };
   /** What was read of the stream already. */
   first: Buffer;
-  headMs?: number;
 }
 
 /**
@@ -42,7 +41,8 @@ export interface Http1Options {
  * with everything after it, on a connection of its own. Never rejects.
  */
 export async function serveHttp1(stream: Duplex, context: PortContext, options: Http1Options): Promise<void> {
-  const { peer, first, headMs = HEAD_MS } = options;
+  const { peer, first } = options;
+  const { headMs } = context;
   const source = byteSource(stream, first);
   const gone = new AbortController();
   stream.once("close", () => gone.abort());
@@ -152,11 +152,13 @@ async function nextHead(
   const off = last?.source.onEnd(end);
   idle.add(end);
   let timer: NodeJS.Timeout | undefined;
+  let overdue = false;
   let bytes: Buffer = Buffer.alloc(0);
   try {
     for (;;) {
       const chunk = source.take() ?? (await source.read());
-      if (!chunk) return bytes.length > 0 ? { plain: false, bytes } : "ended";
+      if (!chunk) return bytes.length > 0 && !overdue ? { plain: false, bytes } : "ended";
+      if (overdue) continue;
       off?.();
       idle.delete(end);
       const looked = bytes.length;
@@ -174,6 +176,7 @@ async function nextHead(
         }
       }
       timer ??= setTimeout(() => {
+        overdue = true;
         late();
         linger(stream, LINGER_MS);
       }, headMs).unref();

@@ -17,6 +17,8 @@ export interface PortContext {
   readonly draining: AbortSignal;
   /** How to end each connection that waits for a request. */
   readonly idle: Set<() => void>;
+  /** How long a request's head may take, in ms. */
+  readonly headMs: number;
 }
 
 /** Pauses between attempts to reach the pods, in ms: nothing was sent yet, and a pod that goes is still an endpoint for a moment. */
