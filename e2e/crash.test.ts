@@ -92,7 +92,7 @@ async function expectClean(...args: string[]): Promise<void> {
   expect([again.code, JSON.parse(again.stdout)]).toEqual([0, { removed: [], left: [] }]);
 }
 
-describe.runIf(canMakeMachines)("killed", { timeout: 60_000 }, () => {
+describe.runIf(canMakeMachines)("killed", { timeout: 120_000 }, () => {
   test("the daemon: the next `start` puts everything back", async () => {
     const { pid } = JSON.parse((await machine.run(["start", "--json"])).stdout);
     await machine.run(teleport("-f", envFile()));
@@ -173,7 +173,7 @@ describe.runIf(canMakeMachines)("killed", { timeout: 60_000 }, () => {
   });
 });
 
-describe.runIf(canMakeMachines)("meanwhile the hosts file", { timeout: 60_000 }, () => {
+describe.runIf(canMakeMachines)("meanwhile the hosts file", { timeout: 120_000 }, () => {
   /** A session is open, `change` happens, it is killed. */
   const killedAfter = async (change: string): Promise<void> => {
     const child = await inForeground();
@@ -227,7 +227,7 @@ describe.runIf(canMakeMachines)("meanwhile the hosts file", { timeout: 60_000 },
   });
 });
 
-describe.runIf(canMakeMachines)("a full disk", { timeout: 60_000 }, () => {
+describe.runIf(canMakeMachines)("a full disk", { timeout: 120_000 }, () => {
   const tmpfs = (path: string): string =>
     `set -e; cp -a ${path} /tmp/kept-$$; mount -t tmpfs -o size=4m,mode=700 none ${path}; cp -a /tmp/kept-$$/. ${path}; rm -rf /tmp/kept-$$`;
   const fill = (path: string): string =>

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import type { Interrupt } from "./interrupt.ts";
 import type { Terminal } from "./terminal.ts";
@@ -6,7 +7,7 @@ import type { Terminal } from "./terminal.ts";
 export async function confirm(
   question: string,
   terminal: Terminal,
-  interrupt: Interrupt,
+  interrupt: Pick<Interrupt, "signal">,
   { stdin = process.stdin, stderr = process.stderr }: { stdin?: NodeJS.ReadStream; stderr?: NodeJS.WriteStream } = {},
 ): Promise<boolean | undefined> {
   if (terminal.json || terminal.quiet || !stdin.isTTY || !stderr.isTTY) return undefined;
@@ -15,7 +16,9 @@ export async function confirm(
   // Ctrl-C at a question is one for the whole command.
   lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
   try {
-    const answer = await lines.question(`${question} [y/N] `, { signal: interrupt.signal });
+    // Ctrl-D closes it without an answer.
+    const ended = once(lines, "close").then(() => "");
+    const answer = await Promise.race([lines.question(`${question} [y/N] `, { signal: interrupt.signal }), ended]);
     return /^y(es)?$/i.test(answer.trim());
   } finally {
     lines.close();
