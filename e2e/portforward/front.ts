@@ -81,8 +81,9 @@ export async function startFront(kubeconfig: string, lets: Way, options: FrontOp
       (socket as Socket).setTimeout(idleMs, () => socket.destroy());
     });
     on.on("response", (response) => {
-      socket.end(`HTTP/1.1 ${response.statusCode} refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
-      response.resume();
+      const type = response.headers["content-type"] ?? "text/plain";
+      socket.write(`HTTP/1.1 ${response.statusCode} refused\r\nContent-Type: ${type}\r\nConnection: close\r\n\r\n`);
+      response.on("error", () => socket.destroy()).pipe(socket);
     });
     on.on("error", () => socket.destroy());
     on.end();

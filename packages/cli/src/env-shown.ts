@@ -1,11 +1,13 @@
+import { errorToJson } from "@shipside/core";
 import type { EnvCollection, ReadEnvOptions } from "@shipside/daemon/env";
 import { flag, type Invocation, text } from "./command.ts";
 import { cliError } from "./errors.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { Interrupt } from "./interrupt.ts";
 import { createProgress } from "./progress.ts";
+import { pointAtRbac } from "./rbac-hint.ts";
 import { sessionOptions } from "./session-options.ts";
-import type { Terminal } from "./terminal.ts";
+import { explain, type Terminal } from "./terminal.ts";
 
 const library = () => import("@shipside/daemon/env");
 
@@ -29,12 +31,16 @@ export function envRequest(invocation: Invocation, terminal: Terminal, signal: A
 }
 
 /** Says which workload it is of, and what is left out. */
-export function sayCollected({ workload, container, pod, warnings, entries }: EnvCollection, terminal: Terminal): void {
+export function sayCollected({ workload, container, pod, warnings, refusals, entries }: EnvCollection, terminal: Terminal): void {
   const { err } = terminal;
   const where = [`container ${container}`, ...(pod ? [`pod ${pod.name}`] : [])].join(", ");
   const count = `${entries.length} variable${entries.length === 1 ? "" : "s"}`;
   terminal.done(`${err("bold", workload)}, ${where}: ${count}`);
   for (const { message } of warnings) terminal.warn(message);
+  for (const refusal of refusals) {
+    const error = pointAtRbac(errorToJson(refusal));
+    for (const line of [error.message, ...explain(error, err)]) terminal.say(`  ${line}`);
+  }
 }
 
 const facts = ({ workload, namespace, container, pod, warnings }: EnvCollection): object => ({

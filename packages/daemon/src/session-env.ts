@@ -56,13 +56,15 @@ export async function openSessionEnv(components: SessionEnvComponents): Promise<
     ...(container !== undefined && { container }),
   };
   const told = new Set<string>();
-  const incomplete = (message: string, hint = "the variables that can be had are there"): void => {
+  const incomplete = (message: string, hint = "the variables that can be had are there", refusals: readonly Error[] = []): void => {
     if (told.has(message)) return;
     told.add(message);
-    warn(daemonError("ENV_INCOMPLETE", message, { hint }));
+    const cause = refusals.length > 1 ? new AggregateError(refusals, "several rights are missing") : refusals[0];
+    warn(daemonError("ENV_INCOMPLETE", message, { hint, ...(cause && { cause }) }));
   };
-  const tell = ({ warnings }: EnvCollection): void => {
-    for (const { message } of warnings) incomplete(message);
+  const tell = ({ warnings, refusals }: EnvCollection): void => {
+    for (const { message, reason } of warnings)
+      incomplete(message, undefined, reason === "FORBIDDEN" || reason === "NEEDS_POD" ? refusals : []);
   };
 
   if (!envFile && !follow) {

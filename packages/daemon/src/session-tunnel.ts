@@ -1,5 +1,6 @@
-import type { HostsEntry } from "@shipside/core";
+import { errorFromJson, type HostsEntry } from "@shipside/core";
 import { type ServiceRules, type Tunnel, type TunneledService, type TunnelStatus, tunnelError } from "@shipside/tunnel";
+import { refusalIn } from "./rbac/refusal.ts";
 
 /** What a session sees of a namespace's tunnel: the services that its own rules admit. Other sessions may have the tunnel serve more. */
 export interface SessionTunnel {
@@ -21,6 +22,8 @@ export interface TunnelListeners {
   added?(service: TunneledService): void;
   removed?(service: TunneledService): void;
   failed?(error: Error): void;
+  /** A right is missing: what is known gets old, or nobody gets through to the pods. What is refused already is told at once. */
+  refused?(error: Error): void;
 }
 
 export function sessionTunnel(tunnel: Tunnel, rules: ServiceRules): SessionTunnel {
@@ -53,7 +56,7 @@ export function sessionTunnel(tunnel: Tunnel, rules: ServiceRules): SessionTunne
       const keys = admitted();
       return { ...status, services: status.services.filter(({ namespace, name }) => keys.has(`${namespace}/${name}`)) };
     },
-    follow({ names, added, removed, failed }) {
+    follow({ names, added, removed, failed, refused }) {
       const known = new Map(admitted());
       const keyOf = ({ namespace, name }: TunneledService): string => `${namespace}/${name}`;
       const onAdded = (service: TunneledService): void => {
@@ -75,12 +78,21 @@ export function sessionTunnel(tunnel: Tunnel, rules: ServiceRules): SessionTunne
         if (rules.admits(service.facts)) failed?.(error);
       };
       const onNames = (): void => names?.();
+      const onRefused = ({ error }: { error?: Error }): void => {
+        const refusal = refusalIn(error);
+        if (refusal) refused?.(refusal);
+      };
+      for (const { error } of tunnel.status().stale) onRefused({ error: errorFromJson(error) });
+      tunnel.events.on("stale", onRefused);
+      tunnel.events.on("connection-closed", onRefused);
       tunnel.events.on("service-added", onAdded);
       tunnel.events.on("service-removed", onRemoved);
       tunnel.events.on("service-changed", onChanged);
       tunnel.events.on("port-failed", onFailed);
       tunnel.events.on("names-changed", onNames);
       return () => {
+        tunnel.events.off("stale", onRefused);
+        tunnel.events.off("connection-closed", onRefused);
         tunnel.events.off("service-added", onAdded);
         tunnel.events.off("service-removed", onRemoved);
         tunnel.events.off("service-changed", onChanged);

@@ -20,6 +20,7 @@ import type { Journal } from "./journal.ts";
 import type { NameBoard } from "./name-board.ts";
 import { nameConflictErrors } from "./name-holder.ts";
 import { type ProbeTunnelsOptions, probeTunnels } from "./probe.ts";
+import { refusedForwards, refusedRight } from "./rbac/refusal.ts";
 import { openSessionEnv, type SessionEnv } from "./session-env.ts";
 import { openIncoming, type SessionIncoming } from "./session-incoming.ts";
 import type { NamesInfo, ProbeOptions, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
@@ -117,6 +118,13 @@ export async function openSession(options: SessionOptions, components: SessionCo
     for (const listener of [...listeners]) listener(event);
   };
   const warn = (error: unknown): void => emit({ step: "warning", error: errorToJson(error) });
+  const refusalsTold = new Set<string>();
+  const warnRefused = (refusal: Error): void => {
+    const right = refusedRight(refusal);
+    if (refusalsTold.has(right)) return;
+    refusalsTold.add(right);
+    warn(refusal);
+  };
   const hostsEntries = (): HostsEntry[] =>
     [...tunnels].flatMap(([where, tunnel]) => entriesAtHome(tunnel.hostsEntries(), where, where === namespace));
 
@@ -238,6 +246,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
   const openTunnels = async (): Promise<void> => {
     const rules = serviceRules(options.services ?? [], namespace);
     const wanted = [...new Set([namespace, ...also, ...rules.namespaces])];
+    const asked = refusedForwards(cluster, wanted, signal);
     const results = await Promise.allSettled(
       wanted.map(async (where) => {
         const { value, release } = await components.openTunnel(where, rules, signal);
@@ -263,6 +272,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
       failed: ports.filter(({ state }) => state === "failed").length,
     });
     for (const tunnel of tunnels.values()) for (const error of problemsOf(tunnel)) warn(error);
+    for (const refusal of await asked) warnRefused(refusal);
     const services = (): TunneledService[] => [...tunnels.values()].flatMap((tunnel) => [...tunnel.services.values()]);
     await runHooks(plugins, "tunnelOpened", facts, tunnelFacts(services()), logger);
     closer.defer(() => runHooks(plugins, "tunnelClosed", facts, tunnelFacts(services()), logger));
@@ -272,6 +282,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
       const unfollow = tunnel.follow({
         names: () => void namesOf(),
         failed: warn,
+        refused: warnRefused,
         added: (service) => hook("tunnelOpened", service),
         removed: (service) => hook("tunnelClosed", service),
       });

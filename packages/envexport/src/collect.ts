@@ -40,6 +40,8 @@ export interface EnvCollection {
   /** One a name. */
   entries: EnvEntry[];
   warnings: EnvWarning[];
+  /** What was refused and gone on without, each once (`KUBE_FORBIDDEN`, with the missing rule). */
+  refusals: Error[];
   /** What the entries depend on. */
   references: EnvReferences;
 }
@@ -85,6 +87,14 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
   const container = pickContainer(workload, metadata.annotations ?? {}, options.container);
   const references = referencesOf(container);
   const warnings: EnvWarning[] = [];
+  const refusals = new Map<string, Error>();
+  /** True for a right that is missing, which is remembered. */
+  const isRefused = (error: unknown): boolean => {
+    if (!hasCode(error, "KUBE_FORBIDDEN")) return false;
+    const refusal = error as Error;
+    refusals.set(refusal.message, refusal);
+    return true;
+  };
 
   /** Undefined where it doesn't exist. */
   const read = async <T extends KubeObject>(type: ResourceType<T>, name: string): Promise<T | "forbidden" | undefined> => {
@@ -92,7 +102,9 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
       return await cluster.get(type, { namespace, name }, { signal });
     } catch (error) {
       if (hasCode(error, "KUBE_NOT_FOUND")) return undefined;
-      if (skipForbidden && hasCode(error, "KUBE_FORBIDDEN")) return "forbidden";
+      // Of what isn't wanted nothing is missed.
+      const mayMiss = skipForbidden || (type.kind === SECRETS.kind && options.select?.secrets === false);
+      if (mayMiss && isRefused(error)) return "forbidden";
       throw error;
     }
   };
@@ -126,7 +138,7 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
     } catch (error) {
       // Another namespace's service is what a user of one namespace can't be expected to read.
       if (hasCode(error, "KUBE_NOT_FOUND")) return [];
-      if (!hasCode(error, "KUBE_FORBIDDEN") || !(skipForbidden || another)) throw error;
+      if (!(skipForbidden || another) || !isRefused(error)) throw error;
       const what = another ? "KUBERNETES_SERVICE_… are" : "the variables of the namespace's services are";
       warnings.push({
         reason: "FORBIDDEN",
@@ -144,7 +156,7 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
       return await livePod(cluster, workload, { signal });
     } catch (error) {
       if (fromRunning) throw error;
-      if (hasCode(error, "KUBE_NO_LIVE_POD") || (skipForbidden && hasCode(error, "KUBE_FORBIDDEN"))) {
+      if (hasCode(error, "KUBE_NO_LIVE_POD") || (skipForbidden && isRefused(error))) {
         logger.debug("no running pod to take values from", { workload: label, cause: error });
         return undefined;
       }
@@ -166,7 +178,7 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
       return await cluster.get(NODES, { name }, { signal });
     } catch (error) {
       // Nodes are the cluster's: few may read them. What needs them is left out with a warning.
-      if (hasCode(error, "KUBE_FORBIDDEN", "KUBE_NOT_FOUND")) return undefined;
+      if (hasCode(error, "KUBE_NOT_FOUND") || isRefused(error)) return undefined;
       throw error;
     }
   }
@@ -175,7 +187,7 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
     try {
       return await fileValues(cluster, from, container, { running, signal });
     } catch (error) {
-      if (skipForbidden && hasCode(error, "KUBE_FORBIDDEN")) return () => ({ why: "commands may not be run in its pod" });
+      if (skipForbidden && isRefused(error)) return () => ({ why: "commands may not be run in its pod" });
       throw error;
     }
   }
@@ -224,6 +236,7 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
     entries,
     ...(made.differences && { differences: made.differences.filter(isWanted) }),
     warnings: [...warnings, ...made.warnings],
+    refusals: [...refusals.values()],
     references,
   };
 }

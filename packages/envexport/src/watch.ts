@@ -13,6 +13,7 @@ import {
   SECRETS,
   SERVICES,
   selectorString,
+  type Watch,
 } from "@shipside/kube";
 import { collectEnv, type EnvCollection } from "./collect.ts";
 import type { CollectOptions } from "./collect-options.ts";
@@ -135,10 +136,11 @@ export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Prom
   const openWatch = (type: ResourceType<KubeObject>, only: ListOptions): (() => Promise<void>) => {
     const watch = cluster.watch(type, { namespace: workload.namespace, signal, ...only });
     watch.events.on("change", () => schedule(gatherMs));
-    watch.synced.catch((error) => {
-      if (signal.aborted) return;
+    onceRefused(watch, (error) => {
       logger.warn("changes will not be noticed", { plural: type.plural, ...only, error });
-      if (!hasCode(error, "KUBE_FORBIDDEN") || !options.skipForbidden) onError?.(error);
+      // Of what is left out anyway nothing is missed.
+      const leftOut = current.refusals.some((refusal) => ofPlural(refusal) === type.plural);
+      if (!hasCode(error, "KUBE_FORBIDDEN") || !leftOut) onError?.(error);
     });
     return () => watch.close();
   };
@@ -152,10 +154,25 @@ export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Prom
       asked = runOf(best);
       schedule(gatherMs);
     });
-    watch.synced.catch((error) => {
-      if (!signal.aborted) logger.warn("a pod that is replaced will not be noticed", { labelSelector, error });
+    onceRefused(watch, (error) => {
+      logger.warn("a pod that is replaced will not be noticed", { labelSelector, error });
+      const leftOut = current.refusals.some((refusal) => ofPlural(refusal) === PODS.plural);
+      if (hasCode(error, "KUBE_FORBIDDEN") && !leftOut) onError?.(error);
     });
     return () => watch.close();
+  };
+  /** A watch that can't be, told once: whether it can't be listed, or, with the right to list, not be watched. */
+  const onceRefused = <T extends KubeObject>(watch: Watch<T>, tell: (error: unknown) => void): void => {
+    let told = false;
+    const once = (error: unknown): void => {
+      if (told || signal.aborted) return;
+      told = true;
+      tell(error);
+    };
+    watch.synced.catch(once);
+    watch.events.on("state", (state) => {
+      if (state.status === "stale" && hasCode(state.error, "KUBE_FORBIDDEN")) once(state.error);
+    });
   };
 
   const stop = async (): Promise<void> => {
@@ -175,6 +192,9 @@ export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Prom
     [Symbol.asyncDispose]: () => closer.close(),
   };
 }
+
+/** Which resource a refusal is about. */
+const ofPlural = (refusal: Error): unknown => (refusal as { details?: { resource?: unknown } }).details?.resource;
 
 const runOf = ({ metadata, status }: Pod): string =>
   `${metadata.uid} ${status?.containerStatuses?.map(({ name, restartCount }) => `${name} ${restartCount}`).join()}`;

@@ -1,3 +1,4 @@
+import { serviceRules } from "@shipside/tunnel";
 import type { SessionOptions } from "../session-info.ts";
 import { envRules, tunnelRules, workloadRules } from "./parts.ts";
 import { mergeRules, type Rule } from "./rule.ts";
@@ -11,7 +12,8 @@ export function sessionRules(options: SessionOptions, home: string): Rule[] {
 }
 
 function ofTeleport(options: SessionOptions, namespace: string): Rule[] {
-  const namespaces = [...new Set([namespace, ...(options.also ?? [])])];
+  const named = serviceRules(options.services ?? [], namespace).namespaces;
+  const namespaces = [...new Set([namespace, ...(options.also ?? []), ...named])];
   return [...namespaces.flatMap(tunnelRules), ...(options.workload === undefined ? [] : ofEnv(options, namespace))];
 }
 

@@ -134,7 +134,10 @@ function isGone(error: unknown): boolean {
   return status === 404 || (status !== undefined && status !== 401 && status !== 403 && tellsOfNoPod((error as Error).message));
 }
 
-/** The first refusal is the one that counts: what came after it was only another way of asking. */
+const namesRight = (error: unknown): boolean =>
+  hasCode(error, "KUBE_FORBIDDEN") && (error as { details?: { verb?: unknown } }).details?.verb !== undefined;
+
+/** What came after the first refusal was only another way of asking. */
 function dialError(failures: unknown[], { pod }: ForwardTarget, signal: AbortSignal): Error {
   const label = `pod ${pod.namespace}/${pod.name}`;
   if (signal.aborted && codeOf(signal.reason) === "PORTFORWARD_CLOSED") return signal.reason as Error;
@@ -143,7 +146,8 @@ function dialError(failures: unknown[], { pod }: ForwardTarget, signal: AbortSig
     const how = statusOf(gone) === 404 ? "does not exist" : "has ended";
     return portForwardError("DIAL_GONE", `${label} ${how}`, { cause: gone });
   }
-  const first = failures[0];
+  // The first refusal counts, but for one that names the right that is missing: a proxy's no says less.
+  const first = failures.find(namesRight) ?? failures[0];
   const { hint } = first as { hint?: string };
   const why = signal.aborted ? "the API server did not answer in time" : (first as Error).message;
   return portForwardError("DIAL_FAILED", `could not open a port-forward connection to ${label}: ${why}`, {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { createStore } from "../memory-store.ts";
-import { type Attributes, createAuthorizer, forbidden, type PolicyRule, ruleAllows } from "./rbac.ts";
+import { type Attributes, attributesOf, createAuthorizer, forbidden, type PolicyRule, ruleAllows } from "./rbac.ts";
+import { parseRequest } from "./request-info.ts";
 import { serviceAccountUser, type UserInfo } from "./users.ts";
 
 const G = "rbac.authorization.k8s.io";
@@ -126,4 +127,17 @@ test.each([
   [{ verb: "get", path: "/metrics" }, 'forbidden: User "jane" cannot get path "/metrics"'],
 ] as Array<[Attributes, string]>)("the refusal of %j", (attributes, message) => {
   expect(forbidden(jane, attributes, "").status).toMatchObject({ code: 403, reason: "Forbidden", message });
+});
+
+test.each([
+  ["fieldSelector=metadata.name%3Dcore", "list", "core"],
+  ["watch=true&fieldSelector=metadata.name%3D%3Dcore", "watch", "core"],
+  ["fieldSelector=status.phase%3DRunning,metadata.name%3Dcore", "list", "core"],
+  ["fieldSelector=metadata.name!%3Dcore", "list", ""],
+  ["", "list", ""],
+])("a list of one name is authorized by that name: %s", (query, verb, name) => {
+  const info = parseRequest("GET", "/api/v1/namespaces/default/pods", new URLSearchParams(query));
+  expect(attributesOf(info)).toMatchObject({ verb, resource: "pods", name });
+  // It is a list all the same.
+  expect(info.name).toBe("");
 });

@@ -145,8 +145,8 @@ export function ruleAllows(rule: PolicyRule, attributes: Attributes): boolean {
 
 export function attributesOf(info: RequestInfo): Attributes {
   if (!info.isResource) return { verb: info.verb, path: info.path };
-  const { verb, namespace, group, resource, subresource, name } = info;
-  return { verb, namespace, group, resource, subresource, name };
+  const { verb, namespace, group, resource, subresource, name, selected } = info;
+  return { verb, namespace, group, resource, subresource, name: name || selected };
 }
 
 /** Status 403 in the words of the real server. */

@@ -10,6 +10,8 @@ export interface RequestInfo {
   resource: string;
   subresource: string;
   name: string;
+  /** The only name that a list, watch or deletion of many selects, where there is one: counts for authorization. */
+  selected: string;
   /** Further parts of the path, behind the subresource. */
   rest: readonly string[];
 }
@@ -36,6 +38,7 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
     resource: "",
     subresource: "",
     name: "",
+    selected: "",
     rest: [],
   };
   let parts = path.split("/").filter(Boolean).map(decodePart);
@@ -64,7 +67,15 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
   else if (info.verb === "get" && info.name === "") info.verb = "list";
   else if (info.verb === "get" && isTrue(query.get("watch")) && info.subresource === "") info.verb = "watch";
   else if (info.verb === "delete" && info.name === "") info.verb = "deletecollection";
+  if (info.verb === "list" || info.verb === "watch" || info.verb === "deletecollection")
+    info.selected = nameSelected(query.get("fieldSelector") ?? "");
   return info;
+}
+
+/** As the API server's request info: a list or watch of `metadata.name=x` is authorized as one of that name. */
+function nameSelected(fieldSelector: string): string {
+  const [, name = ""] = /(?:^|,)metadata\.name==?([^,=!]+)(?:,|$)/.exec(fieldSelector) ?? [];
+  return name;
 }
 
 export function isTrue(value: string | null): boolean {
