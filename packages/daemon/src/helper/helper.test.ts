@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmod, mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -244,17 +244,11 @@ describe.runIf(isRoot)("after a crash", () => {
     ["lost", undefined],
   ])("with a ledger that is %s, the lines are found by their owner, and that is said", async (what, damaged) => {
     await using place = await scratch();
-    {
-      await using helper = await startHelper(place);
-      await (await remoteOwner(helper)).apply([leaf]);
-      process.kill(helper.pid, "SIGKILL");
-      await helper.exited;
-    }
-    const path = join(place.dir, "ledger", "helper-65534.json");
-    if (damaged === undefined) await rm(path);
-    else await writeFile(path, damaged);
-    await using next = await startHelper(place);
-    const { undone } = next.report as { undone: string[] };
+    await writeFile(place.hosts, place.original + lines("shipside-helper-65534", leaf));
+    await mkdir(join(place.dir, "ledger"), { mode: 0o700 });
+    if (damaged !== undefined) await writeFile(join(place.dir, "ledger", "helper-65534.json"), damaged);
+    await using helper = await startHelper(place);
+    const { undone } = helper.report as { undone: string[] };
     expect(undone.at(-1)).toBe("an earlier helper had left 1 line of the hosts file");
     if (what !== "lost") expect(undone[0]).toContain("damaged");
     expect(await place.readHosts()).toBe(place.original);
@@ -331,10 +325,21 @@ describe.runIf(isRoot)("a daemon gone mad", () => {
   it("that takes no answers is left", async () => {
     await using place = await scratch();
     await using helper = await startHelper(place);
-    await helper.call("flood", { count: 400_000 }).catch(() => {});
+    const text = `${JSON.stringify({ id: 1, op: "no such", more: "x".repeat(200) })}\n`;
+    await helper.call("flood", { count: 400_000, text }).catch(() => {});
     await helper.exited;
     expect((await place.log()).map(({ why }) => String(why))).toContainEqual(expect.stringMatching(/takes no answers|ended with/));
     expect(await place.logSize()).toBeLessThan(1024 * 1024);
+  });
+
+  it.runIf(soak)("that sends a line without an end loses its helper before it takes all memory", async () => {
+    await using place = await scratch();
+    await using helper = await startHelper(place);
+    await (await remoteOwner(helper)).apply([leaf]);
+    await helper.call("flood", { count: 50_000_000, text: "x".repeat(1_000) }).catch(() => {});
+    expect(await helper.exited).toEqual([1, null]);
+    expect((await place.log()).map(({ why }) => why)).toContain("what the daemon sends takes too much memory");
+    expect(await place.readHosts()).toBe(place.original);
   });
 
   const count = soak ? 1_000_000 : 20_000;

@@ -28,7 +28,7 @@ export interface Ledger extends Closable {
  * Opens the ledger of `uid` in `dir`, which is made where it isn't there. Throws `HELPER_RUNNING` where another helper has it, and
  * `HELPER_FAILED` where the folder isn't root's alone or can't be written.
  */
-export async function openLedger(dir: string, uid: number, lockTimeoutMs = 3_000): Promise<Ledger> {
+export async function openLedger(dir: string, uid: number, lockTimeoutMs = 2_000): Promise<Ledger> {
   await ensureRootDir(dir);
   const path = join(dir, `helper-${uid}.json`);
   const lock = await acquireFileLock({

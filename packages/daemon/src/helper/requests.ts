@@ -45,7 +45,7 @@ export const LIMITS = {
   /** Answers that the daemon doesn't take. */
   unsent: 4_096,
   /** Of the helper, in bytes: a line without an end on the channel would grow it for ever. */
-  memory: 512 * 1024 * 1024,
+  memory: 384 * 1024 * 1024,
 } as const;
 
 /** Whose lines of the hosts file the helper writes: one owner a user, so that they are found without any record. */
