@@ -41,12 +41,32 @@ export function sessionOptions(
   if (wanted) options.env = wanted;
   const services = kind === "teleport" ? serviceRulesOf(invocation) : [];
   if (services.length > 0) options.services = services;
+  if (kind === "teleport") Object.assign(options, reachOptions(invocation));
   const name = text(invocation, "name");
   if (name !== undefined) {
     if (!isSessionName(name)) throw cliError("USAGE", `--name ${JSON.stringify(name)} is no name`, { hint: SESSION_NAME_HINT });
     options.name = name;
   }
   return options;
+}
+
+/** By which way services are reached, and which hosts besides. */
+function reachOptions(invocation: Invocation): Pick<SessionOptions, "via" | "remoteHosts" | "relayImage"> {
+  const via = text(invocation, "via");
+  if (via !== undefined && via !== "relay" && via !== "port-forward")
+    throw cliError("USAGE", `--via ${JSON.stringify(via)}: there is relay and port-forward`, {
+      hint: "without it a relay is used for what port-forward can't do",
+    });
+  const hosts = list(invocation, "host").flatMap((given) => given.split(","));
+  const bad = hosts.find((host) => !/^[^\s:]*[a-z][^\s:]*:\d+$/i.test(host));
+  if (bad !== undefined)
+    throw cliError("USAGE", `--host ${JSON.stringify(bad)} is no name and port`, { hint: "such as --host db.internal:5432" });
+  const image = text(invocation, "image");
+  return {
+    ...(via !== undefined && { via }),
+    ...(hosts.length > 0 && { remoteHosts: hosts }),
+    ...(image !== undefined && { relayImage: image }),
+  };
 }
 
 /** `--services a,b` and `--exclude c` as rules. Commas part rules, but not the parts of a label selector. */

@@ -22,6 +22,7 @@ import { openSession, type Session } from "./session.ts";
 import { matchingSessions, unknownSession } from "./session-find.ts";
 import type { ProbeOptions, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
 import { checkSessionOptions, sessionKey } from "./session-options.ts";
+import { type SessionRelay, sessionRelay } from "./session-relay.ts";
 import { createShared, type Held } from "./shared.ts";
 import { sharedTunnels } from "./shared-tunnels.ts";
 
@@ -85,6 +86,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
         );
   const clusters = createShared<Cluster>();
   const tunnels = sharedTunnels();
+  const relays = createShared<SessionRelay>();
   const sessions = createShared<Session>();
   const live = new Map<string, { session: Session; holders: number }>();
   const opening = new Set<AbortController>();
@@ -119,21 +121,38 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
   ): Promise<Session> => {
     const session = await openSession(wanted, {
       cluster: await cluster.again(),
-      openTunnel: (namespace, rules, until) =>
-        tunnels.acquire(
-          JSON.stringify([cluster.key, namespace]),
+      openTunnel: async ({ namespace, rules, host }, relay, until) => {
+        const which = host ?? namespace;
+        return tunnels.acquire(
+          JSON.stringify([cluster.key, which, wanted.via, wanted.relayImage]),
           rules,
           (selection, unwanted) =>
             openTunnel({
               cluster: cluster.held.value,
               namespace,
-              namespaces: [namespace],
+              ...(host === undefined ? { namespaces: [namespace] } : { hosts: [host] }),
               pool: { stateFile: join(stateDir, "addresses.json"), ...options.pool },
               ...(options.listeners && { listeners: options.listeners }),
               ...(options.holdMs !== undefined && { holdMs: options.holdMs }),
-              plugins: [...plugins, selection],
+              plugins: [
+                ...plugins,
+                ...(host === undefined ? [selection] : []),
+                ...(relay ? [{ name: "relay", dialers: [relay.dialerFactory({ all: wanted.via === "relay" })] }] : []),
+              ],
               logger,
               signal: unwanted,
+            }),
+          until,
+        );
+      },
+      openRelay: (namespace, until) =>
+        relays.acquire(
+          JSON.stringify([cluster.key, namespace, wanted.relayImage]),
+          async () =>
+            sessionRelay({
+              ...{ namespace, journal, logger },
+              place: { cluster: cluster.held.value, ...(wanted.kubeconfig !== undefined && { kubeconfig: wanted.kubeconfig }) },
+              ...(wanted.relayImage !== undefined && { image: wanted.relayImage }),
             }),
           until,
         ),

@@ -19,6 +19,16 @@ export interface SessionOptions {
   also?: readonly string[];
   /** Which services: rules of the tunnel package, seen from the home namespace, of which the last one that fits decides. Default: all. */
   services?: readonly string[];
+  /**
+   * How services are reached. Default: port-forward, and a relay in the cluster for what that can't do (UDP, ExternalName, endpoints that
+   * are no pods), deployed when such a service is first connected to. "relay": everything through a relay, deployed at once.
+   * "port-forward": never a relay.
+   */
+  via?: "relay" | "port-forward";
+  /** `host:port`: hosts that only the cluster can reach, each with an address and its own name here, through the relay. */
+  remoteHosts?: readonly string[];
+  /** What the relay runs in: a Node of 22 or later. */
+  relayImage?: string;
   /** What it can be called by, beside its id. One session of a process has it. */
   name?: string;
   /** The entry of a file (or saved profile) that wants it. Equal wishes of different origin are different sessions. */

@@ -1,5 +1,5 @@
 import { isAbsolute } from "node:path";
-import { ruleProblem } from "@shipside/tunnel";
+import { parseHostPort, ruleProblem } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
 import { isSessionName, SESSION_NAME_HINT } from "./session-find.ts";
 import { checkExpose, checkIntercept, incomingKey } from "./session-incoming-options.ts";
@@ -38,6 +38,7 @@ export function checkSessionOptions(given: unknown): SessionOptions {
   checked.also = [...new Set(also as string[])].sort();
 
   if (options["services"] !== undefined) checked.services = checkRules(options["services"], kind, invalid);
+  Object.assign(checked, checkReach(options, kind, invalid));
   if (options["name"] !== undefined) {
     if (!isSessionName(options["name"]))
       throw invalid("name", `${JSON.stringify(options["name"])} is no session's name`, SESSION_NAME_HINT);
@@ -93,6 +94,37 @@ function checkRules(given: unknown, kind: string, invalid: Invalid): readonly st
   return [...(given as string[])];
 }
 
+/** By which way services are reached. */
+function checkReach(options: Record<string, unknown>, kind: string, invalid: Invalid): Partial<SessionOptions> {
+  const { via, remoteHosts, relayImage } = options;
+  const checked: Partial<SessionOptions> = {};
+  if (kind !== "teleport" && (via ?? remoteHosts ?? relayImage) !== undefined)
+    throw invalid("via, remoteHosts and relayImage", "are of a teleport", "leave them out");
+  if (via !== undefined) {
+    if (via !== "relay" && via !== "port-forward")
+      throw invalid("via", `is ${JSON.stringify(via)}`, 'use "relay" or "port-forward", or leave it out for whichever is needed');
+    checked.via = via;
+  }
+  if (remoteHosts !== undefined) {
+    const fits = (host: unknown): boolean => typeof host === "string" && parseHostPort(host) !== undefined;
+    if (!Array.isArray(remoteHosts) || !remoteHosts.every(fits))
+      throw invalid(
+        "remoteHosts",
+        `are ${JSON.stringify(remoteHosts)}`,
+        'each must be a name and a port, such as "db.internal:5432"',
+      );
+    if (via === "port-forward" && remoteHosts.length > 0)
+      throw invalid("remoteHosts", "take a relay", 'leave `via: "port-forward"` out');
+    checked.remoteHosts = [...new Set((remoteHosts as string[]).map((host) => host.toLowerCase()))].sort();
+  }
+  if (relayImage !== undefined) {
+    if (typeof relayImage !== "string" || relayImage === "")
+      throw invalid("relayImage", "must be the name of an image", "leave it out for the default");
+    checked.relayImage = relayImage;
+  }
+  return checked;
+}
+
 function checkOrigin(given: unknown, invalid: Invalid): SessionOrigin {
   const { file, entry, digest } = (given ?? {}) as Record<string, unknown>;
   if (typeof file !== "string" || !isAbsolute(file) || typeof entry !== "string" || typeof digest !== "string")
@@ -145,7 +177,22 @@ export function sessionKey(
   where: { context: string; cluster: string; user: string; server: string; namespace: string },
 ): string {
   const { kind, workload, container, also = [], kubeconfig, envFile, env, services, name, origin } = options;
+  const { via, remoteHosts, relayImage } = options;
   const { context, cluster, user, server, namespace } = where;
-  const wish = [kind, workload, container, also, envFile, env, services, name, origin, incomingKey(options)];
+  const wish = [
+    kind,
+    workload,
+    container,
+    also,
+    envFile,
+    env,
+    services,
+    name,
+    origin,
+    via,
+    remoteHosts,
+    relayImage,
+    incomingKey(options),
+  ];
   return JSON.stringify([kubeconfig, context, cluster, user, server, namespace, ...wish]);
 }

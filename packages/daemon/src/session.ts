@@ -24,6 +24,7 @@ import { refusedForwards, refusedRight } from "./rbac/refusal.ts";
 import { openSessionEnv, type SessionEnv } from "./session-env.ts";
 import { openIncoming, type SessionIncoming } from "./session-incoming.ts";
 import type { NamesInfo, ProbeOptions, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
+import { relayed, relayNotice, type SessionRelay, tellRelay } from "./session-relay.ts";
 import type { SessionTunnel } from "./session-tunnel.ts";
 import type { Held } from "./shared.ts";
 import { entriesAtHome, problemsOf, serviceInfo, tunnelFacts } from "./tunnel-facts.ts";
@@ -57,8 +58,10 @@ const PROBE_MS = 2_500;
 export interface SessionComponents {
   /** Released with the session. */
   cluster: Held<Cluster>;
-  /** A tunnel of one namespace, shared with other sessions. */
-  openTunnel(namespace: string, rules: ServiceRules, signal: AbortSignal): Promise<Held<SessionTunnel>>;
+  /** A tunnel of one namespace, or of one host that only the cluster reaches, shared with other sessions. */
+  openTunnel(what: TunnelWish, relay: SessionRelay | undefined, signal: AbortSignal): Promise<Held<SessionTunnel>>;
+  /** What dials from inside the cluster, in that namespace, shared with other sessions. Nothing is deployed by that. */
+  openRelay(namespace: string, signal: AbortSignal): Promise<Held<SessionRelay>>;
   /** Undefined: names go nowhere. */
   names: NameBoard | undefined;
   /** Those of this process that are open, for who asks who has a name. */
@@ -74,6 +77,13 @@ export interface SessionComponents {
 
 /**
  * Opens a session: says where, finds the workload, opens tunnels, writes names and the env file. On any failure, and when `signal` fires,
+export interface TunnelWish {
+  namespace: string;
+  rules: ServiceRules;
+  /** `host:port` */
+  host?: string;
+}
+
  * everything that was made by then is undone before it rejects.
  */
 export async function openSession(options: SessionOptions, components: SessionComponents): Promise<Session> {
@@ -91,6 +101,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
   const listeners = new Set<(event: SessionEvent) => void>([components.emit]);
   const tunnels = new Map<string, SessionTunnel>();
   let env: SessionEnv | undefined;
+  /** By namespace, and by `host:port` for what only the cluster reaches. */
   let incoming: SessionIncoming | undefined;
   let namesInfo: NamesInfo = { where: "none", count: 0 };
   let reason: Error | undefined;
@@ -126,7 +137,9 @@ export async function openSession(options: SessionOptions, components: SessionCo
     warn(refusal);
   };
   const hostsEntries = (): HostsEntry[] =>
-    [...tunnels].flatMap(([where, tunnel]) => entriesAtHome(tunnel.hostsEntries(), where, where === namespace));
+    [...tunnels].flatMap(([where, tunnel]) =>
+      where.includes(":") ? tunnel.hostsEntries() : entriesAtHome(tunnel.hostsEntries(), where, where === namespace),
+    );
 
   /** Closes for a reason of its own: nobody awaits that, so what fails is told. */
   const giveUp = (why: Error): void => {
@@ -147,6 +160,8 @@ export async function openSession(options: SessionOptions, components: SessionCo
       if (!home) throw daemonError("SESSION_OPTIONS", `session ${id} of kind ${kind} has no tunnels`);
       for (const tunnel of others)
         if (service.includes(`.${tunnel.home}`) || service.startsWith(`${tunnel.home}/`)) return tunnel.address(service, port);
+      const host = tunnels.get(`${service}:${port}`) ?? [...tunnels].find(([where]) => where.startsWith(`${service}:`))?.[1];
+      if (host) return host.address(service, port);
       return home.address(service, port);
     },
     info: () => ({
@@ -246,12 +261,31 @@ export async function openSession(options: SessionOptions, components: SessionCo
   const openTunnels = async (): Promise<void> => {
     const rules = serviceRules(options.services ?? [], namespace);
     const wanted = [...new Set([namespace, ...also, ...rules.namespaces])];
+  /** A relay for each namespace, by name. None is deployed by that. */
+  const holdRelays = async (wanted: readonly string[]): Promise<Map<string, SessionRelay>> => {
+    const relays = new Map<string, SessionRelay>();
+    for (const where of wanted) {
+      const { value: relay, release } = await components.openRelay(where, signal);
+      closer.defer(release);
+      relays.set(where, relay);
+      closer.defer(relay.follow((event) => tellRelay(event, emit, warn)));
+    }
+    return relays;
+  };
+
     const asked = refusedForwards(cluster, wanted, signal);
     const results = await Promise.allSettled(
-      wanted.map(async (where) => {
-        const { value, release } = await components.openTunnel(where, rules, signal);
+      wishes.map(async (wish) => {
+        const { value, release } = await components.openTunnel(wish, relays.get(wish.namespace), signal);
+    const { via, remoteHosts = [] } = options;
+    const relays = via === "port-forward" ? new Map<string, SessionRelay>() : await holdRelays(wanted);
+    if (via === "relay") await Promise.all([...relays.values()].map((relay) => relay.link(signal)));
+    const wishes: TunnelWish[] = [
+      ...wanted.map((where) => ({ namespace: where, rules })),
+      ...remoteHosts.map((host) => ({ namespace, rules: serviceRules([], namespace), host })),
+    ];
         closer.defer(release);
-        return [where, value] as const;
+        return [wish.host ?? wish.namespace, value] as const;
       }),
     );
     for (const result of results) if (result.status === "rejected") throw result.reason;
@@ -274,6 +308,8 @@ export async function openSession(options: SessionOptions, components: SessionCo
     for (const tunnel of tunnels.values()) for (const error of problemsOf(tunnel)) warn(error);
     for (const refusal of await asked) warnRefused(refusal);
     const services = (): TunneledService[] => [...tunnels.values()].flatMap((tunnel) => [...tunnel.services.values()]);
+    const beyond = via === undefined ? relayed([...tunnels.values()].flatMap((tunnel) => [...tunnel.services.values()])) : [];
+    if (beyond.length > 0) emit({ step: "notice", message: relayNotice(beyond) });
     await runHooks(plugins, "tunnelOpened", facts, tunnelFacts(services()), logger);
     closer.defer(() => runHooks(plugins, "tunnelClosed", facts, tunnelFacts(services()), logger));
     for (const [where, tunnel] of tunnels) {
@@ -287,7 +323,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
         removed: (service) => hook("tunnelClosed", service),
       });
       closer.defer(unfollow);
-      watchNamespace(where, tunnel);
+      if (wanted.includes(where)) watchNamespace(where, tunnel);
     }
   };
 

@@ -11,6 +11,7 @@ export { describeHolder, findHolder, listeningSockets, type PortHolder } from ".
 export { type AddressRange, DEFAULT_CIDR, type IpPool, type IpPoolOptions, openIpPool, parseRange } from "./ip-pool.ts";
 export { listenError, localListeners } from "./listener.ts";
 export type { TunnelOptions } from "./options.ts";
+export { parseHostPort } from "./outside.ts";
 export { podDialer } from "./pod-dialer.ts";
 export { defaultStateFile } from "./pool-state.ts";
 export type { EndpointFacts, PortState, TunneledPort } from "./port.ts";
