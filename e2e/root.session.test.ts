@@ -1,0 +1,122 @@
+import { chmod, copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { DEPLOYMENTS, ENDPOINT_SLICES, type KubeObject, SERVICES } from "@shipside/kube";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { alive, canHaveMachine, has, type Machine, newMachine, until } from "./root.harness.ts";
+import { type E2eCluster, e2eCluster } from "./tunnel.fixture.ts";
+
+const PORT = 43180;
+const labels = { app: "web" };
+// POD_IP is set by an embedded node whose pods have no network namespace: then a pod has only that address.
+const serve = `require("node:http").createServer((q, s) => s.end("from the pod")).listen(${PORT}, process.env.POD_IP)`;
+
+describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", () => {
+  let e2e: E2eCluster;
+  let machine: Machine;
+  let hosts: string;
+
+  beforeAll(async () => {
+    e2e = await e2eCluster();
+    const { cluster, namespace } = e2e;
+    await cluster.create(SERVICES, {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "web", namespace },
+      spec: { selector: labels, ports: [{ port: 80, targetPort: PORT }] },
+    });
+    const containers = [
+      {
+        name: "web",
+        image: "node:24",
+        command: ["node", "-e", serve],
+        readinessProbe: { tcpSocket: { port: PORT }, periodSeconds: 1 },
+      },
+    ];
+    await cluster.create(DEPLOYMENTS, {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "web", namespace },
+      spec: { replicas: 1, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers } } },
+    } as KubeObject as never);
+    const ready = async (): Promise<boolean> =>
+      (await cluster.list(ENDPOINT_SLICES, { namespace })).some(({ endpoints }) =>
+        endpoints?.some(({ conditions }) => conditions?.ready),
+      );
+    while (!(await ready())) await delay(100);
+  }, 150_000);
+  afterAll(() => e2e?.[Symbol.asyncDispose]());
+
+  beforeEach(async () => {
+    machine = await newMachine({ sudo: true });
+    // Neither a last end of line nor one style of them: byte for byte is meant.
+    await machine.sh("printf '127.0.0.1 localhost\\n# mine\\r\\n10.0.0.1\\tprinter' > /etc/hosts");
+    hosts = await machine.sh("md5sum < /etc/hosts");
+  });
+  afterEach(async () => {
+    await machine.run(["stop"]);
+    expect(await machine.sh("md5sum < /etc/hosts")).toBe(hosts);
+    await machine[Symbol.asyncDispose]();
+  });
+
+  async function open(): Promise<{ pid: number; helper: number; address: string }> {
+    const kubeconfig = join(machine.home, "kubeconfig");
+    await copyFile(e2e.kubeconfig, kubeconfig);
+    await chmod(kubeconfig, 0o644);
+    const started = await machine.run(["start", "--json"]);
+    expect(started).toMatchObject({ code: 0 });
+    const opened = await machine.run(["teleport", "namespace", e2e.namespace, "-k", kubeconfig, "--json"]);
+    expect(opened).toMatchObject({ code: 0 });
+    const { session } = JSON.parse(opened.stdout);
+    expect(session.names).toMatchObject({ where: "hosts" });
+    const { pid, helper } = JSON.parse(started.stdout);
+    return { pid, helper, address: session.services[0].address };
+  }
+  const ask = (): Promise<string> => machine.sh(`curl -sS --max-time 5 http://web.${e2e.namespace}/`);
+  const listening = (address: string): Promise<string> => machine.sh(`ss -Hltn src ${address}`);
+
+  test("has the cluster's names in the hosts file and port 80, by a daemon of an ordinary user; stop takes all away", async () => {
+    const { pid, helper, address } = await open();
+    expect(await ask()).toBe("from the pod");
+    expect(await listening(address)).toContain(`${address}:80`);
+    expect(await machine.sh("cat /etc/hosts")).toContain(`web.${e2e.namespace}.svc.cluster.local`);
+    expect(await machine.run(["stop"])).toMatchObject({ code: 0, stderr: expect.stringContaining("everything is as it was") });
+    expect([await alive(pid), await alive(helper), await listening(address)]).toEqual([false, false, ""]);
+    expect(await machine.sh("md5sum < /etc/hosts")).toBe(hosts);
+  });
+
+  test("the daemon is killed: the helper undoes it all at once", async () => {
+    const { pid, helper, address } = await open();
+    process.kill(pid, "SIGKILL");
+    await until(async () => !(await alive(helper)), 2_000);
+    expect([await machine.sh("md5sum < /etc/hosts"), await listening(address)]).toEqual([hosts, ""]);
+    expect(await machine.run(["stop", "--json"])).toMatchObject({ code: 0, stdout: expect.stringContaining('"residue": []') });
+  });
+
+  test("the helper is killed: what is open works on, status says it, stop asks for root again and undoes it", async () => {
+    const { pid, helper, address } = await open();
+    process.kill(helper, "SIGKILL");
+    await until(async () => !(await alive(helper)));
+    expect(await ask()).toBe("from the pod");
+    expect((await machine.run(["status"])).stdout).toContain(`its helper (pid ${helper}) has ended`);
+    const stopped = await machine.run(["stop"]);
+    expect(stopped.stderr).toMatch(/an earlier helper had left \d+ lines? of the hosts file/);
+    expect(stopped.code).toBe(0);
+    expect([await alive(pid), await machine.sh("md5sum < /etc/hosts"), await listening(address)]).toEqual([false, hosts, ""]);
+    expect(await machine.run(["stop"])).toMatchObject({ code: 0, stderr: expect.stringContaining("no daemon runs") });
+  });
+
+  test("both are killed: the next start undoes what they left, and says so", async () => {
+    const { pid, helper } = await open();
+    process.kill(helper, "SIGKILL");
+    process.kill(pid, "SIGKILL");
+    await until(async () => !(await alive(helper)) && !(await alive(pid)));
+    expect(await machine.sh("md5sum < /etc/hosts")).not.toBe(hosts);
+    const again = await machine.run(["start"]);
+    expect(again).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/an earlier helper had left \d+ lines? of the hosts file/),
+    });
+    expect(await machine.sh("md5sum < /etc/hosts")).toBe(hosts);
+  });
+});
