@@ -203,6 +203,27 @@ describe("resolving", () => {
     await using w = await world(serve(objects, () => true));
     await expect(resolveWorkload(w.cluster, "deploy/core")).rejects.toMatchObject({ code: "KUBE_FORBIDDEN" });
   });
+
+  test("a name alone, where no kind may be read, is forbidden too", async () => {
+    await using w = await world(serve(objects, ({ url }) => !url!.endsWith("/namespaces/shop")));
+    await expect(resolveWorkload(w.cluster, "core")).rejects.toMatchObject({
+      code: "KUBE_FORBIDDEN",
+      details: { verb: "list", resource: "deployments" },
+    });
+  });
+
+  test("a name alone that isn't in the kinds that may be read: the others are named, with what is missing", async () => {
+    await using w = await world(serve(objects, ({ url }) => /deployments|daemonsets/.test(url!)));
+    const error = await resolveWorkload(w.cluster, "core").catch((thrown: unknown) => thrown as Error);
+    expect(error).toMatchObject({
+      code: "KUBE_WORKLOAD_UNKNOWN",
+      hint: expect.stringMatching(/\n.*deployments, daemonsets may not be read/),
+    });
+    expect((error as { cause: AggregateError }).cause.errors).toMatchObject([
+      { code: "KUBE_FORBIDDEN" },
+      { code: "KUBE_FORBIDDEN" },
+    ]);
+  });
 });
 
 describe("the live pod", () => {

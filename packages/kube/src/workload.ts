@@ -1,6 +1,6 @@
-import { hasCode } from "@shipside/core";
+import { hasCode, type ShipsideError } from "@shipside/core";
 import type { Cluster } from "./cluster.ts";
-import { kubeError } from "./errors.ts";
+import { type KubeErrorCode, kubeError } from "./errors.ts";
 import { nearMisses } from "./near.ts";
 import {
   type KubeObject,
@@ -48,13 +48,17 @@ export async function resolveWorkload(
 ): Promise<Workload> {
   const { type, name } = parseReference(reference);
   const options = signal ? { signal } : {};
+  const refusals = new Map<ResourceType<WorkloadObject>, Error>();
   const find = async (candidate: ResourceType<WorkloadObject>): Promise<Workload | undefined> => {
     try {
       return toWorkload(candidate, namespace, await cluster.get(candidate, { namespace, name }, options));
     } catch (error) {
       // Without a kind, those that may not be read (or aren't served) are passed over.
-      if (hasCode(error, "KUBE_NOT_FOUND") || (type === undefined && hasCode(error, "KUBE_FORBIDDEN", "KUBE_KIND_UNKNOWN")))
+      if (hasCode(error, "KUBE_NOT_FOUND") || (type === undefined && hasCode(error, "KUBE_KIND_UNKNOWN"))) return undefined;
+      if (type === undefined && hasCode(error, "KUBE_FORBIDDEN")) {
+        refusals.set(candidate, error as Error);
         return undefined;
+      }
       throw error;
     }
   };
@@ -67,7 +71,21 @@ export async function resolveWorkload(
       details: { choices },
     });
   }
-  throw await unknown(cluster, type, namespace, name, signal);
+  const refused = WORKLOAD_TYPES.filter((candidate) => refusals.has(candidate));
+  if (refused.length === WORKLOAD_TYPES.length) throw refusals.get(refused[0]!)!;
+  const error = await unknown(cluster, type, namespace, name, signal);
+  throw refused.length === 0 ? error : perhapsRefused(error, refused, [...refusals.values()]);
+}
+
+/** It may be of a kind that may not be read. */
+function perhapsRefused(error: ShipsideError, refused: readonly ResourceType[], refusals: readonly Error[]): Error {
+  const { hint, details } = error;
+  const unread = `${refused.map(({ plural }) => plural).join(", ")} may not be read: it may be one of those`;
+  return kubeError(error.code as KubeErrorCode, error.message, {
+    hint: [hint, unread].filter(Boolean).join("\n"),
+    cause: new AggregateError(refusals, "some kinds may not be read"),
+    ...(details && { details }),
+  });
 }
 
 function toWorkload(type: ResourceType<WorkloadObject>, namespace: string, object: WorkloadObject): Workload {
@@ -100,7 +118,7 @@ async function unknown(
   namespace: string,
   name: string,
   outer: AbortSignal | undefined,
-): Promise<Error> {
+): Promise<ShipsideError> {
   const limit = AbortSignal.timeout(SEARCH_MS);
   const signal = outer ? AbortSignal.any([outer, limit]) : limit;
   // What can't be searched has nothing to suggest; the answer is the same error.
