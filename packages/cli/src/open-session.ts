@@ -12,6 +12,7 @@ import {
   stateDir,
   tryConnectControl,
 } from "@shipside/daemon/client";
+import { renewDaemon } from "./renew-daemon.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A session that a command opened, in this process or by the daemon. */
@@ -46,7 +47,7 @@ export interface OpenSessionContext {
 export async function openCommandSession(options: SessionOptions, context: OpenSessionContext): Promise<CommandSession> {
   // A daemon has an environment of its own: without a kubeconfig of ours it would take the one of the shell that started it.
   const here = context.foreground || options.kubeconfig === undefined;
-  const client = here ? undefined : await daemonIfAny();
+  const client = here ? undefined : await daemonIfAny(context);
   if (!client) return openHere(options, context);
   const closer = createCloser();
   closer.use(client);
@@ -64,8 +65,9 @@ export async function openCommandSession(options: SessionOptions, context: OpenS
 }
 
 /** A folder that can't be trusted is no reason not to teleport: only not to talk to whoever is in it. */
-export async function daemonIfAny(): Promise<ControlClient | undefined> {
+export async function daemonIfAny(context: Pick<OpenSessionContext, "terminal" | "signal">): Promise<ControlClient | undefined> {
   try {
+    await renewDaemon(context);
     return await tryConnectControl();
   } catch (error) {
     if (hasCode(error, "RUNTIME_DIR_UNSAFE")) return undefined;

@@ -7,7 +7,7 @@ export { removeDeadSockets, strayOwners } from "./clean.ts";
 export { type ConnectControlOptions, type ControlClient, connectControl, tryConnectControl } from "./control/client.ts";
 export { connectSessionHosts, type FoundHosts } from "./control/hosts.ts";
 export { PROTOCOL } from "./control/protocol.ts";
-export { type OpenedSession, openRemoteSession, type SessionMethods } from "./control/sessions.ts";
+export { type ExportedSessions, type OpenedSession, openRemoteSession, type SessionMethods } from "./control/sessions.ts";
 export { DAEMON_ERRORS, daemonError } from "./errors.ts";
 export { type Journal, openJournal } from "./journal.ts";
 export { type JournalEntry, type Residue, readAbandoned, readJournals } from "./journal-files.ts";
@@ -43,3 +43,5 @@ export type {
   SessionInterceptOptions,
   SessionOptions,
 } from "./session-info.ts";
+export { version } from "./version.ts";
+export { compareVersions } from "./versions.ts";

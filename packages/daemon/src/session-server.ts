@@ -19,6 +19,8 @@ export interface ServeSessionsOptions {
   /** `daemon`: opens sessions for others and serves the user's one control socket. `foreground`: only shows and ends its own. */
   kind: "daemon" | "foreground";
   runtimeDir?: string;
+  /** What it says it is. Default: this package's version. */
+  version?: string;
   helper?: HelperState;
   /** Somebody asked this process to end. */
   onStop(): void;
@@ -71,6 +73,11 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
       const { most } = (params ?? {}) as SessionMethods["session.probe"]["params"];
       return host.probe({ signal, ...(typeof most === "number" && { most }) });
     },
+    "session.export": async () => {
+      const sessions = [...kept.values()].map(({ session }) => session.options);
+      const held = host.list().reduce((sum, { holders }) => sum + holders, 0);
+      return { kept: sessions, attached: held - sessions.length } satisfies SessionMethods["session.export"]["result"];
+    },
     "session.end": async (params) => host.end(String((params as { id?: unknown }).id ?? "")),
     "session.endAll": endAll,
     helper: async (): Promise<SessionMethods["helper"]["result"]> =>
@@ -85,7 +92,7 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
   closer.use(
     await serveControl({
       path: kind === "daemon" ? controlPath(dir) : foregroundPath(dir),
-      hello: { version, kind },
+      hello: { version: options.version ?? version, kind },
       methods,
       logger,
     }),

@@ -33,6 +33,8 @@ import { entriesAtHome, problemsOf, serviceInfo, tunnelFacts } from "./tunnel-fa
 export interface Session extends Closable {
   readonly id: string;
   readonly facts: SessionFacts;
+  /** What was asked, with its namespace filled in. */
+  readonly options: SessionOptions;
   /** The workload's; current where it is watched. */
   readonly env: readonly EnvEntry[];
   /** The cluster's names and their addresses on this machine, as seen from the home namespace. */
@@ -75,8 +77,6 @@ export interface SessionComponents {
   signal: AbortSignal;
 }
 
-/**
- * Opens a session: says where, finds the workload, opens tunnels, writes names and the env file. On any failure, and when `signal` fires,
 export interface TunnelWish {
   namespace: string;
   rules: ServiceRules;
@@ -84,6 +84,8 @@ export interface TunnelWish {
   host?: string;
 }
 
+/**
+ * Opens a session: says where, finds the workload, opens tunnels, writes names and the env file. On any failure, and when `signal` fires,
  * everything that was made by then is undone before it rejects.
  */
 export async function openSession(options: SessionOptions, components: SessionComponents): Promise<Session> {
@@ -99,9 +101,9 @@ export async function openSession(options: SessionOptions, components: SessionCo
   // What could not be undone by then is anybody's to try again.
   closer.defer(() => journal.endSession(id));
   const listeners = new Set<(event: SessionEvent) => void>([components.emit]);
+  /** By namespace, and by `host:port` for what only the cluster reaches. */
   const tunnels = new Map<string, SessionTunnel>();
   let env: SessionEnv | undefined;
-  /** By namespace, and by `host:port` for what only the cluster reaches. */
   let incoming: SessionIncoming | undefined;
   let namesInfo: NamesInfo = { where: "none", count: 0 };
   let reason: Error | undefined;
@@ -151,17 +153,18 @@ export async function openSession(options: SessionOptions, components: SessionCo
   const session: Session = {
     id,
     facts,
+    options,
     get env() {
       return env?.entries ?? [];
     },
     hostsEntries,
     address(service, port) {
       const [home, ...others] = [...tunnels.values()];
+      const host = tunnels.get(`${service}:${port}`) ?? [...tunnels].find(([where]) => where.startsWith(`${service}:`))?.[1];
+      if (host) return host.address(service, port);
       if (!home) throw daemonError("SESSION_OPTIONS", `session ${id} of kind ${kind} has no tunnels`);
       for (const tunnel of others)
         if (service.includes(`.${tunnel.home}`) || service.startsWith(`${tunnel.home}/`)) return tunnel.address(service, port);
-      const host = tunnels.get(`${service}:${port}`) ?? [...tunnels].find(([where]) => where.startsWith(`${service}:`))?.[1];
-      if (host) return host.address(service, port);
       return home.address(service, port);
     },
     info: () => ({
@@ -258,9 +261,6 @@ export async function openSession(options: SessionOptions, components: SessionCo
       hint: "what it had made is undone; teleport again when the namespace is back",
     });
 
-  const openTunnels = async (): Promise<void> => {
-    const rules = serviceRules(options.services ?? [], namespace);
-    const wanted = [...new Set([namespace, ...also, ...rules.namespaces])];
   /** A relay for each namespace, by name. None is deployed by that. */
   const holdRelays = async (wanted: readonly string[]): Promise<Map<string, SessionRelay>> => {
     const relays = new Map<string, SessionRelay>();
@@ -273,10 +273,10 @@ export async function openSession(options: SessionOptions, components: SessionCo
     return relays;
   };
 
+  const openTunnels = async (): Promise<void> => {
+    const rules = serviceRules(options.services ?? [], namespace);
+    const wanted = [...new Set([namespace, ...also, ...rules.namespaces])];
     const asked = refusedForwards(cluster, wanted, signal);
-    const results = await Promise.allSettled(
-      wishes.map(async (wish) => {
-        const { value, release } = await components.openTunnel(wish, relays.get(wish.namespace), signal);
     const { via, remoteHosts = [] } = options;
     const relays = via === "port-forward" ? new Map<string, SessionRelay>() : await holdRelays(wanted);
     if (via === "relay") await Promise.all([...relays.values()].map((relay) => relay.link(signal)));
@@ -284,6 +284,9 @@ export async function openSession(options: SessionOptions, components: SessionCo
       ...wanted.map((where) => ({ namespace: where, rules })),
       ...remoteHosts.map((host) => ({ namespace, rules: serviceRules([], namespace), host })),
     ];
+    const results = await Promise.allSettled(
+      wishes.map(async (wish) => {
+        const { value, release } = await components.openTunnel(wish, relays.get(wish.namespace), signal);
         closer.defer(release);
         return [wish.host ?? wish.namespace, value] as const;
       }),
@@ -305,11 +308,11 @@ export async function openSession(options: SessionOptions, components: SessionCo
       ports: ports.filter(({ state }) => state === "listening").length,
       failed: ports.filter(({ state }) => state === "failed").length,
     });
+    const beyond = via === undefined ? relayed([...tunnels.values()].flatMap((tunnel) => [...tunnel.services.values()])) : [];
+    if (beyond.length > 0) emit({ step: "notice", message: relayNotice(beyond) });
     for (const tunnel of tunnels.values()) for (const error of problemsOf(tunnel)) warn(error);
     for (const refusal of await asked) warnRefused(refusal);
     const services = (): TunneledService[] => [...tunnels.values()].flatMap((tunnel) => [...tunnel.services.values()]);
-    const beyond = via === undefined ? relayed([...tunnels.values()].flatMap((tunnel) => [...tunnel.services.values()])) : [];
-    if (beyond.length > 0) emit({ step: "notice", message: relayNotice(beyond) });
     await runHooks(plugins, "tunnelOpened", facts, tunnelFacts(services()), logger);
     closer.defer(() => runHooks(plugins, "tunnelClosed", facts, tunnelFacts(services()), logger));
     for (const [where, tunnel] of tunnels) {

@@ -4,6 +4,7 @@ import { ownCommandLine, sayThatRootIsAsked } from "../as-root.ts";
 import type { CommandModule } from "../command.ts";
 import { flag } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
+import { renewDaemon } from "../renew-daemon.ts";
 import type { Terminal } from "../terminal.ts";
 import { recoverNow } from "./session.ts";
 import { run as stop } from "./stop.ts";
@@ -14,6 +15,7 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     const { installOrNot } = await import("../start-at-boot.ts");
     return installOrNot(invocation, terminal, interrupt);
   }
+  await renewDaemon({ terminal, signal: interrupt.signal });
   if (await sayIfRunning(terminal)) return EXIT.ok;
   await recoverNow(terminal);
   const missing = await needsRoot();

@@ -51,7 +51,9 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     return EXIT.ok;
   }
   const client =
-    wantsForeground(invocation) || opened.some(({ options }) => !options?.kubeconfig) ? undefined : await daemonIfAny();
+    wantsForeground(invocation) || opened.some(({ options }) => !options?.kubeconfig)
+      ? undefined
+      : await daemonIfAny({ terminal, signal: interrupt.signal });
   if (!client) return openAllHere(opened, so, terminal, interrupt);
   try {
     await recoverNow(terminal);

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { abortError, type Closable, errorFromJson, hasCode } from "@shipside/core";
 import { daemonError } from "../errors.ts";
 import { assertPrivateDir, controlPath } from "../paths.ts";
-import { encode, type Hello, lineReader, PROTOCOL, parseHello, parseResponse, type Request } from "./protocol.ts";
+import { encode, FOR_ALL_VERSIONS, type Hello, lineReader, PROTOCOL, parseHello, parseResponse, type Request } from "./protocol.ts";
 
 export interface CallOptions {
   signal?: AbortSignal;
@@ -23,7 +23,7 @@ export interface ConnectControlOptions {
   path?: string;
   /** For the server's first word. Default 3,000. */
   timeoutMs?: number;
-  /** Also return a client for a server of another version (only its `hello` is of use then). */
+  /** Also return a client for a server of another protocol: only its `hello` and the methods for all versions are of use then. */
   anyVersion?: boolean;
 }
 
@@ -67,7 +67,13 @@ function versionError(hello: Hello["shipside"]): Error {
   return daemonError(
     "DAEMON_VERSION",
     `the daemon that runs (${hello.version}, pid ${hello.pid}) speaks ${age} protocol ${hello.protocol}, this shipside speaks ${PROTOCOL}`,
-    { hint: "run `shipside stop` and `shipside start`, so that both are of one version", details: { hello } },
+    {
+      hint:
+        age === "older"
+          ? "`shipside start` in a terminal restarts it and opens its sessions again; or `shipside stop` and `shipside start`"
+          : "update this shipside; or run `shipside stop` and `shipside start`, so that both are of one version",
+      details: { hello },
+    },
   );
 }
 
@@ -118,8 +124,9 @@ function createClient(socket: Socket, path: string): Omit<ControlClient, "hello"
       onHello(hello);
       return;
     }
-    if (hello.protocol !== PROTOCOL) return;
     const response = parseResponse(message);
+    // What another version says besides is its own business.
+    if (!response && hello.protocol !== PROTOCOL) return;
     if (!response) throw protocolError("something that is no answer");
     const call = pending.get(response.id);
     if (!call) return;
@@ -176,6 +183,7 @@ function createClient(socket: Socket, path: string): Omit<ControlClient, "hello"
       return new Promise((resolve, reject) => {
         if (ended.signal.aborted) return reject(ended.signal.reason);
         if (signal?.aborted) return reject(abortError(signal));
+        if (hello && hello.protocol !== PROTOCOL && !FOR_ALL_VERSIONS.has(method)) return reject(versionError(hello));
         const id = next++;
         const onAbort = (): void => send({ cancel: id });
         const settle =

@@ -1,7 +1,19 @@
 import type { ErrorJson, ProcessIdentity } from "@shipside/core";
 
-/** Raised when a message changes its meaning. Both sides refuse to talk to another number. */
+/**
+ * What methods and their fields mean. Both sides refuse to talk to another number, but for what is for all versions.
+ *
+ * - Raised by one when something that a peer already sends or reads gets another meaning, goes, or becomes required: a method, a field of
+ *   its parameters, its result or its events, an error code that callers act on.
+ * - Not raised when something is added that a peer may do without: a method, an optional field, a new event. A client that wants such a
+ *   method bears `DAEMON_PROTOCOL` ("knows no method") from a daemon that lacks it; unknown fields and events are ignored on both sides.
+ * - For all versions, and so never changed: the lines' forms in this file, the greeting, and the methods of `FOR_ALL_VERSIONS` with what
+ *   they mean today. By these a newer command line takes an older daemon's place.
+ */
 export const PROTOCOL = 1;
+
+/** Methods that a client of any version may call: `stop`, and what a successor needs to know. */
+export const FOR_ALL_VERSIONS: ReadonlySet<string> = new Set(["stop", "session.export"]);
 
 /** A longer line is an attack or a fault, not a message. */
 const MAX_LINE_BYTES = 32 * 1024 * 1024;

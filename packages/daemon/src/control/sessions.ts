@@ -15,6 +15,11 @@ export interface SessionMethods {
   "session.env": { params: { id: string }; result: EnvEntry[] };
   "session.list": { params: Record<string, never>; result: SessionInfo[] };
   "session.probe": { params: { most?: number }; result: ProbeResult[] };
+  /**
+   * The wishes by which another daemon can open what this one keeps, and how many sessions are of commands that run. For all versions.
+   * A wish may hold values that the user gave (`env.set`).
+   */
+  "session.export": { params: Record<string, never>; result: ExportedSessions };
   "session.end": { params: { id: string }; result: SessionInfo };
   /** Ends every session. */
   "session.endAll": { params: Record<string, never>; result: SessionInfo[] };
@@ -22,6 +27,11 @@ export interface SessionMethods {
   helper: { params: Record<string, never>; result: { pid: number; running: boolean } | null };
   /** Ends every session and the process. */
   stop: { params: Record<string, never>; result: SessionInfo[] };
+}
+
+export interface ExportedSessions {
+  kept: SessionOptions[];
+  attached: number;
 }
 
 export interface OpenedEvent {
