@@ -33,6 +33,8 @@ import { entriesAtHome, problemsOf, serviceInfo, tunnelFacts } from "./tunnel-fa
 export interface Session extends Closable {
   readonly id: string;
   readonly facts: SessionFacts;
+  /** What was asked, with its namespace filled in. */
+  readonly options: SessionOptions;
   /** The workload's; current where it is watched. */
   readonly env: readonly EnvEntry[];
   /** The cluster's names and their addresses on this machine, as seen from the home namespace. */
@@ -151,6 +153,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
   const session: Session = {
     id,
     facts,
+    options,
     get env() {
       return env?.entries ?? [];
     },
