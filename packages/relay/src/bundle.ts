@@ -6,7 +6,7 @@ const BUNDLER: string = "esbuild";
 
 /** The program as one file, from its sources, as the build makes it (`standalone` in package.json): only Node's own modules are left as imports. */
 export async function bundleProgram(): Promise<string> {
-  const { build } = (await import(BUNDLER)) as typeof import("esbuild");
+  const { build } = (await import(BUNDLER)) as { build(options: object): Promise<{ outputFiles: Array<{ text: string }> }> };
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL("./program/main.ts", import.meta.url))],
