@@ -15,11 +15,12 @@ import {
   SECRETS,
 } from "@shipside/kube";
 import { relayError } from "./errors.ts";
-import { DISRUPTION_BUDGETS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS } from "./kinds.ts";
+import { DISRUPTION_BUDGETS, LEASES, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS } from "./kinds.ts";
 import {
   configMapOf,
   deploymentOf,
   disruptionBudgetOf,
+  leaseOf,
   RELAY_LABEL,
   type RelaySpec,
   roleBindingOf,
@@ -182,6 +183,7 @@ async function giveRights(cluster: Cluster, spec: RelaySpec, uid: string, signal
     await Promise.all([
       cluster.create(ROLE_BINDINGS, roleBindingOf(spec, uid), { signal }),
       cluster.create(SERVICE_ACCOUNTS, serviceAccountOf(spec, uid), { signal }),
+      (spec.replicas ?? 1) > 1 && cluster.create(LEASES, leaseOf(spec, uid), { signal }),
     ]);
     return true;
   } catch (error) {

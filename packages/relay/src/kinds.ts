@@ -27,4 +27,5 @@ export const ROLES = type<Role>("rbac.authorization.k8s.io", "roles", "Role");
 export const ROLE_BINDINGS = type<RoleBinding>("rbac.authorization.k8s.io", "rolebindings", "RoleBinding");
 export const SERVICE_ACCOUNTS = type("", "serviceaccounts", "ServiceAccount");
 export const DISRUPTION_BUDGETS = type("policy", "poddisruptionbudgets", "PodDisruptionBudget");
+export const LEASES = type("coordination.k8s.io", "leases", "Lease");
 export const EVENTS = type<Event>("", "events", "Event");

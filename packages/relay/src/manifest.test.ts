@@ -49,6 +49,7 @@ test("its Role names every object, and covers a Service only where it switches o
   }
   expect(roleOf(spec, "uid").rules).toHaveLength(1);
   expect(roleOf({ ...spec, switch: record }, "uid").rules[1]).toMatchObject({ resourceNames: ["web"], verbs: ["get", "patch"] });
+  expect(roleOf({ ...spec, replicas: 2 }, "uid").rules[1]).toMatchObject({ resources: ["leases"], resourceNames: [spec.name] });
 });
 
 test("two replicas are spread, and leave a lost node in seconds", () => {

@@ -187,17 +187,21 @@ export function secretOf(spec: RelaySpec, uid: string, secret: string): Secret {
 }
 
 /**
- * What a relay may do by itself: delete its own Deployment, and restore the one Service it switched. Each object by name. RBAC can't limit
- * a patch to a part of an object: who holds this token may change all of that Service.
+ * What a relay may do by itself: delete its own Deployment, restore the one Service it switched (and see whether it is the last replica
+ * that is ready), and tell other replicas that it is in use. Each object by name. RBAC can't limit a patch to a part of an object: who
+ * holds this token may change all of that Service.
  */
 export function roleOf(spec: RelaySpec, uid: string): Role {
-  const { name, switch: switched } = spec;
+  const { name, switch: switched, replicas = 1 } = spec;
   return {
     metadata: ownedMeta(spec, uid),
     rules: [
-      { apiGroups: ["apps"], resources: ["deployments"], resourceNames: [name], verbs: ["delete"] },
+      { apiGroups: ["apps"], resources: ["deployments"], resourceNames: [name], verbs: ["get", "delete"] },
       ...(switched
         ? [{ apiGroups: [""], resources: ["services"], resourceNames: [switched.service], verbs: ["get", "patch"] }]
+        : []),
+      ...(replicas > 1
+        ? [{ apiGroups: ["coordination.k8s.io"], resources: ["leases"], resourceNames: [name], verbs: ["get", "patch"] }]
         : []),
     ],
   };
@@ -214,6 +218,11 @@ export function roleBindingOf(spec: RelaySpec, uid: string): RoleBinding {
 
 export function serviceAccountOf(spec: RelaySpec, uid: string): KubeObject & { automountServiceAccountToken: boolean } {
   return { metadata: ownedMeta(spec, uid), automountServiceAccountToken: false };
+}
+
+/** By which replicas know of each other's leases: see the program's heartbeat. */
+export function leaseOf(spec: RelaySpec, uid: string): KubeObject {
+  return { metadata: ownedMeta(spec, uid) };
 }
 
 export function disruptionBudgetOf(spec: RelaySpec, uid: string): KubeObject & { spec: unknown } {
