@@ -68,6 +68,7 @@ const ETC = [
   "ld.so.conf",
   "localtime",
   "ssl",
+  "alternatives",
 ];
 
 /** As it is shipped; from its sources where somebody else builds at the same time. */

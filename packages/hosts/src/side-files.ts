@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access, mkdir, readdir, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isTokenDead, TOKEN_PATTERN } from "@shipside/core";
+import { hasCode, isTokenDead, TOKEN_PATTERN } from "@shipside/core";
 import { hostsError } from "./errors.ts";
 
 /**
@@ -15,6 +15,13 @@ export async function sidePrefix(target: string, fallback: string | undefined): 
   if (fallback !== undefined && (await refusal(target)) === undefined) {
     await mkdir(fallback, { recursive: true });
     return join(fallback, basename(target));
+  }
+  // What even root may not is not about the user.
+  if (hasCode(refused, "EPERM", "EROFS")) {
+    throw hostsError("HOSTS_UNWRITABLE", `${target} can't be changed by anybody: it, or its folder, is immutable or read-only`, {
+      cause: refused,
+      hint: "`lsattr` shows such an attribute and `sudo chattr -i` takes it away; `findmnt -T` shows a read-only file system",
+    });
   }
   throw hostsError("HOSTS_UNWRITABLE", `${target} can't be changed by this user`, {
     cause: refused,

@@ -1,0 +1,70 @@
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { createCloser } from "@shipside/core";
+import { type Cluster, connectCluster, DEPLOYMENTS, NAMESPACES, SERVICES } from "@shipside/kube";
+import { startCluster } from "@shipside/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { untilSaid } from "./cli.harness.ts";
+import type { LeaveOptions } from "./crash/leave.ts";
+import { canMakeMachines, clusterState, newMachine } from "./crash.harness.ts";
+import { kubectls } from "./kubectl/binaries.ts";
+
+const NAMESPACE = "by-hand";
+const closer = createCloser();
+let kubeconfig: string;
+let cluster: Cluster;
+let kubectl: string | undefined;
+
+beforeAll(async () => {
+  kubectl = (await kubectls()).found[0]?.path;
+  kubeconfig = closer.use(await startCluster({ node: false, controllers: false })).kubeconfigPath;
+  cluster = closer.use(await connectCluster({ kubeconfig, namespace: NAMESPACE }));
+  await cluster.create(NAMESPACES, { metadata: { name: NAMESPACE } });
+  await cluster.create(SERVICES, { metadata: { name: "web" }, spec: { selector: { app: "web" }, ports: [{ port: 43124 }] } });
+  const containers = [{ name: "main", image: "node", env: [{ name: "GREETING", value: "hello" }] }];
+  const template = { metadata: { labels: { app: "web" } }, spec: { containers } };
+  await cluster.create(DEPLOYMENTS, {
+    metadata: { name: "web" },
+    spec: { selector: { matchLabels: { app: "web" } }, template },
+  } as never);
+}, 120_000);
+afterAll(() => closer.close());
+
+/** The page's blocks, in its order, as one shell gets them. */
+async function blocks(): Promise<string[]> {
+  const page = await readFile(new URL("../docs/recovery.md", import.meta.url), "utf8");
+  return [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
+}
+
+describe.runIf(canMakeMachines)("docs/recovery.md, to the letter", () => {
+  test("after a SIGKILL of everything, with no shipside at hand, all is as before", { timeout: 120_000 }, async () => {
+    expect(kubectl, "no kubectl can be had").toBeDefined();
+    await using machine = await newMachine();
+    await writeFile(join(machine.home, ".env"), "MINE=1\n");
+    // Root has no need of sudo.
+    const bin = join(machine.home, "bin");
+    await mkdir(bin);
+    await writeFile(join(bin, "sudo"), '#!/bin/sh\nexec "$@"\n');
+    await chmod(join(bin, "sudo"), 0o755);
+    const path = [bin, ...(kubectl === "kubectl" ? [] : [dirname(kubectl!)]), process.env["PATH"]].join(":");
+    const stateNow = async () => ({ machine: await machine.state(), cluster: await clusterState(cluster, NAMESPACE) });
+    const before = await stateNow();
+
+    const options: LeaveOptions = {
+      ...{ do: "make", stateDir: join(machine.dirs.state, "shipside"), folder: machine.home, kubeconfig, namespace: NAMESPACE },
+      ...{ name: "web", killAt: 0, wait: true, mount: true },
+    };
+    const program = new URL("crash/leave.ts", import.meta.url).pathname;
+    const child = machine.spawn([process.execPath, "--conditions=@shipside/source", program, JSON.stringify(options)]);
+    await untilSaid(child, /made/);
+    child.kill("SIGKILL");
+    const made = await stateNow();
+    for (const part of ["files", "mounts", "processes"] as const) expect(made.machine[part]).not.toEqual(before.machine[part]);
+    expect(made.cluster).not.toEqual(before.cluster);
+
+    const script = (await blocks()).join("\n");
+    const followed = await machine.shell(`set -u\n${script}`, { env: { PATH: path, KUBECONFIG: kubeconfig } });
+    expect(followed.stderr).toBe("");
+    await expect.poll(stateNow, { timeout: 15_000, interval: 200 }).toEqual(before);
+  });
+});
