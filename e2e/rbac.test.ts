@@ -176,6 +176,18 @@ const cases: Case[] = [
     same: PODS,
   },
   {
+    command: "env, a name alone",
+    rules: sessionRules({ kind: "env", workload: "core", namespace: NAMESPACE }, NAMESPACE),
+    run: () => show("core", "spec"),
+    // It is a deployment: what it isn't need not be looked at.
+    same: [
+      ...PODS,
+      ...["statefulsets.apps", "daemonsets.apps", "cronjobs.batch", "jobs.batch", "replicasets.apps", "pods"].map(
+        (kind) => `get ${kind} "core"`,
+      ),
+    ],
+  },
+  {
     command: "env --from running",
     rules: sessionRules({ kind: "env", workload: "deployment/core", namespace: NAMESPACE, env: { from: "running" } }, NAMESPACE),
     run: () => show("deployment/core", "running"),

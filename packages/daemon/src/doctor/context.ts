@@ -11,7 +11,8 @@ import {
   type ServerVersion,
 } from "@shipside/kube";
 import { DEFAULT_CIDR } from "@shipside/tunnel";
-import { runtimeDir as defaultRuntimeDir, stateDir as defaultStateDir } from "../paths.ts";
+import { tryConnectControl } from "../control/client.ts";
+import { controlPath, runtimeDir as defaultRuntimeDir, stateDir as defaultStateDir } from "../paths.ts";
 
 export interface DoctorOptions {
   kubeconfig?: string;
@@ -51,6 +52,13 @@ export interface DoctorContext {
   cluster(): Promise<Cluster>;
   /** Asked with the user's credentials. */
   version(): Promise<ServerVersion>;
+  /** The daemon's privileged helper; undefined where it has none, or no daemon answers. */
+  helper(): Promise<HelperState | undefined>;
+}
+
+export interface HelperState {
+  pid: number;
+  running: boolean;
 }
 
 export function createContext(options: DoctorOptions): DoctorContext & Closable {
@@ -64,11 +72,12 @@ export function createContext(options: DoctorOptions): DoctorContext & Closable 
   const ended = new AbortController();
   closer.defer(() => ended.abort());
   const until = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
+  const runtimeDir = options.runtimeDir ?? defaultRuntimeDir(env);
   const cluster = once(async () => closer.use(await connectCluster({ ...where, signal: until })));
   return {
     where,
     stateDir: options.stateDir ?? defaultStateDir(env),
-    runtimeDir: options.runtimeDir ?? defaultRuntimeDir(env),
+    runtimeDir,
     hostsPath: options.hostsPath ?? defaultHostsPath(platform, env),
     env,
     platform,
@@ -78,9 +87,17 @@ export function createContext(options: DoctorOptions): DoctorContext & Closable 
     answer: once(() => probeServer({ ...where, signal: until })),
     cluster,
     version: once(async () => (await cluster()).version({ signal: until })),
+    helper: once(() => askForHelper(runtimeDir)),
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),
   };
+}
+
+async function askForHelper(runtimeDir: string): Promise<HelperState | undefined> {
+  const client = await tryConnectControl({ path: controlPath(runtimeDir) }).catch(() => undefined);
+  const helper = (await client?.call("helper").catch(() => undefined)) as HelperState | null | undefined;
+  await client?.close();
+  return helper ?? undefined;
 }
 
 /** A run of `doctor` is one look at the world: what was seen once isn't asked again, a refusal neither. */

@@ -263,13 +263,13 @@ describe("user namespaces", () => {
 });
 
 describe("daemon", () => {
-  async function answering(hello: object): Promise<AsyncDisposable> {
+  async function answering(hello: object, answers: Record<string, unknown> = {}): Promise<AsyncDisposable> {
     await mkdir(join(dir, "run"), { mode: 0o700, recursive: true });
     const server = createServer((socket) => {
       socket.on("error", () => {}).write(`${JSON.stringify({ shipside: { protocol: 1, pid: 4711, kind: "daemon", ...hello } })}\n`);
       socket.on("data", (data) => {
-        const { id } = JSON.parse(String(data)) as { id: number };
-        socket.write(`${JSON.stringify({ id, result: [] })}\n`);
+        const { id, method } = JSON.parse(String(data)) as { id: number; method: string };
+        socket.write(`${JSON.stringify({ id, result: answers[method] ?? (method === "helper" ? null : []) })}\n`);
       });
     }).listen(join(dir, "run", "control.sock"));
     await once(server, "listening");
@@ -288,6 +288,16 @@ describe("daemon", () => {
     ] as const) {
       await using _server = await answering(hello);
       expect(texts(await look(processes))[0]).toMatch(says);
+    }
+  });
+
+  test("its helper: there, and gone", async () => {
+    for (const [helper, says] of [
+      [{ pid: 12, running: true }, /^ok: its helper .* runs as root \(pid 12\)/],
+      [{ pid: 12, running: false }, /^problem: its helper \(pid 12\) has ended/],
+    ] as const) {
+      await using _server = await answering({ version }, { helper });
+      expect(texts(await look(processes))[1]).toMatch(says);
     }
   });
 

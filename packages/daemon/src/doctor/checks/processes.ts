@@ -31,6 +31,16 @@ export const processes: Check = {
         );
       else findings.push(ok(`${who} (pid ${pid}, ${theirs}) answers: ${count(answer.sessions, "session")}`, details));
     }
+    const helper = await context.helper();
+    if (helper?.running) findings.push(ok(`its helper for names and low ports runs as root (pid ${helper.pid})`, { helper }));
+    else if (helper)
+      findings.push(
+        problem(
+          `its helper (pid ${helper.pid}) has ended: names and low ports stay as they were`,
+          "`shipside stop` and `shipside start`",
+          { helper },
+        ),
+      );
     for (const { path, error } of failed) {
       const { code, message, hint } = errorToJson(error);
       findings.push(problem(message, hint ?? `if no shipside runs, remove ${path}`, { code, path }));
