@@ -129,9 +129,17 @@ describe.skipIf(!canHaveMachine)("root once", () => {
     expect(env).toMatchObject({ HOME: machine.home, USER: machine.name, SHELL: "/bin/sh", KUBECONFIG: "/home/me/config" });
     // Only the command line itself, which root ran.
     expect(await spy.seen()).toEqual(new Set(["0 0"]));
+    expect(await machine.run(["start"], { as: "root", env: bySudo })).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`runs already`),
+    });
     // Where the user's own command line finds it.
     const own = { XDG_STATE_HOME: "", XDG_RUNTIME_DIR: "" };
-    expect(await machine.run(["stop"], { env: own })).toMatchObject({ code: 0, stderr: expect.stringContaining(`(pid ${pid})`) });
+    expect(JSON.parse((await machine.run(["start", "--json"], { env: own })).stdout)).toMatchObject({ pid, started: false });
+    expect(await machine.run(["stop"], { as: "root", env: bySudo })).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`(pid ${pid})`),
+    });
   });
 
   test("neither sudo nor doas: what it says to run, run by root to the letter, does it", async () => {

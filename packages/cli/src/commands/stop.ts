@@ -8,7 +8,7 @@ import {
   stopDaemon,
   undoAsRoot,
 } from "@shipside/daemon/client";
-import { ownCommandLine, sayThatRootIsAsked } from "../as-root.ts";
+import { behindRoot, ownCommandLine, runAs, sayThatRootIsAsked } from "../as-root.ts";
 import type { CommandModule } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
@@ -16,6 +16,8 @@ import type { Terminal } from "../terminal.ts";
 import { recoverNow } from "./session.ts";
 
 export const run: CommandModule["run"] = async (_invocation, terminal, interrupt) => {
+  const user = behindRoot();
+  if (user) return runAs(user, ["stop", ...(terminal.json ? ["--json"] : []), ...(terminal.quiet ? ["--quiet"] : [])]);
   terminal.busy("closing sessions");
   // Read first: a daemon that closes in good order takes it away.
   const record = await readHelperRecord();
@@ -49,11 +51,12 @@ async function endHelper(record: HelperRecord, terminal: Terminal, { signal }: I
     const onAsk = sayThatRootIsAsked(terminal, `what a helper that was killed has left (${left.join(", ")})`);
     try {
       const undone = await undoAsRoot(owner, { signal, commandLine: ownCommandLine("stop"), onAsk });
-      for (const what of undone) terminal.done(what);
+      for (const what of undone) terminal.say(`  ${what}`);
     } catch (error) {
-      terminal.error(error);
-      return left.map((what) => `helper: ${what}`);
+      terminal.warn(`a helper that was killed has left ${left.join(", ")}, which only root can undo: ${(error as Error).message}`);
     }
+    const still = await helperLeft(owner.uid);
+    if (still.length > 0) return still.map((what) => `helper: ${what}`);
   }
   await record.clear();
   return [];
