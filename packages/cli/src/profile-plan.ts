@@ -39,9 +39,9 @@ export async function showPlan({ file, entries }: ProfilePlan, terminal: Termina
   const lines = shown.flatMap(({ entry, kind, title, makes, error }) => {
     if (error) return [`${out("bold", entry)}  ${title}`, ...errorLines(error, out).map((line) => `  ${line}`)];
     if (!makes) return [`${out("bold", entry)}  ${title}`, `  ${out("yellow", `this shipside can't open ${kind} yet`)}`];
-    const { context, namespace, server, workload, services, names, files, namespaces } = makes;
+    const { context, namespace, server, workload, services, names, files, namespaces, cluster } = makes;
     return [
-      `${out("bold", entry)}  ${workload ?? `namespace ${namespace}`}`,
+      `${out("bold", entry)}  ${workload ?? title}`,
       `  context ${context}, namespace ${[namespace, ...namespaces.filter((each) => each !== namespace)].join(", ")}, ${server}`,
       ...(namespaces.length > 0
         ? [
@@ -49,6 +49,7 @@ export async function showPlan({ file, entries }: ProfilePlan, terminal: Termina
             `  names    ${some(names)}${names.length > 0 ? " (and their longer forms)" : ""}`,
           ]
         : []),
+      ...(cluster.length > 0 ? [`  cluster  ${cluster.join("; ")}`] : []),
       ...(files.length > 0 ? [`  files    ${files.join(", ")}`] : []),
     ];
   });

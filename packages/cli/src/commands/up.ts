@@ -111,7 +111,7 @@ async function openEach(
     try {
       const info = await open(options!, (event) => void (event.step === "warning" && warnings.push(event.error)));
       so.opened.push(info);
-      terminal.done(`${terminal.err("bold", entry)}: ${told(info)}`);
+      terminal.done(`${terminal.err("bold", entry)}: ${told(info, title)}`);
     } catch (error) {
       if (interrupt.by) throw error;
       so.failed.push({ entry, error: errorToJson(error) });
@@ -123,10 +123,10 @@ async function openEach(
   }
 }
 
-function told({ id, kind, workload, namespace, context, services, envFile }: SessionInfo): string {
+function told({ id, kind, workload, namespace, context, services, envFile }: SessionInfo, title: string): string {
   const what = kind === "teleport" ? `, ${services.length} ${services.length === 1 ? "service" : "services"}` : "";
   const file = envFile ? `, ${envFile.variables} variables in ${envFile.path}` : "";
-  return `${workload ?? `namespace ${namespace}`} in namespace ${namespace} of ${context} (${id})${what}${file}`;
+  return `${workload ?? title} in namespace ${namespace} of ${context} (${id})${what}${file}`;
 }
 
 /** Without a daemon they live in this process; one that fails then ends all, as nobody could ask later why it is missing. */

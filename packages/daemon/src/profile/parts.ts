@@ -31,6 +31,22 @@ export const SERVICES = list(
   }),
 );
 
+/** What expose and intercept have in common. */
+export const INCOMING = {
+  service: text("The Service's name."),
+  ports: list(
+    "[NAME=]REMOTE[:LOCAL][/udp]: the service's port, and the one on this machine.",
+    text("Such as 80:8080.", { orNumber: true }),
+  ),
+  graceSeconds: {
+    type: "number",
+    describe: "How long the relay stays when this machine isn't linked, in s. Default 60.",
+    least: 1,
+    most: 86_400,
+  },
+  image: text("What the relay runs in: a Node of 22 or later."),
+} satisfies Record<string, Field>;
+
 /** A variable's choice, as for `shipside env`. */
 export const ENV: ObjectField = {
   type: "object",

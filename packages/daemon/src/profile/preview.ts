@@ -16,6 +16,8 @@ export interface SessionPreview {
   /** The shortest name of each service from the home namespace. */
   names: string[];
   files: string[];
+  /** What would be made or changed in the cluster, in words. */
+  cluster: string[];
 }
 
 /** Looks up what a session of these options would be, and makes nothing. Rejects as opening it would: `SESSION_OPTIONS`, `KUBE_…`. */
@@ -29,6 +31,10 @@ export async function previewSession(given: SessionOptions, signal?: AbortSignal
     also = [],
     services: rules = [],
     envFile,
+    expose,
+    intercept,
+    via,
+    remoteHosts,
   } = checkSessionOptions(given);
   await using cluster: Cluster = await connectCluster({
     ...(kubeconfig !== undefined && { kubeconfig }),
@@ -62,5 +68,10 @@ export async function previewSession(given: SessionOptions, signal?: AbortSignal
     services: services.map(({ labels: _labels, ...service }) => service),
     names: services.map((service) => (service.namespace === namespace ? service.name : `${service.name}.${service.namespace}`)),
     files: envFile ? [envFile.path] : [],
+    cluster: [
+      ...(expose ? [`a Service ${expose.service}, and a relay behind it`] : []),
+      ...(intercept ? [`Service ${intercept.service} changed while it is open, and a relay behind it`] : []),
+      ...(via === "relay" || remoteHosts?.length ? ["a relay"] : []),
+    ],
   };
 }

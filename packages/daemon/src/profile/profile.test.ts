@@ -90,7 +90,7 @@ test.each<[what: string, text: string, where: string, says: RegExp]>([
   ["something missing", "envFiles:\n  - file: x\n", "2:5", /envFiles\[0\] lacks "workload"/],
   ["an env of no workload", "teleports:\n  - envFile: .env\n", "2:5", /"envFile", which needs "workload"/],
   ["a variable that isn't set", "context: $" + "{NO_SUCH}\n", "1:10", /NO_SUCH.* is not set/],
-  ["a port that is none", "exposes:\n  - { service: a, local: 99999 }\n", "2:26", /from 1 to 65535/],
+  ["a number out of range", "exposes:\n  - { service: a, graceSeconds: 99999 }\n", "2:33", /from 1 to 86400/],
   ["a key twice", "context: a\ncontext: b\n", "2:1", /unique/i],
   ["no YAML", "a: [1\n", "2:1", /./],
   ["nothing", "# only this\n", "1:1", /the file must be keys and values, and is empty/],
@@ -264,6 +264,24 @@ test("what is saved is what is read again, without what tells of a secret", asyn
   }
 });
 
+test("what brings traffic here: the entry is the session's own options", () => {
+  const text = [
+    "intercepts:",
+    "  - { name: cart, service: web, ports: [80:8080], match: { headers: ['x-user: ann'], path: /api/* } }",
+    "exposes:",
+    "  - { service: mine, ports: [9000], namespace: shop }",
+  ].join("\n");
+  const [intercept, expose] = planText(text, FILE).entries.map(({ options }) => options!);
+  expect(intercept).toMatchObject({
+    kind: "intercept",
+    name: "cart",
+    intercept: { service: "web", ports: ["80:8080"], match: { headers: ["x-user: ann"], path: "/api/*" } },
+  });
+  expect(expose).toMatchObject({ kind: "expose", namespace: "shop", expose: { service: "mine", ports: ["9000"] } });
+  for (const options of [intercept, expose]) expect(checkSessionOptions(options).kind).toBe(options?.kind);
+  expect(validate(parse(text))).toBe(true);
+});
+
 test("the nearest key", () => {
   const keys = ["workload", "namespace", "envFile"];
   expect(["wrokload", "workloads", "envfile", "name", "zebra"].map((word) => nearest(word, keys))).toEqual([
@@ -273,4 +291,19 @@ test("the nearest key", () => {
     undefined,
     undefined,
   ]);
+});
+
+test("the page's example is right for an editor and for us, and names every key", async () => {
+  const page = await readFile(new URL("../../../../docs/shipside-yaml.md", import.meta.url), "utf8");
+  const [example = ""] = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text!);
+  expect(validate(parse(example)), JSON.stringify(validate.errors)).toBe(true);
+  expect(planText(example, FILE, { env: { USER: "ann" } }).entries.map(({ list }) => list)).toEqual([
+    "teleports",
+    "teleports",
+    "envFiles",
+    "intercepts",
+    "exposes",
+  ]);
+  for (const { list, shape } of PROFILE_KINDS)
+    for (const word of [list, ...Object.keys(shape.fields)]) expect(page).toContain(`\`${word}\``);
 });

@@ -57,6 +57,7 @@ export async function saveProfile(name: string, options: SessionOptions, dir: st
 /** The file's text. */
 export function renderProfile(options: SessionOptions): { text: string; leftOut: string[] } {
   const { kind = "teleport", envFile, env, workload, container, also, services, name, kubeconfig, context, namespace } = options;
+  const { via, remoteHosts, relayImage } = options;
   const set = Object.entries(env?.set ?? {});
   const leftOut = set.flatMap(([variable]) => (TELLING.test(variable) ? [variable] : []));
   const { follow: _follow, set: _set, ...wanted } = env ?? {};
@@ -75,6 +76,9 @@ export function renderProfile(options: SessionOptions): { text: string; leftOut:
     also: also?.length ? also : undefined,
     services: services?.length ? services : undefined,
     ...(kind === "env" ? { file: envFile?.path, format: envFile?.format } : { envFile: file }),
+    via,
+    remoteHosts,
+    relayImage,
     env: Object.keys(kept).length > 0 ? kept : undefined,
   };
   const document = { [kind === "env" ? "envFiles" : "teleports"]: [JSON.parse(literal(JSON.stringify(entry)))] };

@@ -1,21 +1,27 @@
+import type { SessionExposeOptions } from "../../session-info.ts";
 import { text } from "../fields.ts";
 import type { ProfileKind } from "../kinds.ts";
-import { ENTRY, WHERE } from "../parts.ts";
+import { ENTRY, INCOMING, WHERE } from "../parts.ts";
 
 export const exposeKind: ProfileKind = {
   list: "exposes",
   describe: "Local ports that the cluster can call by a name.",
   shape: {
     type: "object",
-    describe: "One local port under a name in the cluster.",
+    describe: "Local ports under one name in the cluster.",
     fields: {
       ...ENTRY,
       ...WHERE,
-      service: text("The name in the cluster."),
-      remote: { type: "number", describe: "The port that the cluster calls. Default: the local one.", least: 1, most: 65535 },
-      local: { type: "number", describe: "The port on this machine.", least: 1, most: 65535 },
+      ...INCOMING,
+      workload: text("Its container's ports are reused where none are given."),
     },
-    required: ["service", "local"],
+    required: ["service"],
   },
-  title: ({ service, local }) => `local port ${local} as ${service}`,
+  title: ({ service }) => `local ports as ${service}`,
+  session: ({ name, kubeconfig: _kubeconfig, context: _context, namespace: _namespace, ...expose }, where) => ({
+    ...where,
+    kind: "expose",
+    expose: expose as unknown as SessionExposeOptions,
+    ...(name !== undefined && { name: name as string }),
+  }),
 };

@@ -1,6 +1,7 @@
+import type { SessionInterceptOptions } from "../../session-info.ts";
 import { flag, list, text } from "../fields.ts";
 import type { ProfileKind } from "../kinds.ts";
-import { ENTRY, WHERE } from "../parts.ts";
+import { ENTRY, INCOMING, WHERE } from "../parts.ts";
 
 export const interceptKind: ProfileKind = {
   list: "intercepts",
@@ -11,19 +12,36 @@ export const interceptKind: ProfileKind = {
     fields: {
       ...ENTRY,
       ...WHERE,
-      service: text("The service's name."),
-      remote: text("The service's port, by number or name. Default: its only one.", { orNumber: true }),
-      local: { type: "number", describe: "The port on this machine.", least: 1, most: 65535 },
-      headers: {
-        type: "map",
-        describe: "Only requests that have all of these headers.",
-        of: text("A value.", { mayBeEmpty: true }),
+      ...INCOMING,
+      match: {
+        type: "object",
+        describe: "Which requests; all that is said must hold. Default: the header x-shipside-intercept with the user's name.",
+        fields: {
+          headers: list("`name: value`, or `name~regex`.", text("A header.")),
+          path: text("/exact, /prefix*, or ~regex."),
+          methods: list("Only requests of these methods.", text("Such as GET.")),
+          baggage: list("`key=value` of the W3C baggage header.", text("An entry.")),
+          user: flag("The header with a value that is this developer's alone."),
+          all: flag("Everything, whatever it carries."),
+        },
       },
-      path: text("Only requests for this path; `/api/*` is a beginning."),
-      methods: list("Only requests of these methods.", text("Such as GET.")),
-      all: flag("Everything, whatever it carries."),
+      tcp: flag("The ports carry no HTTP; goes with match.all."),
+      mirror: flag("This machine gets copies, and the cluster answers."),
+      takeOver: flag("End what others have of the same traffic."),
+      holdMs: {
+        type: "number",
+        describe: "How long a request waits for a local process that is away, in ms.",
+        least: 0,
+        most: 86_400_000,
+      },
     },
-    required: ["service", "local"],
+    required: ["service"],
   },
-  title: ({ service, local }) => `${service} to local port ${local}`,
+  title: ({ service }) => `traffic of ${service}`,
+  session: ({ name, kubeconfig: _kubeconfig, context: _context, namespace: _namespace, ...intercept }, where) => ({
+    ...where,
+    kind: "intercept",
+    intercept: intercept as unknown as SessionInterceptOptions,
+    ...(name !== undefined && { name: name as string }),
+  }),
 };

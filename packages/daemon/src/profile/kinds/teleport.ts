@@ -28,11 +28,16 @@ export const teleportKind: ProfileKind = {
         },
       },
       env: ENV,
+      via: text("How services are reached. Default: port-forward, and a relay for what that can't do.", {
+        oneOf: ["relay", "port-forward"],
+      }),
+      remoteHosts: list("host:port of what only the cluster can reach.", text("Such as db.internal:5432.")),
+      relayImage: text("What a relay runs in: a Node of 22 or later."),
     },
     needs: { container: "workload", envFile: "workload", env: "workload" },
   },
   title: ({ workload, namespace }) => String(workload ?? `namespace ${namespace ?? "of the context"}`),
-  session: ({ workload, container, also, services, envFile, env, name }, where) => ({
+  session: ({ workload, container, also, services, envFile, env, via, remoteHosts, relayImage, name }, where) => ({
     ...where,
     kind: "teleport",
     ...(workload !== undefined && { workload: workload as string }),
@@ -41,6 +46,9 @@ export const teleportKind: ProfileKind = {
     ...(services !== undefined && { services: services as string[] }),
     ...(envFile !== undefined && { envFile: envFile as { path: string; format?: string } }),
     ...(env !== undefined && { env: env as SessionEnvOptions }),
+    ...(via !== undefined && { via: via as "relay" | "port-forward" }),
+    ...(remoteHosts !== undefined && { remoteHosts: remoteHosts as string[] }),
+    ...(relayImage !== undefined && { relayImage: relayImage as string }),
     ...(name !== undefined && { name: name as string }),
   }),
 };
