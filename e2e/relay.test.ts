@@ -1,8 +1,9 @@
+import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Session, type SessionEvent, teleport } from "@shipside/daemon";
+import { recover, type Session, type SessionEvent, teleport } from "@shipside/daemon";
 import { DEPLOYMENTS, ENDPOINT_SLICES, type KubeObject, PODS, SERVICES } from "@shipside/kube";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { newUser, type User } from "./cli.harness.ts";
@@ -145,6 +146,24 @@ test("what port-forward can't reach is said, deploys a relay when it is connecte
   expect(await relays()).toHaveLength(1);
   expect(notices(events).join("\n")).toMatch(/deploying a relay.*\n.*is ready/);
   await session.close();
+  expect(await relays()).toEqual([]);
+});
+
+test("of a process that was killed, the relay is removed by the next one that looks", { timeout: 60_000 }, async () => {
+  const { namespace, kubeconfig } = e2e;
+  const stateDir = `${user.home}/killed`;
+  const options = { kubeconfig, namespace, stateDir, hosts: false, via: "relay" };
+  const program = `import { teleport } from "@shipside/daemon";
+    await teleport(${JSON.stringify(options)});
+    console.log("open");`;
+  const args = ["--conditions=@shipside/source", "--input-type=module", "-e", program];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  expect(await relays()).toHaveLength(1);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  expect(await relays()).toHaveLength(1);
+  await recover({ stateDir });
   expect(await relays()).toEqual([]);
 });
 

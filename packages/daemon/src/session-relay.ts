@@ -57,6 +57,8 @@ export function tellRelay(event: ClusterRelayEvent, emit: (event: SessionEvent) 
 /** The services that only a relay reaches, in a few words each. */
 export function relayed(services: Iterable<TunneledService>): string[] {
   return [...services].flatMap(({ name, namespace, facts, ports }) => {
+    // The API server's own, in every cluster: nobody waits for that.
+    if (namespace === "default" && name === "kubernetes") return [];
     if (facts.type === "ExternalName") return [`${name}.${namespace} (ExternalName)`];
     const udp = ports.some(({ protocol, state }) => protocol === "UDP" && state !== "unsupported");
     const elsewhere = ports.some(({ protocol, endpoints }) => protocol === "TCP" && endpoints.some(({ pod }) => !pod));

@@ -37,7 +37,7 @@ export const DEFAULT_RESOURCES = {
 
 /** By this label the Deployment knows its pods, and a person what belongs together. */
 export const RELAY_LABEL = "shipside.dev/relay";
-export const OWNER_ANNOTATION = "shipside.dev/owner";
+const OWNER_ANNOTATION = "shipside.dev/owner";
 
 /** Names of Deployments are labels of their pods, whose names add 17 characters and must fit 63. */
 const LONGEST_NAME = 46;
@@ -58,7 +58,7 @@ export function relayName(purpose: string, unique: string): string {
   return ["shipside", slug, suffix].filter(Boolean).join("-");
 }
 
-export function labelsOf(name: string): Record<string, string> {
+function labelsOf(name: string): Record<string, string> {
   return { "app.kubernetes.io/managed-by": "shipside", "app.kubernetes.io/component": "relay", [RELAY_LABEL]: name };
 }
 

@@ -40,8 +40,7 @@ export function hopeless(
 }
 
 const HINTS: Partial<Record<RelayErrorCode, string>> = {
-  RELAY_IMAGE_UNAVAILABLE:
-    "name an image with Node 22 or later that the cluster can pull (--relay-image), or give it a pull secret",
+  RELAY_IMAGE_UNAVAILABLE: "name an image with Node 22 or later that the cluster can pull (--image), or give it a pull secret",
   RELAY_QUOTA: "free some of the namespace's quota, or ask for less of it for the relay",
   RELAY_POD_REFUSED:
     "the message is the cluster's own: a policy there has to allow the pod, which meets the restricted Pod Security level",
