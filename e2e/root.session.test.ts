@@ -106,6 +106,22 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", () =
     expect(await machine.run(["stop"])).toMatchObject({ code: 0, stderr: expect.stringContaining("no daemon runs") });
   });
 
+  test("what only root can undo, and nobody gives root: stop says what is left, and undoes it when it can", async () => {
+    const { pid, helper } = await open();
+    process.kill(helper, "SIGKILL");
+    await until(async () => !(await alive(helper)));
+    await machine.sh("mount --bind /dev/null /usr/bin/sudo");
+    const stopped = await machine.run(["stop", "--json"]);
+    expect(stopped).toMatchObject({ code: 10, stderr: expect.stringContaining("neither sudo nor doas is installed") });
+    expect(JSON.parse(stopped.stdout)).toMatchObject({ stopped: pid, helper, residue: ["helper: lines of the hosts file"] });
+    await machine.sh("umount /usr/bin/sudo");
+    expect(await machine.run(["stop"])).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/had left \d+ lines? of the hosts file/),
+    });
+    expect(await machine.sh("md5sum < /etc/hosts")).toBe(hosts);
+  });
+
   test("both are killed: the next start undoes what they left, and says so", async () => {
     const { pid, helper } = await open();
     process.kill(helper, "SIGKILL");
