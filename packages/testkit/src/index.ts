@@ -5,6 +5,7 @@ export { type DialerContractOptions, type DialerSubject, type DialTarget, dialer
 export { type EnvFormatContractOptions, envFormatContract, HARD_VALUES } from "./contracts/env-format.ts";
 export { type EnvSourceContractOptions, type EnvSourceSubject, envSourceContract } from "./contracts/env-source.ts";
 export { type HostsOwnerContractOptions, type HostsOwnerSubject, hostsOwnerContract } from "./contracts/hosts-owner.ts";
+export { type InterceptorContractOptions, type InterceptorSubject, interceptorContract } from "./contracts/interceptor.ts";
 export {
   type ListenerFactoryContractOptions,
   type ListenerFactorySubject,
