@@ -194,6 +194,22 @@ const cases: Case[] = [
     same: PODS,
   },
 ];
+/** What is built on a relay: the whole of it with exactly its Roles, and what it is without the right to give the relay rights. */
+describe.each([
+  { kind: "expose" as const, expose: { service: "mine", ports: ["8080:9"] } },
+  { kind: "intercept" as const, intercept: { service: "core", ports: [`${PORT}:9`] } },
+])("$kind", (options) => {
+  const rules = sessionRules({ ...options, namespace: NAMESPACE }, NAMESPACE);
+
+  test("works with exactly its Roles, and says nothing of rights", async () => {
+    await grant(rules, rules);
+    const told = await open({ ...options, namespace: NAMESPACE });
+    await told.end();
+    expect(told.errors.flatMap(all).filter(({ code }) => code === "KUBE_FORBIDDEN")).toEqual([]);
+    expect(told.errors).toEqual([]);
+  });
+});
+
 for (const each of cases)
   if (each.command === "env into a file")
     each.run = () => open({ kind: "env", workload: "deployment/core", namespace: NAMESPACE, envFile: file() });

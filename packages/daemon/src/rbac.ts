@@ -4,6 +4,7 @@ import { listContexts } from "@shipside/kube";
 export { sessionRules, USUAL } from "./rbac/commands.ts";
 export { type RoleObject, renderRoles, rolesFor } from "./rbac/manifest.ts";
 export { envRules, execRules, portForwardRules, tunnelRules, workloadRules } from "./rbac/parts.ts";
+export { exposeRules, interceptRules, relayRules } from "./rbac/relay.ts";
 export { describeRight, mergeRules, type Right, type Rule, rightsOf } from "./rbac/rule.ts";
 
 /** The namespace that a command line means where it names none. Reads the kubeconfig only; "default" where there is none. */

@@ -1,20 +1,31 @@
 import { serviceRules } from "@shipside/tunnel";
-import type { SessionOptions } from "../session-info.ts";
+import type { SessionKind, SessionOptions } from "../session-info.ts";
 import { envRules, tunnelRules, workloadRules } from "./parts.ts";
+import { exposeRules, interceptRules, relayRules } from "./relay.ts";
 import { mergeRules, type Rule } from "./rule.ts";
 
+/** By kind of session. A new one adds a function, made of the parts in `parts.ts` and `relay.ts`. */
+const RULES: Readonly<Record<SessionKind, (options: SessionOptions, namespace: string) => Rule[]>> = {
+  teleport: ofTeleport,
+  env: ofEnv,
+  expose: ({ expose }, namespace) => exposeRules({ namespace, service: expose!.service, workload: expose!.workload }),
+  intercept: ({ intercept }, namespace) => interceptRules({ namespace, service: intercept!.service }),
+};
+
 /**
- * The rules that a session takes. `home` is its namespace where the options name none. A new kind of session adds a function beside these
- * two, made of the parts in `parts.ts`. Pure. Throws `KUBE_KIND_UNKNOWN`, `KUBE_OPTION_INVALID` for a workload that can't be one.
+ * The rules that a session takes. `home` is its namespace where the options name none. Pure. Throws `KUBE_KIND_UNKNOWN`, `KUBE_OPTION_INVALID` for a workload that can't be one.
  */
 export function sessionRules(options: SessionOptions, home: string): Rule[] {
-  return mergeRules((options.kind === "env" ? ofEnv : ofTeleport)(options, options.namespace ?? home));
+  return mergeRules(RULES[options.kind ?? "teleport"](options, options.namespace ?? home));
 }
 
 function ofTeleport(options: SessionOptions, namespace: string): Rule[] {
   const named = serviceRules(options.services ?? [], namespace).namespaces;
   const namespaces = [...new Set([namespace, ...(options.also ?? []), ...named])];
-  return [...namespaces.flatMap(tunnelRules), ...(options.workload === undefined ? [] : ofEnv(options, namespace))];
+  // Without either, a relay is made only where a service can't be reached by port-forward alone, and its rights are told when it is.
+  const relay = options.via === "relay" || (options.remoteHosts ?? []).length > 0;
+  const relays = relay ? relayRules({ namespace, replicas: 1 }) : [];
+  return [...namespaces.flatMap(tunnelRules), ...relays, ...(options.workload === undefined ? [] : ofEnv(options, namespace))];
 }
 
 function ofEnv({ kind, workload, envFile, env = {} }: SessionOptions, namespace: string): Rule[] {
