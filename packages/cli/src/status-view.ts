@@ -52,8 +52,13 @@ function tunnelLines({ tunnels, ...probe }: ProbeResult, details: boolean, paint
   const slowest = Math.max(0, ...probes.map(({ ms }) => ms.pod ?? 0));
   const lines =
     broken.length === 0
-      ? [paint("green", `all ${asked} ports answer from end to end${sample}, the slowest pod in ${slowest} ms`)]
-      : [paint("yellow", `${broken.length} of ${asked} ports are broken${sample}`)];
+      ? [
+          paint(
+            "green",
+            `${asked === 1 ? "its port answers" : `all ${asked} ports answer`} from end to end${sample}, the slowest pod in ${slowest} ms`,
+          ),
+        ]
+      : [paint("yellow", `${broken.length} of ${asked} ports ${broken.length === 1 ? "is" : "are"} broken${sample}`)];
   if (namesSkipped !== undefined) lines.push(paint("dim", `names were not looked up: ${namesSkipped}`));
   if (details) return [...lines, ...probes.map((each) => probeLine(each, paint))];
   // Where the API server is away, every pod is: that has been said.
