@@ -30,13 +30,13 @@ export interface Machine extends AsyncDisposable {
   readonly dirs: { readonly state: string; readonly run: string; readonly tmp: string };
   /** A path of the machine's as it is reached from outside. */
   inside(path: string): string;
-  start(args: readonly string[], options?: RunOptions): ChildProcess;
-  run(args: readonly string[], options?: RunOptions): Promise<Ran>;
+  start(args: readonly string[], options?: MachineRunOptions): ChildProcess;
+  run(args: readonly string[], options?: MachineRunOptions): Promise<Ran>;
   /** The command line as a shell takes it. */
   commandLine(args: readonly string[]): string;
   /** Any program. */
-  spawn(command: readonly string[], options?: RunOptions): ChildProcess;
-  shell(script: string, options?: RunOptions): Promise<Ran>;
+  spawn(command: readonly string[], options?: MachineRunOptions): ChildProcess;
+  shell(script: string, options?: MachineRunOptions): Promise<Ran>;
   /** What runs there. */
   processes(): Promise<number[]>;
   /** SIGKILL of everything at once. */
@@ -47,7 +47,7 @@ export interface Machine extends AsyncDisposable {
 }
 
 export interface MachineState {
-  /** Path to kind, mode and content's digest, for everything below /etc, home, state, temp and runtime folders. */
+  /** Path to kind, mode and content's digest, for everything below /etc, /var/lib, home, state, temp and runtime folders. */
   files: Record<string, string>;
   mounts: string[];
   /** Of the addresses that its sessions have had. */
@@ -93,13 +93,30 @@ function unshareFlags(): string[] {
   return asRoot ? ["--mount", "--propagation", "private"] : ["--mount", "--map-root-user"];
 }
 
-export async function newMachine(): Promise<Machine> {
+const USER = 4242;
+
+export interface MachineOptions {
+  /** Who uses it is not root: `run` and `start` are that user's, unless they ask for root. Only where the tests run as root. */
+  user?: boolean;
+}
+
+/** Root as sudo makes it for the user. */
+export interface MachineRunOptions extends RunOptions {
+  asRoot?: boolean;
+}
+
+export async function newMachine({ user = false }: MachineOptions = {}): Promise<Machine> {
   if (!fromSource) await buildOnce();
   const dir = await mkdtemp(join(tmpdir(), "shipside-crash-"));
   const id = randomBytes(6).toString("hex");
   const [home, etc, lib, log] = ["home", "etc", "lib", "log"].map((name) => join(dir, name)) as [string, string, string, string];
-  const dirs = { state: join(dir, "state"), run: join(dir, "run"), tmp: join(dir, "tmp") };
-  for (const each of [home, etc, lib, log, ...Object.values(dirs)]) await mkdir(each, { mode: 0o700 });
+  // A user's daemon that root starts has the folders that the user database and the login manager say.
+  const dirs = user
+    ? { state: join(home, ".local", "state"), run: `/run/user/${USER}`, tmp: join(dir, "tmp") }
+    : { state: join(dir, "state"), run: join(dir, "run"), tmp: join(dir, "tmp") };
+  for (const each of [home, etc, lib, log, dirs.state, dirs.tmp]) await mkdir(each, { recursive: true, mode: 0o700 });
+  if (user) await mkdir(join(dir, "root"));
+  else await mkdir(dirs.run, { mode: 0o700 });
   for (const each of [dir, etc, lib, log]) execFileSync("chmod", ["755", each]);
   const bootId = join(dir, "boot_id");
   const newBoot = (): Promise<void> => writeFile(bootId, `${randomBytes(16).toString("hex")}\n`);
@@ -108,6 +125,14 @@ export async function newMachine(): Promise<Machine> {
     "set -e",
     `for each in ${ETC.join(" ")}; do cp -a /etc/$each ${etc}/ 2>/dev/null || true; done`,
     `printf '127.0.0.1 localhost\\n# a person wrote this\\n10.0.0.1 printer' > ${etc}/hosts`,
+    ...(user
+      ? [
+          `echo 'dev:x:${USER}:${USER}::${home}:/bin/sh' >> ${etc}/passwd`,
+          `chown -R ${USER}:${USER} ${home} ${dirs.tmp}`,
+          `mount -t tmpfs -o mode=755 none /run`,
+          `install -d -m 700 -o ${USER} -g ${USER} ${dirs.run}`,
+        ]
+      : []),
     `mount --bind ${etc} /etc`,
     `mount --bind ${lib} /var/lib`,
     `mount --bind ${log} /var/log`,
@@ -126,14 +151,25 @@ export async function newMachine(): Promise<Machine> {
     home,
     dirs,
     inside: (path) => `/proc/${holder.pid}/root${path}`,
-    spawn(command, { env = {} } = {}) {
-      const { KUBECONFIG: _kubeconfig, SUDO_UID: _uid, SUDO_GID: _gid, SUDO_USER: _user, ...inherited } = process.env;
-      const child = spawn(enter[0]!, [...enter.slice(1), ...command], {
+    spawn(command, { env = {}, asRoot: root = !user } = {}) {
+      const {
+        KUBECONFIG: _kubeconfig,
+        SUDO_UID: _uid,
+        SUDO_GID: _gid,
+        SUDO_USER: _user,
+        XDG_STATE_HOME: _state,
+        XDG_RUNTIME_DIR: _run,
+        ...inherited
+      } = process.env;
+      const become = root ? [] : [`--setuid=${USER}`, `--setgid=${USER}`];
+      const sudo = { SUDO_UID: `${USER}`, SUDO_GID: `${USER}`, HOME: join(dir, "root") };
+      const child = spawn(enter[0]!, [...enter.slice(1, -1), ...become, "--", ...command], {
         env: {
           ...inherited,
           NO_COLOR: "1",
-          HOME: home,
-          ...{ XDG_STATE_HOME: dirs.state, XDG_RUNTIME_DIR: dirs.run, TMPDIR: dirs.tmp },
+          TMPDIR: dirs.tmp,
+          // sudo gives root its own home.
+          ...(user && root ? sudo : { HOME: home, XDG_STATE_HOME: dirs.state, XDG_RUNTIME_DIR: dirs.run }),
           SHIPSIDE_E2E_MACHINE: id,
           ...env,
         },
@@ -167,13 +203,13 @@ export async function newMachine(): Promise<Machine> {
     },
     async reboot() {
       await machine.killAll();
-      for (const each of [dirs.run, dirs.tmp])
+      for (const each of [dirs.run, dirs.tmp].map(machine.inside))
         for (const name of await readdir(each)) await rm(join(each, name), { recursive: true, force: true });
       await newBoot();
     },
     async state() {
       const files: Record<string, string> = {};
-      for (const each of ["/etc", home, ...Object.values(dirs)]) await describeTree(machine.inside(each), each, files);
+      for (const each of ["/etc", "/var/lib", home, ...Object.values(dirs)]) await describeTree(machine.inside(each), each, files);
       const mounts = (await readFile(`/proc/${holder.pid}/mountinfo`, "utf8")).trim().split("\n");
       const commands = (await machine.processes()).map((pid) => readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => ""));
       return {
