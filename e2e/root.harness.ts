@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
@@ -9,7 +9,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { bin, buildOnce, type Ran } from "./cli.harness.ts";
 
 /** These tests need root, to make a machine of their own, and the real programs that give it. */
-export const canHaveMachine = process.platform === "linux" && process.getuid?.() === 0;
+export const canHaveMachine =
+  process.platform === "linux" && process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
 export const has = (program: "sudo" | "doas"): boolean => existsSync(`/usr/bin/${program}`);
 
 /** One that no other test file has: they run side by side. */
