@@ -307,7 +307,7 @@ describe("signals", () => {
     await once(child, "exit");
     expect(await user.left()).toContain(envFile);
     const status = await user.run(["status"]);
-    expect([status.code, status.stdout]).toEqual([4, expect.stringContaining("session clean")]);
+    expect([status.code, status.stdout]).toEqual([4, expect.stringContaining("shipside clean")]);
     const clean = await user.run(["session", "clean", "--json"]);
     expect([clean.code, JSON.parse(clean.stdout)]).toEqual([0, { closed: [], residue: [] }]);
   });

@@ -243,7 +243,7 @@ test("the daemon is killed: its journal is undone by the next one", async () => 
   await user.run(["teleport", "deploy/web", ...where(), "-f", file]);
   expect(await readFile(file, "utf8")).toContain("GREETING");
   process.kill(pid, "SIGKILL");
-  await expect.poll(async () => (await user.run(["status"])).stdout).toContain("session clean");
+  await expect.poll(async () => (await user.run(["status"])).stdout).toContain("shipside clean");
   const again = await user.run(["start", "--no-root"]);
   expect([again.code, again.stderr]).toEqual([0, expect.stringMatching(/undid 1 thing/)]);
   await expect(readFile(file)).rejects.toMatchObject({ code: "ENOENT" });

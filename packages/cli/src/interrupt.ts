@@ -42,7 +42,7 @@ export function createInterrupt(terminal: Pick<Terminal, "warn">, exit: (code: n
         abort.abort(new ShipsideError("ABORTED", `ended by ${name}`));
         onCame();
       } else if (count === 2) {
-        terminal.warn("still cleaning up; once more ends at once, and leaves the rest to `shipside session clean`");
+        terminal.warn("still cleaning up; once more ends at once, and leaves the rest to `shipside clean`");
       } else exit(SIGNAL_EXIT[name]);
     };
     process.on(name, handler);

@@ -172,7 +172,7 @@ async function refuseTaken(
   const standing = await findRelay(cluster, { namespace, name: relay }, { signal });
   if (!standing && !found) return;
   throw proxyError("PROXY_SERVICE_TAKEN", `${service} in ${namespace} is exposed already`, {
-    hint: "`shipside session list` shows by which session; what a crash left goes within its grace period, or by `shipside session clean`",
+    hint: "`shipside session list` shows by which session; what a crash left goes within its grace period, or by `shipside clean`",
   });
 }
 

@@ -73,7 +73,7 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   const left = abandoned.flatMap(({ outstanding }) => outstanding.map(({ kind }) => kind));
   if (left.length > 0) {
     well = false;
-    lines.push(out("yellow", `a shipside that is gone left ${left.join(", ")}: \`shipside session clean\` undoes that`));
+    lines.push(out("yellow", `a shipside that is gone left ${left.join(", ")}: \`shipside clean\` undoes that`));
   }
   if (lines.length === 0) lines.push("nothing is open, and nothing was left behind");
   terminal.result(

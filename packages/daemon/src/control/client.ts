@@ -154,7 +154,7 @@ function createClient(socket: Socket, path: string): Omit<ControlClient, "hello"
     const error = hasCode(why, "DAEMON_PROTOCOL")
       ? why!
       : daemonError("DAEMON_GONE", `the daemon (${hello ? `pid ${hello.pid}` : path}) ended the connection`, {
-          hint: "`shipside status` says whether it still runs; `shipside session clean` undoes what it left",
+          hint: "`shipside status` says whether it still runs; `shipside clean` undoes what it left",
           cause: why,
         });
     onNoHello(error);

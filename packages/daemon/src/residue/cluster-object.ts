@@ -6,7 +6,7 @@ import { type ClusterAddress, clusterAddress } from "./cluster-address.ts";
 import type { ResidueKind } from "./kind.ts";
 
 /** On every object that we create, for who looks for them by hand. */
-export const MANAGED_BY = { "app.kubernetes.io/managed-by": "shipside" } as const;
+const MANAGED_BY = { "app.kubernetes.io/managed-by": "shipside" } as const;
 /** Says which record an object was created for. A uid would come too late for a crash between the record and the creation's answer. */
 export const RECORD_ANNOTATION = "shipside.dev/record";
 
