@@ -80,7 +80,7 @@ interface Line {
   owner?: string;
 }
 
-/** Entries only. Exported for its test. */
+/** The file's entries, without what isn't one. */
 export function parseHosts(text: string): Line[] {
   return text.split("\n").flatMap((raw, index) => {
     const [entry = ""] = raw.replace(/^\xef\xbb\xbf/, "").split("#", 1);

@@ -322,7 +322,7 @@ describe("residue", () => {
     ];
     await put("state/journal/gone.jsonl", lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
     const [line] = await look(residue);
-    expect(line).toMatchObject({ level: "warning", hint: expect.stringMatching(/session clean/) });
+    expect(line).toMatchObject({ level: "warning", hint: expect.stringMatching(/shipside clean/) });
     expect(await readFile(left, "utf8")).toBe("");
   });
 

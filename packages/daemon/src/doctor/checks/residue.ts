@@ -9,8 +9,7 @@ export const residue: Check = {
     const all = await residueLeft(stateDir);
     const left = all.filter(({ alive }) => !alive).map(({ what }) => what);
     const held = all.length - left.length;
-    if (left.length > 0)
-      return [warning(`a shipside that is gone left ${some(left)}`, "`shipside session clean` undoes that", { left })];
+    if (left.length > 0) return [warning(`a shipside that is gone left ${some(left)}`, "`shipside clean` undoes that", { left })];
     return [ok(held === 0 ? "nothing was left behind" : `nothing but what open sessions have (${count(held, "thing")})`, { held })];
   },
 };

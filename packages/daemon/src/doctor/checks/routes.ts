@@ -29,8 +29,8 @@ interface Block {
   prefix: number;
 }
 
-/** Rows of /proc/net/route (proc(5)): addresses are hexadecimal, in the machine's byte order (little-endian). Exported for its test. */
-export function parseRoutes(table: string): Array<Block & { device: string }> {
+/** Rows of /proc/net/route (proc(5)): addresses are hexadecimal, in the machine's byte order (little-endian). */
+function parseRoutes(table: string): Array<Block & { device: string }> {
   return table
     .split("\n")
     .slice(1)
