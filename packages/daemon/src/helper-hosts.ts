@@ -6,8 +6,9 @@ import type { CallHelper } from "./helper-client.ts";
 
 /** Reads the file by itself, and has the helper write it. */
 export function helperHosts(call: CallHelper, path: string | undefined): HostsOwner {
-  const reader = openHosts({ owner: hostsOwnerName(process.getuid?.() ?? 0), ...(path !== undefined && { path }) });
-  reader.catch(() => {});
+  let opened: HostsOwner | undefined;
+  const reader = async (): Promise<HostsOwner> =>
+    (opened ??= await openHosts({ owner: hostsOwnerName(process.getuid?.() ?? 0), ...(path !== undefined && { path }) }));
   let applied = false;
   let closed: Promise<void> | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -22,7 +23,7 @@ export function helperHosts(call: CallHelper, path: string | undefined): HostsOw
 
   /** Also checks every entry, with the hosts package's own errors. */
   const plan = async (entries: readonly HostsEntry[]) => {
-    const owner = await reader;
+    const owner = await reader();
     const { conflicts } = await owner.plan(entries);
     const allowed = withoutReserved(entries);
     return { allowed, plan: { ...(await owner.plan(allowed)), conflicts } };
@@ -32,7 +33,7 @@ export function helperHosts(call: CallHelper, path: string | undefined): HostsOw
     try {
       await call("hosts.restore", {});
     } catch (error) {
-      if (!hasCode(error, "HELPER_GONE") || (await (await reader).plan([])).removed.length > 0) throw error;
+      if (!hasCode(error, "HELPER_GONE") || (await (await reader()).plan([])).removed.length > 0) throw error;
     }
     applied = false;
   };

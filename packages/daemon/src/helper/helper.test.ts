@@ -52,7 +52,7 @@ const lines = (owner: string, ...entries: HostsEntry[]): string =>
     "",
   ].join("\n");
 
-describe.runIf(isRoot)("the helper", () => {
+describe.runIf(isRoot)("the helper", { timeout: 60_000 }, () => {
   it("is root with an empty environment; the daemon is the user; ps shows what it is", async () => {
     await using place = await scratch();
     await using helper = await startHelper(place);
@@ -142,6 +142,13 @@ describe.runIf(isRoot)("the helper", () => {
     expect(await helper.exited).toEqual([1, null]);
   });
 
+  it("a daemon that says nothing before it ends: an error that says where to look", async () => {
+    await using place = await scratch();
+    await using helper = await startHelper(place, { word: null });
+    expect(helper.report).toMatchObject({ error: { code: "HELPER_FAILED", hint: expect.stringContaining(place.dir) } });
+    expect(await helper.exited).toEqual([1, null]);
+  });
+
   it("refuses a ledger's folder that others could write", async () => {
     await using place = await scratch();
     await mkdir(join(place.dir, "ledger"));
@@ -151,7 +158,7 @@ describe.runIf(isRoot)("the helper", () => {
   });
 });
 
-describe.runIf(isRoot)("a hosts owner whose file the helper writes", async () => {
+describe.runIf(isRoot)("a hosts owner whose file the helper writes", { timeout: 60_000 }, async () => {
   const shared: { place: Scratch; helpers: Map<string, Awaited<ReturnType<typeof startHelper>>> } | undefined = isRoot
     ? { place: await scratch("127.0.0.1 localhost\r\n10.0.0.1 mine"), helpers: new Map() }
     : undefined;
@@ -193,7 +200,7 @@ describe.runIf(isRoot)("a hosts owner whose file the helper writes", async () =>
   });
 });
 
-describe.runIf(isRoot)("after a crash", () => {
+describe.runIf(isRoot)("after a crash", { timeout: 60_000 }, () => {
   it("of the daemon, names and listeners are gone within a second, and the helper ends", async () => {
     await using place = await scratch();
     await using helper = await startHelper(place);
@@ -275,7 +282,7 @@ describe.runIf(isRoot)("after a crash", () => {
   });
 });
 
-describe.runIf(isRoot)("a daemon gone mad", () => {
+describe.runIf(isRoot)("a daemon gone mad", { timeout: 60_000 }, () => {
   it.each([
     ["bytes that are no message", "\u0000\u0001 not json\n"],
     ["a word of Node's own", '{"cmd":"NODE_HANDLE_ACK"}\n'],

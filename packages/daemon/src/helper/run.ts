@@ -1,8 +1,6 @@
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { errorToJson } from "@shipside/core";
-import { daemonError } from "../errors.ts";
 import { type Aliases, loopbackAliases } from "./aliases.ts";
 import { type Audit, openAudit } from "./audit.ts";
 import { launch } from "./launch.ts";
@@ -119,6 +117,8 @@ async function serveOne(options: HelperOptions, audit: Audit, ledger: Ledger): P
   clearTimeout(startTimer);
   clearInterval(memoryTimer);
   audit.write("ending", { why });
+  // One that hasn't come up by now shall not do so without us.
+  if (!reported) child.kill("SIGTERM");
   // Asked from outside, the daemon closes its sessions first, with our help; else it has ended, or isn't to be helped any more.
   if (stop.aborted && !broken.aborted && child.connected) {
     child.kill("SIGTERM");
@@ -149,13 +149,12 @@ function onAbort(signal: AbortSignal, run: () => void): void {
   else signal.addEventListener("abort", run, { once: true });
 }
 
-async function childEnd(child: ChildProcess): Promise<string> {
-  if (child.pid === undefined) {
-    await once(child, "error").catch((error: unknown) => {
-      throw daemonError("HELPER_FAILED", "could not start the launcher", { cause: error });
-    });
-  }
+/** How it ended; where it could not even be started, why. */
+function childEnd(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    child.once("error", (error) => {
+      if (child.pid === undefined) resolve(error.message);
+    });
   });
 }
