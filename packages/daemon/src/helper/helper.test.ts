@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import type { HostsEntry, HostsOwner } from "@shipside/core";
 import { openHosts } from "@shipside/hosts";
 import { hostsOwnerContract } from "@shipside/testkit";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { FuzzResult } from "./fixtures/fuzz.ts";
 import { type Scratch, scratch, startHelper, until } from "./fixtures/start-helper.ts";
 
@@ -158,14 +158,19 @@ describe.runIf(isRoot)("the helper", { timeout: 60_000 }, () => {
   });
 });
 
-describe.runIf(isRoot)("a hosts owner whose file the helper writes", { timeout: 60_000 }, async () => {
-  const shared: { place: Scratch; helpers: Map<string, Awaited<ReturnType<typeof startHelper>>> } | undefined = isRoot
-    ? { place: await scratch("127.0.0.1 localhost\r\n10.0.0.1 mine"), helpers: new Map() }
-    : undefined;
+describe.runIf(isRoot)("a hosts owner whose file the helper writes", { timeout: 60_000 }, () => {
+  let place: Scratch;
+  const helpers = new Map<string, Awaited<ReturnType<typeof startHelper>>>();
+  beforeAll(async () => {
+    place = await scratch("127.0.0.1 localhost\r\n10.0.0.1 mine");
+  });
+  afterAll(async () => {
+    for (const helper of helpers.values()) await helper[Symbol.asyncDispose]();
+    await place[Symbol.asyncDispose]();
+  });
   const uids: Record<string, number> = { first: 65534, second: 65533 };
   const cases = hostsOwnerContract({
     async open() {
-      const { place, helpers } = shared!;
       await writeFile(place.hosts, place.original);
       return {
         async owner(name) {
@@ -185,18 +190,12 @@ describe.runIf(isRoot)("a hosts owner whose file the helper writes", { timeout: 
   for (const { name, run } of cases) it(name, run);
 
   it("leaves names of the machine's own alone", async () => {
-    const { place, helpers } = shared!;
     const owner = await remoteOwner(helpers.get("first")!);
     const { conflicts, added } = await owner.apply([{ address: "127.72.0.9", names: ["localhost", "leaf"] }]);
     expect(conflicts).toEqual([{ name: "localhost", ours: "127.72.0.9", theirs: "127.0.0.1", line: 1 }]);
     expect(added).toEqual(["127.72.0.9 leaf # shipside:shipside-helper-65534"]);
     await owner.close();
     expect(await place.readHosts()).toBe(place.original);
-  });
-
-  it("ends", async () => {
-    for (const helper of shared!.helpers.values()) await helper[Symbol.asyncDispose]();
-    await shared!.place[Symbol.asyncDispose]();
   });
 });
 
