@@ -16,6 +16,7 @@ const HELP = `pnpm bench transport [options]
   --kubeconfig PATH   measure against this cluster (makes and deletes a namespace); default: an embedded one
   --image IMAGE       for the pod there, with node in it; default node:24
   --kubectl PATH      default: the one on PATH; without one, only ours is measured
+  --via relay         ours goes through a relay in the cluster; default: port-forward
   --rounds N          interleaved rounds of each figure, 1 to 100; default 5
   --mib N             size of a bulk transfer; default 256
   --connections N     new connections a round; default 800
@@ -41,6 +42,7 @@ const { values } = parseArgs({
     kubeconfig: { type: "string" },
     image: { type: "string" },
     kubectl: { type: "string" },
+    via: { type: "string", default: "port-forward" },
     rounds: { type: "string", default: "5" },
     mib: { type: "string", default: "256" },
     connections: { type: "string", default: "800" },
@@ -93,7 +95,7 @@ async function measure(
   rounds: number,
 ): Promise<Row> {
   // Fresh processes for each figure: one may have left kubectl stuck, or its memory grown.
-  await using ours = await startOurs(target, { built: true });
+  await using ours = await startOurs(target, { built: true, viaRelay: values.via === "relay" });
   await using peer = kubectl === undefined ? undefined : await startKubectl(target, kubectl);
   const results = { ours: [] as number[], peer: [] as number[] };
   const take = async (who: Peer | undefined, into: number[]): Promise<void> => {
@@ -137,7 +139,7 @@ if (values.help) {
   const kubectl = await findKubectl(values.kubectl);
   if (kubectl === undefined) console.error("no kubectl: only ours is measured (--kubectl PATH)");
   const buildScript = fileURLToPath(import.meta.resolve("../scripts/build.ts"));
-  execFileSync(process.execPath, [buildScript, "core", "kube", "--if-stale", "--quiet"], {
+  execFileSync(process.execPath, [buildScript, "core", "kube", "relay", "--if-stale", "--quiet"], {
     cwd: join(buildScript, "../.."),
     stdio: "inherit",
   });

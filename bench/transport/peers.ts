@@ -65,10 +65,14 @@ async function start(
 
 const remotes = (target: PeerTarget): number[] => [PROGRAM_PORT, ...(target.others ?? [])];
 
-/** `built`: what users get, from `dist`, instead of the sources. */
-export function startOurs(target: PeerTarget, { built = false }: { built?: boolean } = {}): Promise<Peer> {
+/** `built`: what users get, from `dist`, instead of the sources. `viaRelay`: through a relay in the cluster instead of port-forward. */
+export function startOurs(
+  target: PeerTarget,
+  { built = false, viaRelay = false }: { built?: boolean; viaRelay?: boolean } = {},
+): Promise<Peer> {
   const forwarder = fileURLToPath(import.meta.resolve("./forwarder.js"));
   const args = [forwarder, target.kubeconfig, target.namespace, target.pod, ...remotes(target).map(String)];
+  if (viaRelay) args.push("--via-relay");
   if (!built) args.unshift("--conditions=@shipside/source");
   return start("ours", process.execPath, args, (line) => (JSON.parse(line) as { ports: Record<string, number> }).ports);
 }
