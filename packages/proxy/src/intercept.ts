@@ -216,7 +216,7 @@ async function engage(options: InterceptOptions, parts: Engagement): Promise<Int
   const { closer, ref, relay, record, lease, plan, notice, logger, signal } = parts;
   const ended = Promise.withResolvers<Error | undefined>();
   closer.defer(() => ended.resolve(undefined));
-  /** Whether somebody else needs the relay: looked for when it is known, which is before our own lease is taken off. */
+  /** Whether somebody else needs the relay, which is looked for when ours is over. */
   let shared = false;
   let links: RelayLinks | undefined;
   closer.defer(() => (shared ? undefined : relay.remove()));
@@ -250,7 +250,6 @@ async function engage(options: InterceptOptions, parts: Engagement): Promise<Int
     if (!shared) await endRelay(relay, own.askToEnd, () => relayGone(cluster, relay));
   });
   closer.defer(() => finish(local));
-  closer.defer(() => own.release());
   const giveUp = (error: Error | undefined): void => {
     if (error && !closer.closing) ended.resolve(error);
   };
@@ -275,6 +274,8 @@ async function engage(options: InterceptOptions, parts: Engagement): Promise<Int
   );
   closer.use(service);
   closer.defer(async () => {
+    // Ours first: of two who end at once, the one who looks later sees that it is the last.
+    await own.release();
     shared = othersLease(await own.statuses(), lease.id);
     if (shared) service.leave();
   });

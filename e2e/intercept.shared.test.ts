@@ -1,0 +1,217 @@
+import { spawn } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { type Cluster, connectCluster, SERVICES } from "@shipside/kube";
+import { type Intercept, type InterceptOptions, openIntercept, parseMatch } from "@shipside/proxy";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
+import { kubectls } from "./kubectl/binaries.ts";
+
+// What several people, and programs that write manifests, do to a Service that is intercepted: it must never be without endpoints.
+
+let sample: SampleCluster;
+let kubectl: string | undefined;
+let local: Awaited<ReturnType<typeof serveHttp>>;
+const open: Intercept[] = [];
+const said: string[] = [];
+
+const original = { "app.kubernetes.io/name": "core", "app.kubernetes.io/part-of": "sample" };
+const manifest = (selector: Record<string, string> = original) => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name: "core", namespace: NAMESPACE, labels: original },
+  spec: { selector, ports: [{ name: "http", port: 3020, targetPort: "http" }] },
+});
+
+beforeAll(async () => {
+  sample = await openSampleCluster();
+  local = await serveHttp();
+  kubectl = (await kubectls()).found.sort((a, b) => b.minor - a.minor)[0]?.path;
+}, 150_000);
+afterAll(async () => {
+  await sample?.[Symbol.asyncDispose]();
+  await local?.[Symbol.asyncDispose]();
+});
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.close();
+  said.length = 0;
+  expect(selector()).toEqual(original);
+  expect(Object.keys(sample.objects()).filter((name) => name.includes("shipside"))).toEqual([]);
+}, 40_000);
+
+const service = () => sample.embedded.store.get("services", NAMESPACE, "core")!;
+const selector = (): Record<string, string> => service()["spec"].selector;
+const isSwitched = (): boolean => Object.values<string>(selector()).every((value) => value.startsWith("shipside-"));
+
+async function intercept(options: Partial<InterceptOptions> = {}): Promise<Intercept> {
+  const made = await openIntercept({
+    cluster: sample.cluster,
+    service: "core",
+    ports: [{ remote: 3020, local: local.port }],
+    match: parseMatch({ path: "/mine*" }, { user: "alice", key: "alice-1" }),
+    holder: "alice@laptop",
+    onEvent: (event) => said.push(event.kind === "notice" ? event.message : event.error.message),
+    ...options,
+  });
+  open.push(made);
+  return made;
+}
+
+/** The fewest ready endpoints that the Service has had since. */
+function watchEndpoints(): { fewest(): number } {
+  let fewest = sample.endpoints("core").length;
+  const stop = sample.embedded.store.subscribe(({ resource }) => {
+    if (resource === "endpointslices.discovery.k8s.io") fewest = Math.min(fewest, sample.endpoints("core").length);
+  });
+  return {
+    fewest() {
+      stop();
+      return fewest;
+    },
+  };
+}
+
+async function apply(object: object, ...args: string[]): Promise<{ code: number; stderr: string }> {
+  const file = join(sample.embedded.node!.stateDir, "service.json");
+  await writeFile(file, JSON.stringify(object));
+  const child = spawn(kubectl!, ["--kubeconfig", sample.embedded.kubeconfigPath, "apply", "-f", file, ...args]);
+  const [stderr, code] = await Promise.all([text(child.stderr), new Promise<number>((resolve) => child.on("close", resolve))]);
+  return { code, stderr };
+}
+
+test.each([
+  ["kubectl apply", []],
+  ["kubectl apply --server-side", ["--server-side", "--force-conflicts"]],
+])(
+  "%s of the original during an intercept: it is switched again, never without endpoints, and in the end as it was",
+  async (_name, args) => {
+    if (!kubectl) throw new Error("no kubectl could be had: `e2e/kubectl/binaries.ts` says where it is looked for");
+    expect((await apply(manifest(), ...args)).code).toBe(0);
+    const before = sample.objects()["services/core"];
+    const watching = watchEndpoints();
+    const made = await intercept();
+    if (args.length > 0) {
+      // Whoever doesn't force is told who is at it.
+      const refused = await apply(manifest(), "--server-side");
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("shipside")]);
+    }
+    expect(isSwitched()).toBe(true);
+    expect((await apply(manifest(), ...args)).code).toBe(0);
+    await expect.poll(isSwitched, { timeout: 10_000 }).toBe(true);
+    expect(said).toContain("something put the selector of core back: it is switched to the relay again");
+    expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
+    await made.close();
+    expect(watching.fewest()).toBeGreaterThan(0);
+    // In what order the managers stand, and when they last wrote, says nothing.
+    const managed = (object: unknown): unknown =>
+      JSON.parse(JSON.stringify(object), (key, value) =>
+        key === "managedFields" ? value.map(({ time: _time, ...entry }: { time: string }) => JSON.stringify(entry)).sort() : value,
+      );
+    expect(managed(sample.objects()["services/core"])).toEqual(managed(before));
+  },
+  60_000,
+);
+
+test("put back a third time within a minute: the intercept ends, and says so", async () => {
+  const made = await intercept();
+  const { store } = sample.embedded;
+  for (let i = 0; i < 3; i++) {
+    await expect.poll(isSwitched, { timeout: 10_000 }).toBe(true);
+    store.mutate("services", NAMESPACE, "core", (copy) => void (copy["spec"].selector = { ...original }));
+  }
+  expect(await made.ended).toMatchObject({ code: "PROXY_ENDED", message: expect.stringContaining("3 times within a minute") });
+}, 60_000);
+
+test("somebody changes one key, which selects nothing: it is put right at once; another selector ends the intercept and stays", async () => {
+  const made = await intercept();
+  const { store } = sample.embedded;
+  store.mutate(
+    "services",
+    NAMESPACE,
+    "core",
+    (copy) => void (copy["spec"].selector = { ...copy["spec"].selector, "app.kubernetes.io/name": "core" }),
+  );
+  await expect.poll(() => sample.endpoints("core").length, { timeout: 3_000, interval: 20 }).toBeGreaterThan(0);
+  await expect.poll(isSwitched, { timeout: 10_000 }).toBe(true);
+
+  const other = { "app.kubernetes.io/name": "leaf", "app.kubernetes.io/part-of": "sample" };
+  store.mutate("services", NAMESPACE, "core", (copy) => void (copy["spec"].selector = { ...other }));
+  expect(await made.ended).toMatchObject({ code: "PROXY_SERVICE_CHANGED" });
+  await made.close();
+  expect(selector()).toEqual(other);
+  store.mutate("services", NAMESPACE, "core", (copy) => void (copy["spec"].selector = { ...original }));
+}, 60_000);
+
+test("two developers: the second joins, an overlapping wish is refused with who has it, and can be taken over; the last one restores", async () => {
+  const alice = await intercept();
+  const bob = { holder: "bob@desktop", match: parseMatch({ path: "/bob*" }, { user: "bob", key: "bob-1" }) };
+  const other = await serveHttp((request, response) => response.end(`bob ${request.url}`));
+  await using _other = other;
+  const ports = [{ remote: 3020, local: other.port }];
+  const second = await intercept({ ...bob, ports });
+  expect(second.status().joined).toBe("alice@laptop");
+  const urls = ["/mine", "/bob", "/x"].map((path) => ({ url: `http://core:3020${path}` }));
+  expect(await sample.ask(...urls)).toEqual(["local /mine", "bob /bob", expect.stringContaining('"version": "cluster"')]);
+
+  const wish = { ...bob, ports, match: parseMatch({ path: "/mine/b" }, { user: "bob", key: "bob-1" }) };
+  await expect(intercept(wish)).rejects.toMatchObject({
+    code: "PROXY_LEASE_TAKEN",
+    message: expect.stringMatching(/^alice@laptop intercepts some of this traffic since \d/),
+    hint: expect.stringContaining("--take-over"),
+  });
+  const third = await intercept({ ...wish, takeOver: true });
+  expect(await alice.ended).toMatchObject({ code: "PROXY_LEASE_TAKEN", message: expect.stringContaining("bob@desktop") });
+  await alice.close();
+  expect(isSwitched()).toBe(true);
+  expect(await sample.ask({ url: "http://core:3020/mine/b" }, urls[1]!)).toEqual(["bob /mine/b", "bob /bob"]);
+  await Promise.all([second.close(), third.close()]);
+}, 60_000);
+
+test("who may not create Roles can intercept, and is told before anything starts; who may not create Deployments is told which rule", async () => {
+  const rules = (verbs: string[], ...kinds: Array<[group: string, ...resources: string[]]>) =>
+    kinds.map(([group, ...resources]) => ({ apiGroups: [group], resources, verbs }));
+  const role = (name: string, own: object[]) => [
+    { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata: { name, namespace: NAMESPACE }, rules: own },
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: { name, namespace: NAMESPACE },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
+      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name }],
+    },
+  ];
+  const all = ["get", "list", "watch", "create", "patch", "update", "delete"];
+  const core: [string, ...string[]] = ["", "services", "pods", "pods/portforward", "configmaps", "secrets", "events"];
+  await sample.embedded.apply([
+    ...role("editor", [
+      ...rules(
+        all,
+        core,
+        ["apps", "deployments", "replicasets"],
+        ["policy", "poddisruptionbudgets"],
+        ["discovery.k8s.io", "endpointslices"],
+        ["coordination.k8s.io", "leases"],
+      ),
+    ]),
+    ...role("reader", [...rules(all, core)]),
+  ]);
+  const as = async (name: string): Promise<Cluster> => {
+    const file = join(sample.embedded.node!.stateDir, `${name}.kubeconfig`);
+    await writeFile(file, sample.embedded.addUser({ name }));
+    return connectCluster({ kubeconfig: file, namespace: NAMESPACE });
+  };
+  await using reader = await as("reader");
+  await expect(intercept({ cluster: reader })).rejects.toMatchObject({
+    code: "KUBE_FORBIDDEN",
+    hint: expect.stringContaining("deployments"),
+  });
+  expect(selector()).toEqual(original);
+
+  await using editor = await as("editor");
+  const made = await intercept({ cluster: editor });
+  expect(said.find((line) => line.includes("may not create Roles"))).toBeDefined();
+  expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
+  await made.close();
+  expect((await sample.cluster.get(SERVICES, { namespace: NAMESPACE, name: "core" })).spec.selector).toEqual(original);
+}, 60_000);
