@@ -362,6 +362,9 @@ export async function openSession(options: SessionOptions, components: SessionCo
     }
     if (kind === "expose" || kind === "intercept") {
       facts.workload = `service/${(options.expose ?? options.intercept)!.service}`;
+      // Before anything is made in the cluster: without it no relay can be linked to.
+      const [refusal] = await refusedForwards(cluster, [namespace], signal);
+      if (refusal) throw refusal;
       incoming = closer.use(
         await openIncoming(options, { ...{ cluster, namespace, journal, session: id, plugins, logger, signal, emit, warn } }),
       );
