@@ -6,5 +6,6 @@ export { RELAY_ERRORS, type RelayErrorCode, relayError } from "./errors.ts";
 export { type IncomingConnection, openRelayLink, type RelayLink, type RelayLinkOptions } from "./link.ts";
 export { DEFAULT_IMAGE, DEFAULT_RESOURCES, RELAY_LABEL, type RelaySpec, relayName } from "./manifest.ts";
 export { compilePattern, type Pattern } from "./pattern.ts";
+export { programText } from "./program-text.ts";
 export * from "./protocol.ts";
 export { type Selector, sameSelector, switchedSelector } from "./selector.ts";
