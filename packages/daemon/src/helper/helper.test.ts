@@ -13,6 +13,9 @@ import { type Scratch, scratch, startHelper, until } from "./fixtures/start-help
 const isRoot = process.getuid?.() === 0 && process.platform === "linux";
 const soak = process.env["SHIPSIDE_SOAK"] === "1";
 
+/** Of this run alone: others may go on beside it. */
+const at = (last: number): string => `127.99.${1 + (process.pid % 254)}.${last}`;
+
 const leaf = { address: "127.72.14.7", names: ["leaf", "leaf.shop"] };
 
 /** A client's view of a listener: what it answers. */
@@ -67,13 +70,13 @@ describe.runIf(isRoot)("the helper", { timeout: 60_000 }, () => {
     await using place = await scratch();
     await using helper = await startHelper(place);
     const before = await socketsOf(helper.pid);
-    expect(await helper.call("listen", { address: "127.72.14.7", port: 80 })).toEqual({ address: "127.72.14.7", port: 80 });
-    expect(await ask("127.72.14.7", 80)).toBe("uid 65534");
-    await expect(helper.call("listen", { address: "127.72.14.7", port: 80 })).rejects.toMatchObject({ code: "LISTEN_IN_USE" });
+    expect(await helper.call("listen", { address: at(7), port: 80 })).toEqual({ address: at(7), port: 80 });
+    expect(await ask(at(7), 80)).toBe("uid 65534");
+    await expect(helper.call("listen", { address: at(7), port: 80 })).rejects.toMatchObject({ code: "LISTEN_IN_USE" });
     await expect(helper.call("listen", { address: "127.0.0.1", port: 81 })).rejects.toMatchObject({ code: "LISTEN_FORBIDDEN" });
     expect(await socketsOf(helper.pid)).toBe(before);
     await helper.call("unlisten");
-    await expect(ask("127.72.14.7", 80)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    await expect(ask(at(7), 80)).rejects.toMatchObject({ code: "ECONNREFUSED" });
     expect((await place.log()).map(({ event }) => event)).toEqual(
       expect.arrayContaining(["start", "ready", "listen", "failed", "refused", "unlisten"]),
     );
@@ -86,13 +89,13 @@ describe.runIf(isRoot)("the helper", { timeout: 60_000 }, () => {
     let stop = false;
     const knock = async (): Promise<void> => {
       while (!stop) {
-        const answer = await ask("127.72.14.8", 80).catch((error: { code: string }) => error.code);
+        const answer = await ask(at(8), 80).catch((error: { code: string }) => error.code);
         answers.set(answer, (answers.get(answer) ?? 0) + 1);
       }
     };
     const knocking = [knock(), knock(), knock(), knock()];
     for (let round = 0; round < 20; round++) {
-      await helper.call("listen", { address: "127.72.14.8", port: 80 });
+      await helper.call("listen", { address: at(8), port: 80 });
       if (round === 19) await until(() => (answers.get("uid 65534") ?? 0) > 20);
       else await helper.call("unlisten");
     }
@@ -205,13 +208,13 @@ describe.runIf(isRoot)("after a crash", { timeout: 60_000 }, () => {
     await using helper = await startHelper(place);
     const hosts = await remoteOwner(helper);
     await hosts.apply([leaf]);
-    await helper.call("listen", { address: "127.72.14.9", port: 80 });
+    await helper.call("listen", { address: at(9), port: 80 });
     const began = performance.now();
     process.kill(helper.daemon, "SIGKILL");
     await until(async () => (await place.readHosts()) === place.original, 1_000);
     expect(await helper.exited).toEqual([1, null]);
     expect(performance.now() - began).toBeLessThan(1_500);
-    await expect(ask("127.72.14.9", 80)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    await expect(ask(at(9), 80)).rejects.toMatchObject({ code: "ECONNREFUSED" });
     expect(await place.ledger()).toBeUndefined();
     expect((await place.log()).at(-2)).toMatchObject({ event: "undone", what: "1 line of the hosts file" });
     expect((await place.log()).map(({ why }) => why)).toContain("the daemon ended with SIGKILL");
@@ -223,18 +226,18 @@ describe.runIf(isRoot)("after a crash", { timeout: 60_000 }, () => {
       await using helper = await startHelper(place);
       const hosts = await remoteOwner(helper);
       await hosts.apply([leaf]);
-      await helper.call("listen", { address: "127.72.14.10", port: 80 });
+      await helper.call("listen", { address: at(10), port: 80 });
       process.kill(helper.pid, "SIGKILL");
       await helper.exited;
       await until(() => helper.call<boolean>("ended"));
-      await expect(helper.call("listen", { address: "127.72.14.10", port: 81 })).rejects.toMatchObject({
+      await expect(helper.call("listen", { address: at(10), port: 81 })).rejects.toMatchObject({
         code: "LISTEN_FORBIDDEN",
         message: expect.stringContaining("has ended"),
       });
       await expect(hosts.apply([])).rejects.toMatchObject({ code: "HELPER_GONE" });
       await expect(hosts.restore()).rejects.toMatchObject({ code: "HELPER_GONE" });
       // What was made serves on: it is the daemon's own.
-      expect(await ask("127.72.14.10", 80)).toBe("uid 65534");
+      expect(await ask(at(10), 80)).toBe("uid 65534");
       expect(await place.readHosts()).toContain("leaf");
     }
     await using next = await startHelper(place);
