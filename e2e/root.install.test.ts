@@ -36,7 +36,7 @@ async function daemonOf(helper: number): Promise<number> {
   return pid;
 }
 
-describe.skipIf(!canHaveMachine || !has("sudo"))("at boot", () => {
+describe.skipIf(!canHaveMachine || !has("sudo"))("at boot", { timeout: 60_000 }, () => {
   test("--install: root runs nothing at boot that anybody else could change; --uninstall leaves nothing", async () => {
     await boot();
     const before = await snapshot();
@@ -97,7 +97,7 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("at boot", () => {
       code: 0,
       stderr: expect.stringContaining("was not set up to start at boot"),
     });
-  }, 60_000);
+  });
 
   test("a boot starts it, `stop` ends it, and a daemon that crashes ends the service as failed", async () => {
     await boot();
@@ -128,7 +128,7 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("at boot", () => {
     const { pid: victim } = JSON.parse((await machine.run(["start", "--json"], { env })).stdout);
     process.kill(victim, "SIGKILL");
     expect(await crashed).not.toBe("0");
-  }, 60_000);
+  });
 
   test("where it can't be, it says why and changes nothing", async () => {
     await boot();

@@ -11,7 +11,7 @@ const labels = { app: "web" };
 // POD_IP is set by an embedded node whose pods have no network namespace: then a pod has only that address.
 const serve = `require("node:http").createServer((q, s) => s.end("from the pod")).listen(${PORT}, process.env.POD_IP)`;
 
-describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", () => {
+describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", { timeout: 60_000 }, () => {
   let e2e: E2eCluster;
   let machine: Machine;
   let hosts: string;

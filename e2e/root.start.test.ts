@@ -62,7 +62,7 @@ async function expectIsTheUsers(pid: number): Promise<Record<string, string>> {
   return env;
 }
 
-describe.skipIf(!canHaveMachine)("root once", () => {
+describe.skipIf(!canHaveMachine)("root once", { timeout: 60_000 }, () => {
   test.skipIf(!has("sudo"))(
     "by sudo: the helper is root's with nothing of the user's, the daemon the user's with nothing of root's",
     async () => {
@@ -242,6 +242,18 @@ describe.skipIf(!canHaveMachine)("root once", () => {
     process.kill(third.pid, "SIGKILL");
     const fourth = await start();
     expect(await alive(fourth.helper)).toBe(true);
+  });
+
+  test.skipIf(!has("sudo"))("a helper that stands still without its daemon is not taken for one that serves", async () => {
+    machine = await newMachine({ sudo: true });
+    const { pid, helper } = await start();
+    process.kill(helper, "SIGSTOP");
+    process.kill(pid, "SIGKILL");
+    const failed = await machine.run(["start", "--json"]);
+    expect([failed.code, JSON.parse(failed.stdout).error.code]).toEqual([8, "HELPER_RUNNING"]);
+    process.kill(helper, "SIGCONT");
+    await until(async () => !(await alive(helper)));
+    await start();
   });
 
   test.skipIf(!has("sudo"))("taken back by Ctrl-C while the daemon comes up: nothing runs afterwards", async () => {

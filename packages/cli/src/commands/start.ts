@@ -1,6 +1,6 @@
 import { hasCode } from "@shipside/core";
 import { daemonOwner, needsRoot, readHelperRecord, startDaemon, startWithHelper, tryConnectControl } from "@shipside/daemon/client";
-import { ownCommandLine, sayThatRootIsAsked } from "../as-root.ts";
+import { behindRoot, ownCommandLine, sayThatRootIsAsked } from "../as-root.ts";
 import type { CommandModule } from "../command.ts";
 import { flag } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -60,8 +60,10 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     );
     terminal.result({ pid, started: true, helper, missing: [], log }, "");
   } catch (error) {
-    // Somebody else was faster, or we are root and could not see the user's.
     if (!hasCode(error, "DAEMON_RUNNING", "HELPER_RUNNING")) throw error;
+    // Somebody else was faster, or we are root and could not see the user's.
+    if (await sayIfRunning(terminal)) return EXIT.ok;
+    if (!behindRoot()) throw error;
     terminal.done((error as Error).message);
     terminal.result({ pid: null, started: false, helper: null, missing: [] }, "");
   }
