@@ -214,7 +214,8 @@ describe.each([
     intercept: { service: "core", ports: [`${PORT}:9`] },
     needed: ['get services "core"', 'patch services "core"', "create services", "create poddisruptionbudgets.policy"],
   },
-])("$kind", ({ needed, ...options }) => {
+  { kind: "teleport" as const, via: "relay" as const, needed: ["create deployments.apps", "create secrets"] },
+])("$kind on a relay", ({ needed, ...options }) => {
   const rules = sessionRules({ ...options, namespace: NAMESPACE }, NAMESPACE);
 
   test("works with exactly its Roles, and says nothing of rights", async () => {
