@@ -29,7 +29,9 @@ export interface HostsView {
 }
 
 /** Reads it; needs no privilege. Rejects with `HOSTS_MISSING`, `HOSTS_UNREADABLE`, `HOSTS_ENCODING`. */
-export async function viewHosts({ path = defaultHostsPath(process.platform) }: Pick<HostsFileOptions, "path"> = {}): Promise<HostsView> {
+export async function viewHosts({
+  path = defaultHostsPath(process.platform),
+}: Pick<HostsFileOptions, "path"> = {}): Promise<HostsView> {
   const { text } = await readSnapshot(path);
   return { path, text, without: withoutOwners(text), owners: [...ownersIn(text)].sort() };
 }

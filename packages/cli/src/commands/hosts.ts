@@ -106,7 +106,12 @@ async function warnOfSessions(terminal: Terminal): Promise<void> {
 
 /** To be shown: texts are bytes in latin1. */
 const linesOf = (file: string): string[] =>
-  file === "" ? [] : Buffer.from(file, "latin1").toString("utf8").replace(/\r?\n$/, "").split(/\r?\n/);
+  file === ""
+    ? []
+    : Buffer.from(file, "latin1")
+        .toString("utf8")
+        .replace(/\r?\n$/, "")
+        .split(/\r?\n/);
 
 function paintDiff(lines: readonly string[], paint: Paint): string {
   const style = { "+": "green", "-": "red" } as const;
