@@ -41,9 +41,11 @@ export const USUAL: ReadonlyArray<{ command: string; rules(namespace: string): R
   { command: "env", rules: anyWorkload({ kind: "env" }) },
   { command: "env --watch", rules: anyWorkload({ kind: "env", env: { follow: true } }) },
   { command: "env --from running", rules: anyWorkload({ kind: "env", env: { from: "running" } }) },
+  { command: "expose", rules: anyWorkload({ kind: "expose", expose: { service: "x" } }) },
+  { command: "intercept", rules: anyWorkload({ kind: "intercept", intercept: { service: "x" } }) },
 ];
 
-/** Of a deployment whose name nobody knows yet. */
+/** Of a deployment or Service whose name nobody knows yet. */
 function anyWorkload(options: SessionOptions): (namespace: string) => Rule[] {
   return (namespace) =>
     sessionRules({ ...options, namespace, workload: "deployment/x" }, namespace).map(({ names, ...rule }) =>

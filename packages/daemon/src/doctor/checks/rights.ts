@@ -46,30 +46,44 @@ export const rights: Check = {
     }
 
     const findings: Finding[] = fine.length > 0 ? [ok(`may run ${fine.join(", ")} in namespace ${namespace}`)] : [];
-    const less: string[] = [];
-    for (const [what, { right, commands }] of missing) {
-      if (commands.length === 0) {
-        less.push(what);
-        continue;
-      }
-      const level = commands.some((command) => MAIN.has(command)) ? problem : warning;
+    const less = [...missing].filter(([, { commands }]) => commands.length === 0).map(([what]) => what);
+    // What the same commands want in the same place is asked for together.
+    const groups = Map.groupBy(
+      [...missing.values()].filter(({ commands }) => commands.length > 0),
+      ({ right, commands }) => JSON.stringify([right.namespace, commands]),
+    );
+    for (const group of groups.values())
       findings.push(
-        level(`may not ${what}: needed by ${commands.join(", ")}`, hintFor(right), { missing: toRule(right), commands }),
+        groupFinding(
+          group.map(({ right }) => right),
+          group[0]!.commands,
+        ),
       );
-    }
     if (less.length > 0) findings.push(ok(`may not ${less.join("; ")}: what these are for is left out`, { optional: less }));
     return findings;
   },
 };
 
-const toRule = ({ group, resource, verb, name, namespace }: Right): Record<string, unknown> => ({
-  ...(namespace !== undefined && { namespace }),
+function groupFinding(missing: readonly Right[], commands: readonly string[]): Finding {
+  const [first] = missing as [Right];
+  const { namespace } = first;
+  const what = missing.map(({ namespace: _place, ...right }) => describeRight(right)).join(", ");
+  const where = namespace === undefined ? "" : ` in namespace ${namespace}`;
+  const rules = missing.map(toRule);
+  const place = namespace === undefined ? "a ClusterRole" : `a Role${where}`;
+  const hint =
+    rules.length === 1
+      ? `ask for this rule in ${place}: ${JSON.stringify(rules[0])}; a command with --print-rbac prints all it needs`
+      : `ask for the Role that \`shipside ${commands[0]} … --print-rbac\` prints`;
+  const level = commands.some((command) => MAIN.has(command)) ? problem : warning;
+  return level(`may not ${what}${where}: needed by ${commands.join(", ")}`, hint, {
+    ...(namespace && { namespace }),
+    rules,
+    commands,
+  });
+}
+
+const toRule = ({ group, resource, verb, name }: Right): Record<string, unknown> => ({
   ...{ apiGroups: [group], resources: [resource], verbs: [verb] },
   ...(name !== undefined && { resourceNames: [name] }),
 });
-
-function hintFor(right: Right): string {
-  const { namespace, ...rule } = toRule(right);
-  const place = namespace === undefined ? "a ClusterRole" : `a Role in namespace ${namespace}`;
-  return `ask for this rule in ${place}: ${JSON.stringify(rule)}; a command with --print-rbac prints all it needs`;
-}
