@@ -87,13 +87,11 @@ export async function exchange(given: Exchange): Promise<Outcome> {
 
     const framing = responseFraming(response, head.method);
     const last = draining.aborted || framing.by === "close" || !head.persistent || !response.persistent;
-    to.cork();
-    to.write(returnedHead(response, framing.by === "chunks", draining.aborted));
     const scanner = bodyScanner(framing);
     let inOrder = true;
+    // Head and beginning in one piece where they came together, as small answers do: a write costs more than all that is done here.
     let chunk = scanner.done ? undefined : upstream.source.take();
-    let full = chunk && pass(chunk);
-    to.uncork();
+    let full = pass(chunk, returnedHead(response, framing.by === "chunks", draining.aborted));
     while (!scanner.done && inOrder) {
       if (full) await full;
       chunk = upstream.source.take() ?? (await upstream.source.read());
@@ -116,14 +114,25 @@ export async function exchange(given: Exchange): Promise<Outcome> {
     else upstreams.keep(upstream);
     return "next";
 
-    function pass(bytes: Buffer): Promise<void> | undefined {
+    function pass(bytes: Buffer = EMPTY, before: Buffer = EMPTY): Promise<void> | undefined {
       const length = scanner.scan(bytes);
       inOrder = length >= 0;
-      if (!inOrder || length === bytes.length) return write(to, bytes);
-      upstream.source.unread(bytes.subarray(length));
-      return length > 0 ? write(to, bytes.subarray(0, length)) : undefined;
+      const own = inOrder ? bytes.subarray(0, length) : bytes;
+      if (inOrder) upstream.source.unread(bytes.subarray(length));
+      const out = joined(before, own);
+      return out.length > 0 ? write(to, out) : undefined;
     }
   }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** Two pieces as one: without a copy where they are neighbours. */
+function joined(a: Buffer, b: Buffer): Buffer {
+  if (b.length === 0) return a;
+  if (a.length === 0) return b;
+  const neighbours = a.buffer === b.buffer && a.byteOffset + a.length === b.byteOffset;
+  return neighbours ? Buffer.from(a.buffer, a.byteOffset, a.length + b.length) : Buffer.concat([a, b]);
 }
 
 /** Sends the request; done when all of it is sent, or no more of it can be. */
