@@ -21,6 +21,10 @@ beforeAll(async () => {
   cluster = closer.use(await connectCluster({ kubeconfig, namespace: NAMESPACE }));
   await cluster.create(NAMESPACES, { metadata: { name: NAMESPACE } });
   await cluster.create(SERVICES, { metadata: { name: "web" }, spec: { selector: { app: "web" }, ports: [{ port: 43124 }] } });
+  // With another annotation of somebody's: ours is not the last.
+  const annotations = { team: "shop" };
+  const selector = { app: "api", tier: "one" };
+  await cluster.create(SERVICES, { metadata: { name: "api", annotations }, spec: { selector, ports: [{ port: 43125 }] } });
   const containers = [{ name: "main", image: "node", env: [{ name: "GREETING", value: "hello" }] }];
   const template = { metadata: { labels: { app: "web" } }, spec: { containers } };
   await cluster.create(DEPLOYMENTS, {
@@ -29,6 +33,22 @@ beforeAll(async () => {
   } as never);
 }, 120_000);
 afterAll(() => closer.close());
+
+/** What an intercept does to a service, and its relay. */
+async function intercepted(): Promise<void> {
+  const original = { app: "api", tier: "one" };
+  const record = JSON.stringify({ relay: "api", original, switched: { app: "relay", tier: "relay" } });
+  const change = {
+    metadata: { annotations: { "shipside.dev/intercept": record } },
+    spec: { selector: { app: "relay", tier: "relay" } },
+  };
+  await cluster.patch(SERVICES, { name: "api" }, change, { kind: "merge" });
+  const template = { metadata: { labels: { app: "relay" } }, spec: { containers: [{ name: "main", image: "node" }] } };
+  await cluster.create(DEPLOYMENTS, {
+    metadata: { name: "api" },
+    spec: { selector: { matchLabels: { app: "relay" } }, template },
+  } as never);
+}
 
 /** The page's blocks, in its order, as one shell gets them. */
 async function blocks(): Promise<string[]> {
@@ -49,10 +69,11 @@ describe.runIf(canMakeMachines)("docs/recovery.md, to the letter", () => {
     const path = [bin, ...(kubectl === "kubectl" ? [] : [dirname(kubectl!)]), process.env["PATH"]].join(":");
     const stateNow = async () => ({ machine: await machine.state(), cluster: await clusterState(cluster, NAMESPACE) });
     const before = await stateNow();
+    await intercepted();
 
     const options: LeaveOptions = {
       ...{ do: "make", stateDir: join(machine.dirs.state, "shipside"), folder: machine.home, kubeconfig, namespace: NAMESPACE },
-      ...{ name: "web", killAt: 0, wait: true, mount: true },
+      ...{ name: "web", killAt: 0, wait: true, mount: true, intercepted: "api" },
     };
     const program = new URL("crash/leave.ts", import.meta.url).pathname;
     const child = machine.spawn([process.execPath, "--conditions=@shipside/source", program, JSON.stringify(options)]);

@@ -35,6 +35,8 @@ export interface LeaveOptions {
   /** Does nothing more when all is made. */
   wait?: boolean;
   mount: boolean;
+  /** Also leaves the record of an intercept of this service, by a relay of the same name. */
+  intercepted?: string;
 }
 
 const options = JSON.parse(process.argv[2] ?? "{}") as LeaveOptions;
@@ -93,6 +95,11 @@ if (options.do === "recover") {
     const tmpfs = async (path: string): Promise<void> => void execFileSync("mount", ["-t", "tmpfs", "shipside-test", path]);
     const mounted = await makeMount(journal, { path: join(folder, "data"), source: "shipside-test" }, tmpfs, session);
     closer.defer(mounted.remove);
+  }
+  if (options.intercepted !== undefined) {
+    const { context, server } = cluster.info;
+    const trace = { namespace, service: options.intercepted, uid: metadata.uid, relay: options.intercepted, lease: "x" };
+    await journal.record({ kind: "intercept", data: { kubeconfig, context, server, ...trace } }, session);
   }
   if (killAt === "made") process.kill(process.pid, "SIGKILL");
   process.stdout.write("made\n");
