@@ -1,6 +1,7 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { SERVICES } from "@shipside/kube";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { newUser, type User, untilSaid } from "./cli.harness.ts";
 import { kubeconfigFor, NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
@@ -52,7 +53,11 @@ test("HTTP, raw TCP and UDP arrive at the local ports; a late answer after a FIN
     ]);
     const tcp = `const s = require("net").connect({ host: "mine", port: 81, allowHalfOpen: true }); s.end("question"); s.on("data", (d) => process.stdout.write(d))`;
     expect(await sample.node(tcp)).toBe("heard question");
-    const dns = `const s = require("dgram").createSocket("udp4"); s.on("message", (m) => { process.stdout.write(m); s.close(); }); require("dns").lookup("mine", (e, a) => s.send("ping", 53, a))`;
+    // The embedded cluster's Services carry TCP alone: the datagram goes to the relay's pod, where the Service would lead it.
+    const pod = sample.embedded.store.list("pods", NAMESPACE).find(({ metadata }) => metadata.name.startsWith("shipside-"))!;
+    const { spec } = await sample.cluster.get(SERVICES, { namespace: NAMESPACE, name: "mine" });
+    const targetPort = spec.ports!.find(({ port }) => port === 53)!.targetPort;
+    const dns = `const s = require("dgram").createSocket("udp4"); s.on("message", (m) => { process.stdout.write(m); s.close(); }); s.send("ping", ${targetPort}, ${JSON.stringify(pod["status"].podIP)})`;
     expect(await sample.node(dns)).toBe("re:ping");
     child.kill("SIGINT");
     expect(await once(child, "exit")).toEqual([130, null]);

@@ -1,8 +1,8 @@
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
-import { abortError, codeOf } from "@shipside/core";
-import { datagramReader, encodeDatagram, relayError } from "@shipside/relay";
+import { abortError, codeOf, datagramReader, encodeDatagram } from "@shipside/core";
+import { relayError } from "@shipside/relay";
 
 /** Never a name: `localhost` may be `::1`, where another program listens. */
 const HOST = "127.0.0.1";
