@@ -126,6 +126,8 @@ export async function newMachine({ sudo = false, doas = false, systemd = false }
     },
     sh,
     async [Symbol.asyncDispose]() {
+      // Whatever a test that failed has left; a helper ends with its daemon.
+      await sh(`pkill -KILL -u ${UID} || true`);
       holder.kill("SIGKILL");
       await once(holder, "exit");
       await rm(dir, { recursive: true, force: true });

@@ -16,8 +16,8 @@ let dir: string;
 let program: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "shipside-launcher-"));
-  // Its user is another.
-  await chmod(dir, 0o755);
+  // Its user is another, who writes a log there.
+  await chmod(dir, 0o777);
   program = join(dir, "program.cjs");
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
@@ -48,7 +48,7 @@ async function answerTo(request: unknown, options: Parameters<typeof start>[0] =
 const request = (env: Record<string, string> = {}) => ({
   env,
   exec: [process.execPath, program, "an argument"],
-  log: join(tmpdir(), `shipside-launcher-${process.pid}.log`),
+  log: join(dir, "log"),
 });
 
 const failed = (message: RegExp) => ({
@@ -87,10 +87,8 @@ describe.skipIf(!root)("the launcher", () => {
        });
        process.send("here");`,
     );
-    const { log, ...rest } = request();
-    await rm(log, { force: true });
     const child = start();
-    child.send({ ...rest, log });
+    child.send(request());
     await once(child, "message");
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -99,8 +97,7 @@ describe.skipIf(!root)("the launcher", () => {
     expect((await once(child, "message"))[0]).toEqual({ word: "take it", port });
     await once(child, "exit");
     server.close();
-    expect(await readFile(log, "utf8")).toBe("printed\nwarned\n");
-    await rm(log);
+    expect(await readFile(join(dir, "log"), "utf8")).toBe("printed\nwarned\n");
   });
 
   test("says why it can't, and ends", async () => {
