@@ -11,7 +11,7 @@ const TOLD = 3;
 const ASK_MS = 1_000;
 
 /** "session a1b2c3 (teleport of deployment/core, namespace shop of dev)". */
-export function describeSession({
+function describeSession({
   id,
   name,
   kind,

@@ -85,7 +85,10 @@ test("each step is taken and timed, and what is broken is named where it breaks"
   held = new Set([3000]);
   await open();
   lies.set("core.sample", "10.0.0.1");
-  const result = await session.probe();
+  let result = await session.probe();
+  // A busy machine can be late with the one or the other: that is said as such, and is not what this test is about.
+  const late = (): boolean => JSON.stringify(result).includes("PROBE_TIMEOUT");
+  for (let again = 0; late() && again < 3; again++) result = await session.probe();
   expect(result).toMatchObject({ id: session.id, answeredMs: expect.any(Number), tunnels: { of: 4, asked: 4 } });
   expect(result.transport).toMatchObject({ carrier: "spdy", connections: expect.any(Number) });
   const { leaf, core, frontend, deaf: silent } = probesOf(result);
