@@ -157,8 +157,9 @@ test("variables, the home folder, anchors", () => {
   expect(substitute("$" + "{A}", {})).toEqual({ missing: "A" });
 });
 
-test("the published schema is the parser's", async () => {
-  await expect(`${JSON.stringify(profileSchema(), undefined, 2)}\n`).toMatchFileSnapshot("../../shipside.schema.json");
+test("the published schema is the parser's: scripts/profile-schema.ts writes it", async () => {
+  const published = await readFile(new URL("../../shipside.schema.json", import.meta.url), "utf8");
+  expect(JSON.parse(published)).toEqual(profileSchema());
 });
 
 /** Values of a field, now and then of another kind. */
