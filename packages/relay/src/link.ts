@@ -13,7 +13,7 @@ import { relayError } from "./errors.ts";
 import { type Greeting, HEADERS, PROTOCOL, type Welcome } from "./protocol.ts";
 import { acceptConnect, openConnect, refuseConnect } from "./wire/connect.ts";
 import { readLine, writeLine } from "./wire/line.ts";
-import { SESSION_OPTIONS, tendSession } from "./wire/session.ts";
+import { sessionOptions, tendSession } from "./wire/session.ts";
 
 /** A connection that the relay brings: to be accepted or refused. Until then nothing of it has been read from whoever called. */
 export interface IncomingConnection {
@@ -137,8 +137,8 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
       throw attempt.signal.reason ?? failed.reason;
     }
     const [dialWire, acceptWire] = wires as [Duplex, Duplex?];
-    const dial = connect("http://relay", { ...SESSION_OPTIONS, createConnection: () => dialWire });
-    const accept = acceptWire && performServerHandshake(acceptWire, SESSION_OPTIONS);
+    const dial = connect("http://relay", { ...sessionOptions("ours"), createConnection: () => dialWire });
+    const accept = acceptWire && performServerHandshake(acceptWire, sessionOptions("ours"));
     accept?.on("stream", take);
     tendSession(dial, dialWire, silenceMs);
     if (accept && acceptWire) tendSession(accept, acceptWire, silenceMs);

@@ -13,7 +13,7 @@ import { relayError } from "../errors.ts";
 import { CONTROL_PORT, type Greeting, HEADERS, PROTOCOL, type Welcome } from "../protocol.ts";
 import { openConnect } from "../wire/connect.ts";
 import { readLine, writeLine } from "../wire/line.ts";
-import { SESSION_OPTIONS, tendSession } from "../wire/session.ts";
+import { sessionOptions, tendSession } from "../wire/session.ts";
 
 /** A request of the control API. */
 export interface ControlRequest {
@@ -101,12 +101,12 @@ export async function serveLinks(options: LinksOptions): Promise<Links> {
     const { role, client } = checkGreeting(greeting, options.secret);
     writeLine(socket, { ok: true, version: options.version } satisfies Welcome);
     if (role === "dial") {
-      const session = performServerHandshake(socket, SESSION_OPTIONS);
+      const session = performServerHandshake(socket, sessionOptions("relay"));
       track(client, session, socket);
       serve(client, session);
       return;
     }
-    const session = connect("http://developer", { ...SESSION_OPTIONS, createConnection: () => socket });
+    const session = connect("http://developer", { ...sessionOptions("relay"), createConnection: () => socket });
     track(client, session, socket);
     accepting.get(client)?.close();
     accepting.set(client, session);

@@ -1,20 +1,24 @@
 import type { ClientSessionOptions, Http2Session, ServerOptions } from "node:http2";
 import type { Duplex } from "node:stream";
 
-/** What one stream may hold that nobody reads, in bytes: enough for 250 Mbit/s at 30 ms there and back, and 100 of them fit the pod. */
-const STREAM_WINDOW = 1024 * 1024;
+/**
+ * What one stream may hold that nobody reads, in bytes, at either end: with d ms there and back, a stream carries no more than that in d ms.
+ * A developer's machine has the room; a hundred stalled streams must fit the pod.
+ */
+const STREAM_WINDOW = { ours: 4 * 1024 * 1024, relay: 1024 * 1024 } as const;
 /** What all streams together may have on the way. */
 const SESSION_WINDOW = 64 * 1024 * 1024;
 
-/** For both ends. The limits are those of a link between two ends of one owner, not of a server open to anybody. */
-export const SESSION_OPTIONS = {
-  settings: { initialWindowSize: STREAM_WINDOW, maxFrameSize: 65_536, maxConcurrentStreams: 100_000, enablePush: false },
-  peerMaxConcurrentStreams: 100_000,
-  maxSessionMemory: 1024,
-  // A connection that ends by a reset is an ordinary thing here: the guards against floods of resets would end the link.
-  streamResetBurst: 1_000_000,
-  streamResetRate: 1_000_000,
-} satisfies ClientSessionOptions & ServerOptions & Record<string, unknown>;
+/** For the session of one end. The limits are those of a link between two ends of one owner, not of a server open to anybody. */
+export const sessionOptions = (end: keyof typeof STREAM_WINDOW) =>
+  ({
+    settings: { initialWindowSize: STREAM_WINDOW[end], maxFrameSize: 65_536, maxConcurrentStreams: 100_000, enablePush: false },
+    peerMaxConcurrentStreams: 100_000,
+    maxSessionMemory: 1024,
+    // A connection that ends by a reset is an ordinary thing here: the guards against floods of resets would end the link.
+    streamResetBurst: 1_000_000,
+    streamResetRate: 1_000_000,
+  }) satisfies ClientSessionOptions & ServerOptions & Record<string, unknown>;
 
 /** An end is asked this often for a sign of life, in ms. */
 const PING_MS = 1_000;
