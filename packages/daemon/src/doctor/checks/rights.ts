@@ -46,7 +46,7 @@ export const rights: Check = {
     }
 
     const findings: Finding[] = fine.length > 0 ? [ok(`may run ${fine.join(", ")} in namespace ${namespace}`)] : [];
-    const less = [...missing].filter(([, { commands }]) => commands.length === 0).map(([what]) => what);
+    const less = [...missing.values()].filter(({ commands }) => commands.length === 0).map(({ right }) => atHome(right, namespace));
     // What the same commands want in the same place is asked for together.
     const groups = Map.groupBy(
       [...missing.values()].filter(({ commands }) => commands.length > 0),
@@ -59,10 +59,15 @@ export const rights: Check = {
           group[0]!.commands,
         ),
       );
-    if (less.length > 0) findings.push(ok(`may not ${less.join("; ")}: what these are for is left out`, { optional: less }));
+    if (less.length > 0) findings.push(ok(`does without some that are optional: ${less.join(", ")}`, { optional: less }));
     return findings;
   },
 };
+
+/** Of the home namespace it needn't be said that it is of that. */
+function atHome({ namespace, ...right }: Right, home: string): string {
+  return describeRight(namespace === undefined || namespace === home ? right : { ...right, namespace });
+}
 
 function groupFinding(missing: readonly Right[], commands: readonly string[]): Finding {
   const [first] = missing as [Right];
