@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { type Cluster, connectCluster, SERVICES } from "@shipside/kube";
+import { type Cluster, connectCluster, DEPLOYMENTS, SERVICES } from "@shipside/kube";
 import { type Intercept, type InterceptOptions, openIntercept, parseMatch } from "@shipside/proxy";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
@@ -141,6 +141,29 @@ test("somebody changes one key, which selects nothing: it is put right at once; 
   await made.close();
   expect(selector()).toEqual(other);
   store.mutate("services", NAMESPACE, "core", (copy) => void (copy["spec"].selector = { ...original }));
+}, 60_000);
+
+test("no relay is ready for 3 s: the Service leads to its pods, and to the relay again when one is", async () => {
+  await intercept();
+  const { faults, store } = sample.embedded;
+  const relays = store.list("pods", NAMESPACE).filter(({ metadata }) => metadata.name.startsWith("shipside-"));
+  expect(relays).toHaveLength(2);
+  const began = performance.now();
+  const undo = relays.map(({ metadata }) => faults.setReadiness(NAMESPACE, metadata.name, false));
+  await expect.poll(selector, { timeout: 8_000, interval: 50 }).toEqual(original);
+  expect(performance.now() - began).toBeGreaterThan(2_500);
+  await expect.poll(() => said).toContain("core leads to its own pods: no relay has been ready for 3 s");
+  expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual([expect.stringContaining('"version": "cluster"')]);
+  for (const each of undo) each();
+  await expect.poll(isSwitched, { timeout: 10_000 }).toBe(true);
+  expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
+}, 60_000);
+
+test("somebody deletes the relay: the Service is put back, the intercept ends and says why", async () => {
+  const made = await intercept();
+  await sample.cluster.delete(DEPLOYMENTS, { namespace: NAMESPACE, name: made.status().relay });
+  expect(await made.ended).toMatchObject({ code: "PROXY_ENDED", message: expect.stringContaining("its relay is gone") });
+  expect(selector()).toEqual(original);
 }, 60_000);
 
 test("two developers: the second joins, an overlapping wish is refused with who has it, and can be taken over; the last one restores", async () => {

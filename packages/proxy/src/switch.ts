@@ -47,12 +47,7 @@ async function patchService(
  * Leads a Service to the relay, if it is still as the record says. Throws `PROXY_SERVICE_CHANGED` where somebody has changed its selector
  * meanwhile.
  */
-export async function switchService(
-  cluster: Cluster,
-  ref: ServiceRef,
-  record: InterceptRecord,
-  signal: AbortSignal,
-): Promise<void> {
+async function switchService(cluster: Cluster, ref: ServiceRef, record: InterceptRecord, signal: AbortSignal): Promise<void> {
   const service = await patchService(
     cluster,
     ref,
