@@ -100,16 +100,17 @@ async function startNginx(
     `worker_processes 1; daemon off; master_process off; pid ${directory}/nginx.pid; error_log ${directory}/error.log;
 events { worker_connections 4096; }
 http {
-  access_log off; client_body_temp_path ${directory}; proxy_temp_path ${directory}; proxy_buffering off; proxy_request_buffering off;
+  access_log off; client_body_temp_path ${directory}/t1; proxy_temp_path ${directory}/t2; fastcgi_temp_path ${directory}/t3;
+  uwsgi_temp_path ${directory}/t4; scgi_temp_path ${directory}/t5; proxy_buffering off; proxy_request_buffering off;
   client_max_body_size 0; keepalive_requests 100000000;
   map $http_x_user $to { default pods; me laptop; }
-  map $http_upgrade $connection { default ""; websocket upgrade; }
+  map $http_upgrade $upgrading { default ""; websocket upgrade; }
   upstream pods { server 127.0.0.1:${pods}; keepalive 64; }
   upstream laptop { server 127.0.0.1:${laptop}; keepalive 64; }
   server {
     listen 127.0.0.1:${port};
     location / {
-      proxy_pass http://$to; proxy_http_version 1.1; proxy_set_header Connection $connection; proxy_set_header Upgrade $http_upgrade;
+      proxy_pass http://$to; proxy_http_version 1.1; proxy_set_header Connection $upgrading; proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     }
   }
