@@ -79,7 +79,10 @@ export async function probeTunnels(options: ProbeTunnelsOptions): Promise<Tunnel
 /** What can be served at all. A headless service without an address of its own is asked by its pods. */
 function candidatesOf(service: ServiceStatus): Candidate[] {
   const { namespace, name, address, ports, pods } = service;
-  const served = (port: PortStatus): boolean => port.protocol === "TCP" && port.state !== "unsupported" && port.state !== "closed";
+  // To connect to what only a relay reaches would deploy one.
+  const byPods = ({ endpoints }: PortStatus): boolean => endpoints.length === 0 || endpoints.some(({ pod }) => pod);
+  const served = (port: PortStatus): boolean =>
+    port.protocol === "TCP" && port.state !== "unsupported" && port.state !== "closed" && byPods(port);
   if (service.unsupported !== undefined) return [];
   const own = ports.filter(served).map((port) => ({ service, name: `${name}.${namespace}`, address, port }));
   if (address !== undefined) return own;
