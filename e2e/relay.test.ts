@@ -141,6 +141,9 @@ test("what port-forward can't reach is said, deploys a relay when it is connecte
   expect(notices(events)).toEqual([expect.stringMatching(/outside.*ExternalName/)]);
   expect(notices(events)[0]).toMatch(/byhand\S* \(no pods\).*far\S* \(UDP\).*|far\S* \(UDP\).*byhand/);
   expect(await ask(session.address("far", ECHO), "pod")).toBe("far:pod");
+  const { tunnels } = await session.probe();
+  await delay(500);
+  expect(tunnels.probes.map(({ service }) => service)).toEqual([`far.${e2e.namespace}`]);
   expect(await relays()).toEqual([]);
 
   expect(await ask(session.address("outside"), "name")).toBe("far:name");

@@ -63,7 +63,7 @@ export function createPort({ target, reception, dial, dialMs }: PortComponents):
   let waiting = new Set<() => void>();
 
   const route: Route = {
-    label: `${target.namespace}/${target.hostname ? `${target.hostname}.` : ""}${target.service}:${target.port}`,
+    label: `${target.namespace && `${target.namespace}/`}${target.hostname ? `${target.hostname}.` : ""}${target.service}:${target.port}`,
     pick: (client, options) =>
       pickEndpoint(candidates, {
         ...options,
