@@ -309,7 +309,10 @@ describe("signals", () => {
     const status = await user.run(["status"]);
     expect([status.code, status.stdout]).toEqual([4, expect.stringContaining("shipside clean")]);
     const clean = await user.run(["session", "clean", "--json"]);
-    expect([clean.code, JSON.parse(clean.stdout)]).toEqual([0, { closed: [], residue: [] }]);
+    const removed = [{ kind: "env-file", what: `env file ${envFile}` }];
+    expect([clean.code, JSON.parse(clean.stdout)]).toMatchObject([0, { removed: expect.arrayContaining(removed), left: [] }]);
+    const again = await user.run(["clean", "--json"]);
+    expect([again.code, JSON.parse(again.stdout)]).toEqual([0, { removed: [], left: [] }]);
   });
 
   test("signals reach the command, and its exit code is ours", async () => {
