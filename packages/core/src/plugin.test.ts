@@ -15,6 +15,7 @@ it.each([
   ["unknown field", { name: "p", hook: {} }],
   ["list that is none", { name: "p", dialers: {} }],
   ["selector that is no function", { name: "p", serviceSelectors: ["all"] }],
+  ["interceptor that connects nothing", { name: "p", interceptors: [{ name: "i" }] }],
   ["unknown hook", { name: "p", hooks: { sessionOpend() {} } }],
   ["hook that is no function", { name: "p", hooks: { sessionOpened: "yes" } }],
 ])("refuses %s, naming the plugin", (_, plugin) => {

@@ -42,6 +42,9 @@ export function definePlugin<const P extends Plugin>(plugin: P): P {
   for (const selector of plugin.serviceSelectors ?? []) {
     if (typeof selector !== "function") throw invalid("`serviceSelectors` must hold functions");
   }
+  for (const interceptor of plugin.interceptors ?? []) {
+    if (typeof interceptor?.connect !== "function") throw invalid("`interceptors` must hold objects with a function `connect`");
+  }
   for (const [hook, fn] of Object.entries(plugin.hooks ?? {})) {
     if (!(hookNames as readonly string[]).includes(hook)) throw invalid(`unknown hook \`${hook}\``);
     if (fn !== undefined && typeof fn !== "function") throw invalid(`hook \`${hook}\` is not a function`);
