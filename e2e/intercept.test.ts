@@ -54,8 +54,10 @@ test("flagged requests come to the local process, the rest to the pods; closed, 
     { kind: "intercept", workload: "service/core", incoming: { switched: true, ports: [{ connections: 1, refused: 0 }] } },
   ]);
   expect((await user.run(["session", "list", "--details"])).stdout).toMatch(
-    /port 3020 → 127\.0\.0\.1:\d+: 1 connections, \d open, 0 refused/,
+    /port 3020 → 127\.0\.0\.1:\d+: 1 connection, \d open, 0 refused/,
   );
+  const status = await user.run(["status"]);
+  expect([status.code, status.stdout]).toEqual([0, expect.stringContaining("2 of 2 pods linked")]);
   child.kill("SIGINT");
   expect(await once(child, "exit")).toEqual([130, null]);
   expect(await sample.ask({ url, headers: { "x-user": "alice" } })).toEqual([theirs]);

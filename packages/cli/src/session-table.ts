@@ -1,5 +1,6 @@
-import type { IncomingInfo, ServiceInfo } from "@shipside/daemon/client";
+import type { ServiceInfo } from "@shipside/daemon/client";
 import type { ListedSession } from "./commands/session.ts";
+import { incomingFacts } from "./incoming-facts.ts";
 import type { Paint } from "./terminal.ts";
 
 /** Columns as wide as their widest cell; the last one runs on. */
@@ -62,7 +63,7 @@ export function sessionDetails(sessions: readonly ListedSession[], paint: Paint)
         ...(origin ? [`  ${origin.entry} of ${origin.file}`] : []),
         ...(selection ? [`  services by the rules ${selection.join(" ")}`] : []),
         ...(envFile ? [`  ${envFile.variables} variables in ${envFile.path} (${envFile.format})`] : []),
-        ...(incoming ? incomingFacts(incoming) : []),
+        ...(incoming ? incomingFacts(incoming).map((line) => `  ${line}`) : []),
         ...stale.map((error) => `  ${paint("yellow", `may be out of date: ${error.message}`)}`),
       ];
       const lines = services.flatMap((service) => serviceRows(service));
@@ -72,18 +73,6 @@ export function sessionDetails(sessions: readonly ListedSession[], paint: Paint)
       ].join("\n");
     })
     .join("\n\n");
-}
-
-function incomingFacts(incoming: IncomingInfo): string[] {
-  const { service, relay, relays, ports } = incoming;
-  const leads = !("switched" in incoming) || incoming.switched;
-  return [
-    `  ${leads ? `by the relay ${relay}, ${relays.leased} of ${relays.ready} pods linked` : `${service} leads to its own pods for now: no relay is ready`}`,
-    ...ports.map(
-      ({ port, localPort, protocol, open, connections, refused, lastError }) =>
-        `  port ${port}${protocol === "UDP" ? "/udp" : ""} → 127.0.0.1:${localPort}: ${connections} connections, ${open} open, ${refused} refused${lastError ? ` (${lastError})` : ""}`,
-    ),
-  ];
 }
 
 function serviceRows({ namespace, name, address = "-", unsupported, ports }: ServiceInfo): string[][] {

@@ -1,4 +1,5 @@
 import type { ProbeResult, SessionInfo, TunnelProbe } from "@shipside/daemon/client";
+import { incomingFacts, isArriving } from "./incoming-facts.ts";
 import { explain, type Paint } from "./terminal.ts";
 
 /** How many broken ports of a kind are told one by one. */
@@ -12,8 +13,9 @@ const WHERE = {
 } as const;
 
 /** A service without a ready pod is the cluster's state, not a fault of what is open. */
-export const isWell = ({ stale }: SessionInfo, probe: ProbeResult | undefined): boolean =>
+export const isWell = ({ stale, incoming }: SessionInfo, probe: ProbeResult | undefined): boolean =>
   stale.length === 0 &&
+  (!incoming || isArriving(incoming)) &&
   (!probe || !("error" in probe)) &&
   (probe?.tunnels.probes ?? []).every(({ broken }) => !broken || broken.step === "endpoint");
 
@@ -23,7 +25,7 @@ export function sessionStatus(
   probe: ProbeResult | undefined,
   { details, paint }: { details: boolean; paint: Paint },
 ): string[] {
-  const { id, name, workload, namespace, context, stale, names } = session;
+  const { id, name, workload, namespace, context, stale, names, incoming } = session;
   const answer = !probe
     ? "closing"
     : "error" in probe
@@ -32,6 +34,8 @@ export function sessionStatus(
   const lines = [`${paint("bold", name ?? id)} ${workload ?? `namespace ${namespace}`} in ${context}: ${answer}`];
   for (const error of stale) lines.push(paint("yellow", `  may be out of date: ${error.message}`));
   if (probe) lines.push(...transportLine(probe), ...tunnelLines(probe, details, paint).map((line) => `  ${line}`));
+  if (incoming)
+    lines.push(...incomingFacts(incoming).map((line) => (isArriving(incoming) ? `  ${line}` : paint("yellow", `  ${line}`))));
   if (names.where === "commands") lines.push(paint("yellow", `  names only for its command: ${names.reason?.message ?? ""}`));
   return lines.map((line) => `  ${line}`);
 }
