@@ -85,25 +85,24 @@ export function watchEnding(options: EndingOptions): Ending {
 
 /**
  * Whether the Deployment has no ready pod but this one, which ends and so is no longer counted, as soon as its controller has noticed:
- * asked for a while. A Deployment that is gone has none, and where it can't be asked the Service is better restored for nothing than left
- * without anybody.
+ * asked for a while. A Deployment that is gone has none; one that can't be asked for all that time is taken to have none, for the
+ * Service is better restored for nothing than left without anybody.
  */
 async function isLastReady(api: KubeApi, config: RelayConfig, forMs: number, signal: AbortSignal): Promise<boolean> {
   const path = `/apis/apps/v1/namespaces/${config.namespace}/deployments/${config.name}`;
   const until = performance.now() + forMs;
-  for (;;) {
-    let others = 0;
+  for (let answered = false; ; ) {
     try {
       const { status, metadata } = (await api.request("GET", path, { signal })) as {
         metadata: { deletionTimestamp?: string };
         status?: { readyReplicas?: number };
       };
-      others = metadata.deletionTimestamp ? 0 : (status?.readyReplicas ?? 0);
-    } catch {
-      others = 0;
+      answered = true;
+      if (metadata.deletionTimestamp || !status?.readyReplicas) return true;
+    } catch (error) {
+      if ((error as { details?: { status?: number } }).details?.status === 404) return true;
     }
-    if (others === 0) return true;
-    if (performance.now() >= until || signal.aborted) return false;
+    if (performance.now() >= until || signal.aborted) return !answered;
     await sleep(Math.min(300, forMs / 4), undefined, { signal }).catch(() => {});
   }
 }

@@ -12,7 +12,8 @@ export interface Heartbeat {
  * How replicas know of each other's leases. A developer links to every replica, but a link can fail for one of them alone, and that one
  * must not restore a Service which another still serves. Whoever holds leases renews a `coordination.k8s.io` Lease named like the
  * Deployment; whoever holds none looks whether it has changed. Changes are counted by the looker's own clock, so that clocks needn't
- * agree (as client-go's leader election does); nobody leads. A relay that may not, or has no such object, knows of itself only.
+ * agree (as client-go's leader election does); nobody leads. While the API server is away nobody is taken to be gone. A relay that may not
+ * ask, or has no such object, knows of itself only.
  */
 export function startHeartbeat(options: {
   config: RelayConfig;
@@ -46,7 +47,10 @@ export function startHeartbeat(options: {
     if (asking) return;
     asking = true;
     ask()
-      .catch((error: Error) => {
+      .catch((error: Error & { details?: { status?: number } }) => {
+        const { status = 0 } = error.details ?? {};
+        // Not to be asked is no answer: another replica may have leases that it couldn't renew either.
+        if (status !== 403 && status !== 404) lastAlive = performance.now();
         if (!complained) logger.warn("other replicas can't be asked for their leases", { error: error.message });
         complained = true;
       })

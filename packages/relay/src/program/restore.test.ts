@@ -218,6 +218,20 @@ describe("a relay's end", () => {
     await vi.waitFor(() => expect([...one.order, ...other.order].length).toBeGreaterThan(0));
   });
 
+  test("nor after the API server was away for longer than the grace period", async () => {
+    const at = await intercepted({ graceSeconds: 1.2 });
+    const [one, other] = [replica(at, "p1"), replica(at, "p2")];
+    one.leases.linked("link");
+    one.leases.put("link", "a", lease);
+    await sleep(400);
+    await cluster.stop();
+    await sleep(2_000);
+    await cluster.start();
+    await sleep(2_000);
+    expect(at.service()?.spec.selector).toEqual(switched);
+    expect(other.order).toEqual([]);
+  });
+
   test("the grace period ends while the API server is away: restored when it is back", async () => {
     const at = await intercepted({ graceSeconds: 0.4 });
     replica(at, "p1");
@@ -235,6 +249,8 @@ describe("a relay's end", () => {
       });
     ready(1);
     const one = replica(at, "p1");
+    // One question that isn't answered says nothing.
+    cluster.faults.fail({ resource: "deployments.apps", verbs: ["get"], status: 500, times: 1 });
     await one.ending.terminate();
     expect(at.service()?.spec.selector).toEqual(switched);
     expect(one.order).toHaveLength(1);
