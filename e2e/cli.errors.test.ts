@@ -312,7 +312,7 @@ describe("signals", () => {
     const removed = [{ kind: "env-file", what: `env file ${envFile}` }];
     expect([clean.code, JSON.parse(clean.stdout)]).toMatchObject([0, { removed: expect.arrayContaining(removed), left: [] }]);
     const again = await user.run(["clean", "--json"]);
-    expect([again.code, JSON.parse(again.stdout)]).toEqual([0, { removed: [], left: [] }]);
+    expect([again.code, JSON.parse(again.stdout)]).toEqual([0, { removed: [], forgotten: [], left: [] }]);
   });
 
   test("signals reach the command, and its exit code is ours", async () => {

@@ -36,13 +36,11 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   terminal.busy("looking for what was left behind");
   const removed: Removed[] = [];
   const left: Left[] = [];
+  const forgotten: Left[] = [];
   const take = ({ undone, failed }: RecoverReport): void => {
     for (const { kind, what, said } of undone) removed.push({ kind, what, ...(said !== undefined && { said }) });
-    const list = flag(invocation, "forget") ? removed : left;
-    for (const { entry, error } of failed) {
-      if (list === left) left.push({ kind: entry.kind, what: entry.what, error: errorToJson(error) });
-      else removed.push({ kind: entry.kind, what: entry.what, said: `given up, and perhaps still there: ${error.message}` });
-    }
+    const list = flag(invocation, "forget") ? forgotten : left;
+    list.push(...failed.map(({ entry, error }) => ({ kind: entry.kind, what: entry.what, error: errorToJson(error) })));
   };
 
   if ((await readAbandoned(stateDir())).length > 0) {
@@ -53,6 +51,8 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     if (local.waiting.length > 0) {
       if (await mayTouchClusters(local, invocation, terminal, interrupt)) {
         terminal.busy("removing it from the cluster");
+        // What failed is tried once more with the rest.
+        left.length = 0;
         take(await recover({ ...options, where: "everywhere" }));
       } else {
         const error = { code: "UNDO_FAILED", message: "not asked of the cluster", hint: "`shipside clean --yes` removes it" };
@@ -79,12 +79,13 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   removed.push(...(await removeDeadSockets()).map((path) => ({ kind: "socket", what: `socket ${path}` })));
 
   for (const { what, said } of removed) terminal.done(`removed ${what}${said === undefined ? "" : `: ${said}`}`);
+  for (const { what, error } of forgotten) terminal.warn(`given up, and perhaps still there: ${what}: ${error.message}`);
   for (const { what, error } of left) {
     terminal.warn(`still there: ${what}: ${error.message}`);
     for (const line of explain(error, terminal.err)) terminal.say(`  ${line}`);
   }
-  if (removed.length === 0 && left.length === 0) terminal.done("nothing was left behind");
-  terminal.result({ removed, left }, "");
+  if (removed.length + forgotten.length + left.length === 0) terminal.done("nothing was left behind");
+  terminal.result({ removed, forgotten, left }, "");
   return left.length > 0 ? EXIT.residue : EXIT.ok;
 };
 
@@ -132,7 +133,7 @@ async function mayTouchClusters(
   interrupt: Interrupt,
 ): Promise<boolean> {
   if (flag(invocation, "yes")) return true;
-  terminal.say(`left in a cluster:`);
+  terminal.say("left in a cluster:");
   for (const { what } of waiting) terminal.say(`  ${what}`);
   return (await confirm("Remove that?", terminal, interrupt)) === true;
 }
