@@ -34,8 +34,6 @@ export interface Leases extends Closable {
   whole(port: number): HeldLease | undefined;
   readonly count: number;
   list(): RelayStatus["leases"];
-  /** Called when the first lease comes, and when the last has gone. Returns its undo. */
-  onChange(listener: () => void): () => void;
 }
 
 export interface LeasesOptions {
@@ -58,15 +56,7 @@ export function createLeases({ accept, logger, aloneMs = 5_000 }: LeasesOptions)
   /** In the order in which they were made. */
   const entries = new Map<string, Entry>();
   const links = new Set<string>();
-  const listeners = new Set<() => void>();
   const closer = createCloser();
-
-  const told = <T>(change: () => T): T => {
-    const before = entries.size === 0;
-    const result = change();
-    if (before !== (entries.size === 0)) for (const listener of listeners) listener();
-    return result;
-  };
 
   const end = (entry: Entry, why: string): void => {
     clearTimeout(entry.timer);
@@ -78,9 +68,7 @@ export function createLeases({ accept, logger, aloneMs = 5_000 }: LeasesOptions)
   const setConnected = (entry: Entry, connected: boolean): void => {
     entry.connected = connected;
     clearTimeout(entry.timer);
-    entry.timer = connected
-      ? undefined
-      : setTimeout(() => told(() => end(entry, `its link was away for ${aloneMs} ms`)), aloneMs).unref();
+    entry.timer = connected ? undefined : setTimeout(() => end(entry, `its link was away for ${aloneMs} ms`), aloneMs).unref();
   };
 
   const conflictsOf = (lease: Lease): Entry[] =>
@@ -103,7 +91,6 @@ export function createLeases({ accept, logger, aloneMs = 5_000 }: LeasesOptions)
   closer.defer(() => {
     for (const entry of entries.values()) clearTimeout(entry.timer);
     entries.clear();
-    listeners.clear();
   });
 
   return {
@@ -113,31 +100,28 @@ export function createLeases({ accept, logger, aloneMs = 5_000 }: LeasesOptions)
       const stranger = before && before.lease.holder !== lease.holder ? [before] : [];
       const conflicts = [...stranger, ...conflictsOf(lease)];
       if (conflicts.length > 0 && !takeOver) throw takenBy(conflicts[0]!);
-      return told(() => {
-        for (const held of conflicts) {
-          logger.warn(`${lease.holder} takes over from ${held.lease.holder}`, { lease: id, from: held.lease.id });
-          end(held, "it was taken over");
-        }
-        const renewed = entries.get(id);
-        const entry: Entry = Object.assign(renewed ?? { since: new Date(), requests: 0, connections: 0 }, {
-          lease,
-          client,
-          connected: false,
-          matches: compileMatch(lease.match),
-          whole: takesAll(lease.match) && !lease.mirror,
-        });
-        entries.set(id, entry);
-        setConnected(entry, links.has(client));
-        if (!renewed) logger.info("a lease was made", { lease: id, holder: lease.holder });
-        return lease;
+      for (const held of conflicts) {
+        logger.warn(`${lease.holder} takes over from ${held.lease.holder}`, { lease: id, from: held.lease.id });
+        end(held, "it was taken over");
+      }
+      const renewed = entries.get(id);
+      const entry: Entry = Object.assign(renewed ?? { since: new Date(), requests: 0, connections: 0 }, {
+        lease,
+        client,
+        connected: false,
+        matches: compileMatch(lease.match),
+        whole: takesAll(lease.match) && !lease.mirror,
       });
+      entries.set(id, entry);
+      setConnected(entry, links.has(client));
+      if (!renewed) logger.info("a lease was made", { lease: id, holder: lease.holder });
+      return lease;
     },
-    delete: (id) =>
-      told(() => {
-        const entry = entries.get(id);
-        if (entry) end(entry, "its holder ended it");
-        return entry !== undefined;
-      }),
+    delete(id) {
+      const entry = entries.get(id);
+      if (entry) end(entry, "its holder ended it");
+      return entry !== undefined;
+    },
     linked(client) {
       links.add(client);
       for (const entry of entries.values()) if (entry.client === client) setConnected(entry, true);
@@ -173,10 +157,6 @@ export function createLeases({ accept, logger, aloneMs = 5_000 }: LeasesOptions)
         requests,
         connections,
       })),
-    onChange(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),
   };
