@@ -1,8 +1,6 @@
 import type { Container, Pod } from "@shipside/kube";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fieldValue, needsPod, type PodFacts, resourceValue } from "./downward.ts";
-import { divideQuantity } from "./quantity.ts";
 
 const main: Container = { name: "main", resources: { limits: { cpu: "1500m", memory: "1Gi" }, requests: { memory: "100M" } } };
 const bare: Container = { name: "bare" };
@@ -78,32 +76,5 @@ describe("resourceValue", () => {
     expect(asks({ fieldRef: { fieldPath: "metadata.namespace" } })).toBe(false);
     expect(asks({ resourceFieldRef: { resource: "limits.cpu" } })).toBe(true);
     expect(asks({ resourceFieldRef: { resource: "requests.cpu" } })).toBe(false);
-  });
-});
-
-describe("divideQuantity", () => {
-  it.each([
-    ["cpu", "500m", "1m", "500"],
-    ["cpu", "500m", undefined, "1"],
-    ["cpu", "0.1", "1m", "100"],
-    ["cpu", "1e-3", "1m", "1"],
-    ["cpu", "100n", "1m", "1"],
-    ["memory", "1.5Gi", "1Mi", "1536"],
-    ["memory", "128974848", "1", "128974848"],
-    ["memory", "129e6", "1k", "129000"],
-    ["memory", "123Mi", "1M", "129"],
-    ["memory", "1E", "1P", "1000"],
-    ["memory", ".5Ki", "1", "512"],
-    ["memory", "", "1", undefined],
-    ["memory", "1Kb", "1", undefined],
-    ["memory", "--1", "1", undefined],
-  ])("%s %s / %s = %s", (resource, value, divisor, result) => expect(divideQuantity(resource, value, divisor)).toBe(result));
-
-  it("is exact for whole numbers of any unit", () => {
-    fc.assert(
-      fc.property(fc.nat(1_000_000), fc.constantFrom("m", "", "k", "M", "Ki", "Mi", "Gi"), (number, unit) => {
-        expect(divideQuantity(unit === "m" ? "cpu" : "memory", `${number}${unit}`, `1${unit}`)).toBe(String(number));
-      }),
-    );
   });
 });

@@ -1,6 +1,6 @@
+import { divideQuantity } from "@shipside/core";
 import type { Container, Pod, PodSpec } from "@shipside/kube";
 import { envError } from "./errors.ts";
-import { divideQuantity } from "./quantity.ts";
 
 /** What the downward API can be answered from. */
 export interface PodFacts {
@@ -85,7 +85,7 @@ export function resourceValue(facts: PodFacts, container: Container, ref: Resour
   const value =
     list === "limits" ? (limits?.[resource] ?? nodeHas(facts, resource)) : (requests?.[resource] ?? limits?.[resource] ?? "0");
   if (value === undefined) return undefined;
-  const divided = divideQuantity(resource, String(value), ref.divisor === undefined ? undefined : String(ref.divisor));
+  const divided = divideQuantity(resource, value, ref.divisor);
   if (divided === undefined) throw unknown(`${value} or the divisor ${ref.divisor} is not a quantity`);
   return divided;
 }

@@ -1,3 +1,4 @@
+import { parseQuantity } from "@shipside/core";
 import type { KubeObject, LabelSelector, Pod, Service } from "@shipside/kube";
 import { RESERVED_PORTS } from "@shipside/relay";
 
@@ -282,24 +283,8 @@ const limitRange: Rule = ({ limits: ranges, relay: { requests, limits } }) => {
   return undefined;
 };
 
-const UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-};
-
-/** A Kubernetes quantity in units, as exactly as a comparison of small ones needs it; one that can't be read is no limit. */
-function quantity(text: string): number {
-  const [, number, unit] = /^([0-9.]+(?:[eE][0-9]+)?)([kMGT]i?|Ki|m)?$/.exec(text) ?? [];
-  return number === undefined ? Number.NaN : Number(number) * UNITS[unit ?? ""]!;
-}
+/** One that can't be read is no limit. */
+const quantity = (text: string): number => parseQuantity(text) ?? Number.NaN;
 
 const RULES: readonly Rule[] = [
   ending,

@@ -1,3 +1,4 @@
+import { divideQuantity } from "@shipside/core";
 import type { Pod, PodSpec } from "@shipside/kube";
 import { volumesError } from "./errors.ts";
 
@@ -69,32 +70,7 @@ export function resourceText({ spec, pod }: PodFacts, { resource, containerName,
   const { limits, requests } = container.resources ?? {};
   const amount = list === "limits" ? limits?.[name] : (requests?.[name] ?? limits?.[name] ?? "0");
   if (amount === undefined) return undefined;
-  const text = divide(name === "cpu" ? 1_000n : 1n, String(amount), String(divisor ?? "1"));
+  const text = divideQuantity(name, amount, divisor);
   if (text === undefined) throw unknown(`${amount} or the divisor ${divisor} is not a quantity`);
   return text;
 }
-
-const DECIMAL: Readonly<Record<string, bigint>> = { n: -9n, u: -6n, m: -3n, "": 0n, k: 3n, M: 6n, G: 9n, T: 12n, P: 15n, E: 18n };
-const BINARY: Readonly<Record<string, bigint>> = { Ki: 10n, Mi: 20n, Gi: 30n, Ti: 40n, Pi: 50n, Ei: 60n };
-
-/** Both in units of `1/perUnit`, each rounded up, and so is the quotient; a divisor of 0 is 1. Undefined where one isn't a quantity. */
-function divide(perUnit: bigint, value: string, divisor: string): string | undefined {
-  const [amount, by] = [units(value, perUnit), units(divisor, perUnit)];
-  if (amount === undefined || by === undefined) return undefined;
-  return String(roundUp(amount, by === 0n ? perUnit : by));
-}
-
-/** Rule: API reference of `resource.Quantity`. */
-function units(text: string, perUnit: bigint): bigint | undefined {
-  const match = /^(\d*)\.?(\d*)(?:[eE]([+-]?\d{1,3})|([A-Za-z]*))$/.exec(text);
-  const [, whole = "", fraction = "", exponent, suffix = ""] = match ?? [];
-  if (!match || whole + fraction === "") return undefined;
-  const shift = BINARY[suffix];
-  const power = exponent !== undefined ? BigInt(exponent) : shift !== undefined ? 0n : DECIMAL[suffix];
-  if (power === undefined) return undefined;
-  const scale = power - BigInt(fraction.length);
-  const digits = (BigInt(whole + fraction) << (shift ?? 0n)) * perUnit;
-  return scale >= 0n ? digits * 10n ** scale : roundUp(digits, 10n ** -scale);
-}
-
-const roundUp = (over: bigint, under: bigint): bigint => (over + under - 1n) / under;

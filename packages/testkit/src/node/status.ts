@@ -1,5 +1,5 @@
+import { parseQuantity } from "@shipside/core";
 import type { KubeJson } from "../store.ts";
-import { parseQuantity } from "./env/quantity.ts";
 
 export type ContainerState =
   | { waiting: { reason: string; message?: string } }

@@ -1,5 +1,5 @@
+import { divideQuantity } from "@shipside/core";
 import type { KubeJson } from "../../store.ts";
-import { divideQuantity } from "./quantity.ts";
 
 /** What the node knows of a pod beyond its object. */
 export interface PodFacts {
@@ -66,7 +66,7 @@ export function resourceValue(
   const set = found.resources?.[list]?.[resource];
   // A limit that isn't set is what the node has; a request that isn't set is the limit, else nothing.
   const value = set ?? (list === "limits" ? (facts.allocatable[resource] ?? "0") : (found.resources?.limits?.[resource] ?? "0"));
-  const divided = divideQuantity(value, ref.divisor);
+  const divided = divideQuantity(resource, value, ref.divisor);
   if (divided === undefined) throw new Error(`${ref.resource} of container ${name}: not a quantity: ${value}`);
   return divided;
 }

@@ -4,7 +4,6 @@ import type { KubeJson } from "../../store.ts";
 import { containerEnv, type EnvInputs } from "./container-env.ts";
 import { fieldValue, type PodFacts, resourceValue } from "./downward.ts";
 import { expand } from "./expand.ts";
-import { divideQuantity, parseQuantity } from "./quantity.ts";
 import { serviceEnv } from "./service-links.ts";
 
 const object = (kind: string, name: string, rest: object, namespace = "shop"): KubeJson => ({
@@ -40,38 +39,6 @@ describe("expand", () => {
         fc.string({ unit: fc.constantFrom("$", "(", ")", "A", "x") }),
         (text) => run(text.replaceAll("$", "$$$$")) === text,
       ),
-    );
-  });
-});
-
-describe("quantities", () => {
-  it.each([
-    ["500m", 0.5],
-    ["1Gi", 2 ** 30],
-    ["1e3", 1000],
-    ["1E", 1e18],
-    [".5", 0.5],
-    ["+2k", 2000],
-  ])("%s is %d", (text, value) => expect(parseQuantity(text)).toBeCloseTo(value, 6));
-  it.each(["", "x", "1x", "1 Gi", "--1"])("%j is none", (text) => expect(parseQuantity(text)).toBeUndefined());
-
-  it.each([
-    ["1500m", undefined, "2"],
-    ["1500m", "1m", "1500"],
-    ["100Mi", "1Mi", "100"],
-    ["100Mi", "1Gi", "1"],
-    ["1", "0", "1"],
-    ["25276510200m", "1", "25276511"],
-    ["25276510.2", undefined, "25276511"],
-    ["1e-9", "1E", "1"],
-    ["8Ei", "1", "9223372036854775808"],
-    ["-1500m", "1", "-1"],
-  ])("%s by %s is %s", (value, divisor, result) => expect(divideQuantity(value, divisor)).toBe(result));
-  it("rounds up, and never lets a binary fraction add one", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 1e4 }), (milli, divisor) => {
-        expect(divideQuantity(`${milli}m`, `${divisor}m`)).toBe(String(Math.ceil(milli / divisor)));
-      }),
     );
   });
 });

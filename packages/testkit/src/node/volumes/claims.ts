@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { parseQuantity } from "@shipside/core";
 import type { KubeJson, Store } from "../../store.ts";
-import { parseQuantity } from "../env/quantity.ts";
 
 const DEFAULT_CLASS = "standard";
 const PROVISIONER = "shipside.dev/local-directory";
