@@ -1,5 +1,5 @@
-import { type HostsEntry, type HostsOwner, hasCode } from "@shipside/core";
-import { isReservedName, openHosts } from "@shipside/hosts";
+import { type HostsEntry, type HostsOwner, hasCode, isReservedName } from "@shipside/core";
+import { openHosts } from "@shipside/hosts";
 import { daemonError } from "./errors.ts";
 import { hostsOwnerName } from "./helper/requests.ts";
 import type { CallHelper } from "./helper-client.ts";

@@ -1,22 +1,6 @@
 import { isIP } from "node:net";
-import type { HostsEntry } from "@shipside/core";
+import { type HostsEntry, isHostName } from "@shipside/core";
 import { hostsError } from "./errors.ts";
-
-const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i;
-
-/** RFC 1123 section 2.1, with RFC 1035's limits: 63 a label, 253 in all. Something that reads as an address is not a name. */
-export function isHostName(name: unknown): name is string {
-  return typeof name === "string" && NAME.test(name) && isIP(name) === 0;
-}
-
-/**
- * Names that who writes for somebody less privileged leaves alone: those that a machine's own programs rely on (`localhost` and what is
- * below it by RFC 6761, and what the hosts files of Linux and macOS come with), and those that inet_aton(3) reads as an address, because
- * their last label is a number (`127.1`).
- */
-export function isReservedName(name: string): boolean {
-  return /(?:^|\.)(?:localhost|\d+|0x[\da-f]*)$|^localhost\.localdomain$|^broadcasthost$|^ip6-(?:local|loop|mcast|all)/i.test(name);
-}
 
 /** IPv4 or IPv6; a zone (`fe80::1%lo0`) only in characters that can't end the field. */
 export function isAddress(address: unknown): address is string {

@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isHostName } from "@shipside/core";
 import fc from "fast-check";
 import hostile from "hostile";
 import { describe, expect, it } from "vitest";
-import { checkEntries, isAddress, isHostName } from "./names.ts";
+import { checkEntries, isAddress } from "./names.ts";
 import { defaultHostsPath, lineRules } from "./platform.ts";
 import { renderLines } from "./render.ts";
 

@@ -1,4 +1,4 @@
 /** What a process with privileges needs: nothing in here, or imported from here, is third-party code. */
 export { HOSTS_ERRORS, hostsError } from "./errors.ts";
-export { isAddress, isHostName, isReservedName } from "./names.ts";
+export { isAddress } from "./names.ts";
 export { type HostsWriterOptions, openHostsWriter } from "./writer.ts";

@@ -110,3 +110,11 @@ test("the order of slices and of endpoints changes nothing", () => {
     }),
   );
 });
+
+test("a slice speaks for no pod of another namespace: whoever may write slices there would lead people who may forward to it", () => {
+  const base = slice("web", [{ port: 80 }], []);
+  const targetRef = { kind: "Pod", namespace: "kube-system", name: "etcd-0", uid: "1" };
+  const [found] = endpointsOf([{ ...base, endpoints: [{ addresses: ["10.0.0.9"], targetRef }] }], { port: 80 });
+  expect(found).toMatchObject({ address: "10.0.0.9" });
+  expect(found).not.toHaveProperty("pod");
+});

@@ -57,8 +57,10 @@ function candidateOf(slice: EndpointSlice, endpoint: SliceEndpoint, port: number
   if (address === undefined) return undefined;
   const { targetRef, conditions = {} } = endpoint;
   const ready = conditions.ready ?? true;
-  const namespace = targetRef?.namespace ?? slice.metadata.namespace ?? "default";
-  const pod = targetRef?.kind === "Pod" && targetRef.name !== undefined ? { namespace, name: targetRef.name } : undefined;
+  const namespace = slice.metadata.namespace ?? "default";
+  // A pod elsewhere is none that a slice may speak for: we would dial it with the rights of whoever runs this, not of whoever wrote the slice.
+  const own = targetRef?.kind === "Pod" && (targetRef.namespace ?? namespace) === namespace;
+  const pod = own && targetRef.name !== undefined ? { namespace, name: targetRef.name } : undefined;
   return {
     key: pod ? `pod ${namespace}/${pod.name} ${targetRef?.uid ?? ""} :${port}` : `address ${address} :${port}`,
     address,

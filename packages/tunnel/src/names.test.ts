@@ -71,3 +71,29 @@ test("IPv6 addresses are bracketed before a port", () => {
   expect(hostPort("::1", 80)).toBe("[::1]:80");
   expect(hostPort("127.0.0.1", 80)).toBe("127.0.0.1:80");
 });
+
+test("a service claims no name of the machine's own or of the internet, and no name that is none; its longer ones it has", () => {
+  const namesOf = (service: string, namespace = "home", hostname?: string): string[] =>
+    hostsEntriesOf([{ namespace, service, address: "127.72.0.1", ...(hostname !== undefined && { hostname }) }], "home").flatMap(
+      ({ names }) => names,
+    );
+  expect(namesOf("localhost")).toEqual(["localhost.home", "localhost.home.svc", "localhost.home.svc.cluster.local"]);
+  expect(namesOf("wpad")[0]).toBe("wpad.home");
+  expect(namesOf("github", "com")).toEqual(["github.com.svc", "github.com.svc.cluster.local"]);
+  expect(namesOf("com", "home", "github")).toEqual(["github.com.home", "github.com.home.svc", "github.com.home.svc.cluster.local"]);
+  // What belongs to the cluster is named so in a pod, too.
+  expect(namesOf("kubernetes", "default")[0]).toBe("kubernetes.default");
+  for (const bad of ["a b", "a\n127.0.0.1 evil", "a\u001b[2J", "", "-a", "a".repeat(64), "a#b"]) {
+    expect(namesOf(bad), bad).toEqual([]);
+    expect(namesOf("good", "home", bad), bad).toEqual([]);
+  }
+});
+
+test("of any names, only hosts file names come out, and each is below its service's own or is it", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), (service, hostname) => {
+      const entries = hostsEntriesOf([{ namespace: "home", service, hostname, address: "127.72.0.1" }], "home");
+      for (const { names } of entries) for (const name of names) expect(name).toMatch(/^[a-z0-9][a-z0-9.-]*$/i);
+    }),
+  );
+});

@@ -1,4 +1,4 @@
-import type { HostsEntry } from "@shipside/core";
+import { type HostsEntry, isHostName, isReservedName } from "@shipside/core";
 import { OUTSIDE } from "./outside.ts";
 
 /** A service (or, with `hostname`, a pod of a headless one) that has an address of its own. */
@@ -8,6 +8,15 @@ export interface NamedAddress {
   hostname?: string;
   address: string;
 }
+
+/**
+ * The service `github` of a namespace `com`, or a pod `github` of a headless service `com`, is `github.com` in a pod, too: but a pod is not
+ * where somebody's browser runs. Newer top-level domains are ordinary words that namespaces have (`dev`, `app`), and stay usable.
+ */
+const OF_THE_INTERNET = /^[^.]+\.(?:arpa|com|edu|gov|int|mil|net|org)$/i;
+
+/** Whether something of the cluster may have it on this machine: somebody else has chosen it. */
+const mayHave = (name: string): boolean => isHostName(name) && !isReservedName(name) && !OF_THE_INTERNET.test(name);
 
 /** The names by which the cluster's DNS knows a service from a pod in `home`, the shortest first. */
 function serviceNames(namespace: string, service: string, home: string): string[] {
@@ -42,7 +51,9 @@ export function hostsEntriesOf(addresses: readonly NamedAddress[], home: string)
         : hostname === undefined
           ? serviceNames(namespace, service, home)
           : podNames(namespace, service, hostname, home);
-    const names = all.filter((name) => !taken.has(name));
+    // A host outside was named by whoever opened the session.
+    const allowed = namespace === OUTSIDE ? all : all.filter(mayHave);
+    const names = allowed.filter((name) => !taken.has(name));
     for (const name of names) taken.add(name);
     if (names.length > 0) entries.push({ address, names });
   }

@@ -1,6 +1,5 @@
 import { isIPv4 } from "node:net";
-import type { HostsEntry } from "@shipside/core";
-import { isHostName, isReservedName } from "@shipside/hosts/write";
+import { type HostsEntry, isHostName, isReservedName } from "@shipside/core";
 import { type HelperRequest, LIMITS, type StartWord } from "./requests.ts";
 
 export type Verdict = { request: HelperRequest } | { word: StartWord } | Refusal;

@@ -1,7 +1,6 @@
 import { constants } from "node:fs";
 import { access, readFile, realpath } from "node:fs/promises";
-import { codeOf } from "@shipside/core";
-import { isHostName } from "@shipside/hosts";
+import { codeOf, isHostName } from "@shipside/core";
 import { type Check, count, type Finding, ok, problem, some, warning } from "../check.ts";
 
 /** From here on every look-up that reads the file takes milliseconds. */
