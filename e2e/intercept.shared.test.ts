@@ -3,7 +3,14 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type Cluster, connectCluster, DEPLOYMENTS, SERVICES } from "@shipside/kube";
-import { type Intercept, type InterceptOptions, openIntercept, parseMatch } from "@shipside/proxy";
+import {
+  endIntercept,
+  type Intercept,
+  type InterceptOptions,
+  type InterceptTrace,
+  openIntercept,
+  parseMatch,
+} from "@shipside/proxy";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
 import { kubectls } from "./kubectl/binaries.ts";
@@ -40,6 +47,11 @@ afterEach(async () => {
   expect(Object.keys(sample.objects()).filter((name) => name.includes("shipside"))).toEqual([]);
 }, 40_000);
 
+/** Without those of earlier tests that still drain. */
+const relayPods = () =>
+  sample.embedded.store
+    .list("pods", NAMESPACE)
+    .filter(({ metadata }) => metadata.name.startsWith("shipside-") && metadata.deletionTimestamp === undefined);
 const service = () => sample.embedded.store.get("services", NAMESPACE, "core")!;
 const selector = (): Record<string, string> => service()["spec"].selector;
 const isSwitched = (): boolean => Object.values<string>(selector()).every((value) => value.startsWith("shipside-"));
@@ -145,8 +157,8 @@ test("somebody changes one key, which selects nothing: it is put right at once; 
 
 test("no relay is ready for 3 s: the Service leads to its pods, and to the relay again when one is", async () => {
   await intercept();
-  const { faults, store } = sample.embedded;
-  const relays = store.list("pods", NAMESPACE).filter(({ metadata }) => metadata.name.startsWith("shipside-"));
+  const { faults } = sample.embedded;
+  const relays = relayPods();
   expect(relays).toHaveLength(2);
   const began = performance.now();
   const undo = relays.map(({ metadata }) => faults.setReadiness(NAMESPACE, metadata.name, false));
@@ -189,6 +201,26 @@ test("two developers: the second joins, an overlapping wish is refused with who 
   expect(isSwitched()).toBe(true);
   expect(await sample.ask({ url: "http://core:3020/mine/b" }, urls[1]!)).toEqual(["bob /mine/b", "bob /bob"]);
   await Promise.all([second.close(), third.close()]);
+}, 60_000);
+
+test("what one developer's crash left is undone without harm to another who uses the same relay", async () => {
+  let trace: InterceptTrace | undefined;
+  let struckOut = false;
+  const alice = await intercept({
+    async record(recorded) {
+      expect(isSwitched(), "the record comes before anything is made").toBe(false);
+      trace = recorded;
+      return async () => void (struckOut = true);
+    },
+  });
+  const bob = await intercept({ holder: "bob@desktop", match: parseMatch({ path: "/bob*" }, { user: "bob", key: "bob-1" }) });
+  const signal = AbortSignal.timeout(20_000);
+  expect(await endIntercept(sample.cluster, trace!, signal)).toBe(false);
+  expect(isSwitched()).toBe(true);
+  await alice.close();
+  expect(struckOut).toBe(true);
+  await bob.close();
+  expect(await endIntercept(sample.cluster, trace!, signal), "nothing left: nothing to do").toBe(true);
 }, 60_000);
 
 test("who may not create Roles can intercept, and is told before anything starts; who may not create Deployments is told which rule", async () => {
