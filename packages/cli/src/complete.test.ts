@@ -79,3 +79,22 @@ test.each(shells)("%s takes its script", async (shell) => {
     await rm(dir, { recursive: true });
   }
 });
+
+test("a name that a shell would take for more than a word is not offered", async () => {
+  const names = [
+    "dev",
+    "arn:aws:eks:eu-west-1:1:cluster/x",
+    "me@host",
+    "a;reboot",
+    "$(reboot)",
+    "`reboot`",
+    "a b",
+    "a\tb",
+    "x\ny",
+    "\x1b[2J",
+    "~",
+    "-rf",
+  ];
+  const { candidates } = await completionsFor(["teleport", "--context", ""], { ...suggest, contexts: async () => names });
+  expect(candidates.map(({ text }) => text)).toEqual(["dev", "arn:aws:eks:eu-west-1:1:cluster/x", "me@host"]);
+});

@@ -101,8 +101,11 @@ const plain = (texts: readonly string[]): Candidate[] => texts.map((text) => ({ 
 
 const optionCandidate = ({ name, describe }: OptionSpec): Candidate => ({ text: `--${name}`, describe });
 
+/** Where a candidate becomes part of the command line as it is: nothing that a shell would take for more than a word. */
+const WORD = /^(?:--[a-z-]+|[\w.][\w./:@=+%,-]*)$/;
+
 const offer = (candidates: readonly Candidate[], current: string): Completion => ({
-  candidates: candidates.filter(({ text }) => text.startsWith(current)),
+  candidates: candidates.filter(({ text }) => text.startsWith(current) && WORD.test(text)),
   file: false,
 });
 

@@ -1,4 +1,5 @@
 import { type ErrorJson, errorToJson } from "@shipside/core";
+import { oneItem, plainText } from "./plain-text.ts";
 import { pointAtRbac } from "./rbac-hint.ts";
 
 /** The parts of a stream that output needs. */
@@ -38,7 +39,7 @@ export interface Shown {
 
 /**
  * What commands say. Results go to stdout, everything else to stderr, so that a pipe gets nothing but results. With `--json`, stdout
- * carries exactly one JSON document; with `-q`, stderr only warnings and errors.
+ * carries exactly one JSON document; with `-q`, stderr only warnings and errors. What others have named or said can't command the terminal.
  */
 export interface Terminal {
   readonly json: boolean;
@@ -82,12 +83,14 @@ export function createTerminal(options: TerminalOptions): Terminal {
   };
   const line = (text: string): void => {
     settle();
-    stderr.write(`${text}\n`);
+    stderr.write(`${plainText(text)}\n`);
   };
+  // A program that reads a pipe gets what it asked for; a person sees it.
+  const write = (text: string): void => void stdout.write(`${stdout.isTTY ? plainText(text) : text}\n`);
   const document = (data: unknown): void => {
     if (answered) return;
     answered = true;
-    stdout.write(`${JSON.stringify(data, undefined, 2)}\n`);
+    write(JSON.stringify(data, undefined, 2));
   };
 
   return {
@@ -104,25 +107,25 @@ export function createTerminal(options: TerminalOptions): Terminal {
       const width = Math.max(20, (stderr.columns ?? 80) - 4);
       const draw = (): void => {
         const mark = marks.frames[frame++ % marks.frames.length]!;
-        stderr.write(`\r\x1b[K${err("cyan", mark)} ${err("dim", text.slice(0, width))}`);
+        stderr.write(`\r\x1b[K${err("cyan", mark)} ${err("dim", plainText(text).replaceAll("\n", " ").slice(0, width))}`);
       };
       draw();
       moving = setInterval(draw, 100).unref();
     },
     done(text) {
-      if (!quiet) line(`${err("green", marks.done)} ${text}`);
+      if (!quiet) line(`${err("green", marks.done)} ${oneItem(text)}`);
       else settle();
     },
     say(text = "") {
       if (!quiet) line(text);
     },
     warn(text) {
-      line(`${err("yellow", marks.warn)} ${text}`);
+      line(`${err("yellow", marks.warn)} ${oneItem(text)}`);
     },
     result(data, human) {
       settle();
       if (json) document(data);
-      else if (human !== "") stdout.write(human.endsWith("\n") ? human : `${human}\n`);
+      else if (human !== "") write(human.endsWith("\n") ? human.slice(0, -1) : human);
     },
     error(error) {
       const plain = pointAtRbac(errorToJson(error));
@@ -135,7 +138,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
 
 /** An error for a person: what, why, what to do. */
 export function errorLines(error: ErrorJson, paint: Paint): string[] {
-  return [`${paint("red", `error[${error.code}]:`)} ${error.message}`, ...explain(error, paint)];
+  return [`${paint("red", `error[${error.code}]:`)} ${oneItem(error.message)}`, ...explain(error, paint)];
 }
 
 /** The causes, where they say something new, and the hint. */
@@ -144,7 +147,8 @@ export function explain(error: ErrorJson, paint: Paint): string[] {
   const said = [error.message];
   for (let [cause] = error.causes ?? []; cause; [cause] = cause.causes ?? []) {
     const { message } = cause;
-    if (message !== "" && !said.some((text) => text.includes(message))) lines.push(`  ${paint("dim", `because: ${message}`)}`);
+    if (message !== "" && !said.some((text) => text.includes(message)))
+      lines.push(`  ${paint("dim", `because: ${oneItem(message)}`)}`);
     said.push(message);
   }
   const [first, ...more] = error.hint?.split("\n") ?? [];

@@ -2,6 +2,7 @@ import { type LogEntry, readLog, stateDir } from "@shipside/daemon/client";
 import { type CommandModule, flag, text } from "../command.ts";
 import { cliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
+import { plainText } from "../plain-text.ts";
 import type { Paint } from "../terminal.ts";
 
 /** The daemon's log, from the files: also when it has crashed. With `-f --json`, a document a line. */
@@ -13,8 +14,8 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   let told = 0;
   for await (const entry of readLog({ stateDir: stateDir(), follow, ...(since && { since }), signal: interrupt.signal })) {
     told++;
-    if (!terminal.json) process.stdout.write(`${logLine(entry, terminal.out)}\n`);
-    else if (follow) process.stdout.write(`${JSON.stringify(entry)}\n`);
+    const line = terminal.json ? JSON.stringify(entry) : logLine(entry, terminal.out);
+    if (!terminal.json || follow) process.stdout.write(`${process.stdout.isTTY ? plainText(line) : line}\n`);
     else entries.push(entry);
   }
   if (!follow) terminal.result(entries, "");
