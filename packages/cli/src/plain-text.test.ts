@@ -18,12 +18,15 @@ const EVIL = [
 
 const OBEYED = /(?!\n|\t)[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
 
-const OURS = /\x1b\[(?:[12]|22|3[0-9])m/g;
+const ESC = "\\x1b";
+const OURS = new RegExp(`${ESC}\\[(?:[12]|22|3[0-9])m`, "g");
 
 function shown(tty: boolean, json = false) {
-  const stream = () => ({ text: "", isTTY: tty, columns: 80, write: (text: string) => void 0 });
+  const stream = () => {
+    const made = { text: "", isTTY: tty, columns: 80, write: (text: string) => void (made.text += text) };
+    return made;
+  };
   const [stdout, stderr] = [stream(), stream()];
-  for (const each of [stdout, stderr]) each.write = (text) => void (each.text += text);
   return { stdout, stderr, terminal: createTerminal({ stdout, stderr, env: { NO_COLOR: "1", LANG: "C.UTF-8" }, json }) };
 }
 
