@@ -307,7 +307,7 @@ describe("changes", () => {
   test("of a file that is kept current are told", async () => {
     const file = join(user.home, "tmp", "web.json");
     const child = start(["env", "deploy/web", ...where(), file]);
-    await untilSaid(child, /Ctrl-C removes it/);
+    await untilSaid(child, /Ctrl-C undoes it all/);
     const said = untilSaid(child, /~ GREETING=hello → told/);
     await setGreeting("told");
     await said;
@@ -318,7 +318,7 @@ describe("changes", () => {
   test("a person's edit of such a file is kept aside, and that is said", async () => {
     const file = join(user.home, "tmp", "edited.json");
     const child = start(["env", "deploy/web", ...where(), file]);
-    await untilSaid(child, /Ctrl-C removes it/);
+    await untilSaid(child, /Ctrl-C undoes it all/);
     // Written by the user whose file it is, or by root for them: what counts is that it is another.
     await writeFile(file, "mine");
     const said = untilSaid(child, /edited\.json was edited.*\n.*kept as .*edited\.json\.kept$/m);

@@ -47,7 +47,7 @@ const INCOMING: readonly OptionSpec[] = [
   { name: "local", alias: "l", type: "string", value: "LOCAL", describe: "and the local one" },
   { name: "grace", type: "string", value: "SECONDS", describe: "until all is undone where this machine is away; default 60" },
   { name: "image", type: "string", value: "IMAGE", describe: "what the relay runs in: a Node of 22 or later" },
-  { name: "name", type: "string", value: "NAME", describe: "call the session so" },
+  ...NAMED,
   { name: "foreground", type: "boolean", describe: "in this process, even where a daemon runs" },
 ];
 

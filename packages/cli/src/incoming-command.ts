@@ -1,10 +1,11 @@
 import type { SessionOptions } from "@shipside/daemon/client";
 import { flag, type Invocation } from "./command.ts";
 import { closeMatching } from "./commands/session.ts";
-import { EXIT } from "./exit-codes.ts";
 import type { Interrupt } from "./interrupt.ts";
+import { keepOpen, readyIn } from "./keep-open.ts";
 import { openCommandSession } from "./open-session.ts";
 import { createProgress } from "./progress.ts";
+import { saveIfWanted } from "./save-profile.ts";
 import { wantsForeground } from "./session-options.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -27,18 +28,10 @@ export async function runIncoming(
   });
   try {
     progress.ready();
-    const info = session.info();
     const readyMs = Math.round(performance.now() - began);
-    terminal.result({ session: info, readyMs }, "");
-    const ready = `${terminal.err("green", "ready")} in ${(readyMs / 1000).toFixed(1)} s`;
-    if (session.by === "daemon") {
-      terminal.say(`${ready}; \`shipside session close ${info.id}\` ends it`);
-      return EXIT.ok;
-    }
-    terminal.say(`${ready}; Ctrl-C undoes it all`);
-    const reason = await Promise.race([interrupt.came.then(() => undefined), session.ended]);
-    if (reason) throw reason;
-    return interrupt.exitCode;
+    await saveIfWanted(invocation, options, terminal);
+    terminal.result({ session: session.info(), readyMs }, "");
+    return await keepOpen(session, { terminal, interrupt, ready: readyIn(readyMs, terminal) });
   } finally {
     if (session.by === "here") terminal.busy("cleaning up");
     await session.close();

@@ -2,8 +2,8 @@ import type { CommandModule, Invocation } from "../command.ts";
 import { flag, text } from "../command.ts";
 import { envRequest, explainEnv, followChanges, printEnv } from "../env-shown.ts";
 import { cliError } from "../errors.ts";
-import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
+import { keepOpen, readyIn } from "../keep-open.ts";
 import { openCommandSession } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
 import { rightsOfSessions } from "../rights.ts";
@@ -41,11 +41,14 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   const options = sessionOptions("env", invocation);
   if (flag(invocation, "clean")) return closeMatching(options, terminal);
   const toFile = options.envFile !== undefined;
+  if (!toFile && text(invocation, "save-profile") !== undefined)
+    throw usage("--save-profile keeps an env's file, and there is no file", "name it: shipside env <workload> .env -s NAME");
   const restart = restartOptions(invocation);
   if (!toFile && !invocation.command) return show(invocation, terminal, interrupt);
   if (flag(invocation, "explain"))
     throw usage("--explain shows the env, and runs or writes nothing", "leave the file or command out");
 
+  const began = performance.now();
   const progress = createProgress(terminal, { command: false });
   const relay = createEventRelay(progress.on);
   const session = await openCommandSession(options, {
@@ -57,20 +60,13 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   });
   try {
     progress.ready();
-    const info = session.info();
+    const readyMs = Math.round(performance.now() - began);
     await saveIfWanted(invocation, options, terminal);
     if (invocation.command) {
       return await runSessionCommand(invocation.command, session, { terminal, interrupt, relay, ...(restart && { restart }) });
     }
-    terminal.result({ session: info }, "");
-    if (session.by === "daemon") {
-      terminal.say(`\`shipside session close ${info.id}\` removes it`);
-      return EXIT.ok;
-    }
-    terminal.say("Ctrl-C removes it");
-    const reason = await Promise.race([interrupt.came.then(() => undefined), session.ended]);
-    if (reason) throw reason;
-    return interrupt.exitCode;
+    terminal.result({ session: session.info(), readyMs }, "");
+    return await keepOpen(session, { terminal, interrupt, ready: readyIn(readyMs, terminal) });
   } finally {
     await session.close();
     if (toFile && session.by === "here") terminal.done("everything is as it was");

@@ -1,7 +1,7 @@
 import type { CommandModule } from "../command.ts";
 import { flag } from "../command.ts";
-import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
+import { keepOpen, readyIn } from "../keep-open.ts";
 import { type CommandSession, openCommandSession, sharedPorts } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
 import { rightsOfSessions } from "../rights.ts";
@@ -38,20 +38,13 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
       terminal.say(`  ports that shipside ${pid} has open are used as they are, and taken over when it ends`);
     const readyMs = Math.round(performance.now() - began);
     await saveIfWanted(invocation, options, terminal);
-    const ready = `${terminal.err("green", "ready")} in ${(readyMs / 1000).toFixed(1)} s`;
+    const ready = readyIn(readyMs, terminal);
     if (command) {
       terminal.say(`${ready}: ${terminal.err("bold", command.join(" "))}`);
       return await runSessionCommand(command, session, { terminal, interrupt, relay, ...(restart && { restart }) });
     }
     terminal.result({ session: info, readyMs }, "");
-    if (session.by === "daemon") {
-      terminal.say(`${ready}; \`shipside session close ${info.id}\` ends it`);
-      return EXIT.ok;
-    }
-    terminal.say(`${ready}; Ctrl-C undoes it all`);
-    const reason = await Promise.race([interrupt.came.then(() => undefined), session.ended]);
-    if (reason) throw reason;
-    return interrupt.exitCode;
+    return await keepOpen(session, { terminal, interrupt, ready });
   } finally {
     await undo(session, terminal, interrupt);
   }

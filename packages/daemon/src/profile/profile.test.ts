@@ -256,6 +256,19 @@ test("what is saved is what is read again, without what tells of a secret", asyn
     const env = { kind: "env" as const, workload: "web", envFile: { path: join(dir, "a.json"), format: "json" } };
     const { origin: _o, ...again } = planText(renderProfile(env).text, path).entries[0]!.options!;
     expect(again).toEqual(env);
+    for (const incoming of [
+      { kind: "expose" as const, namespace: "shop", expose: { service: "mine", ports: ["9000"], graceSeconds: 5 } },
+      {
+        kind: "intercept" as const,
+        name: "cart",
+        intercept: { service: "web", ports: ["80:8080"], match: { headers: ["x-user: ann"] }, takeOver: true, holdMs: 2_000 },
+      },
+    ]) {
+      const { text: saved } = renderProfile(incoming);
+      expect(validate(parse(saved))).toBe(true);
+      const { origin: _of, ...opened } = planText(saved, path).entries[0]!.options!;
+      expect(opened).toEqual(incoming);
+    }
     await expect(saveProfile("../x", options, dir)).rejects.toMatchObject({ code: "PROFILE_NAME" });
     await expect(planFile(join(dir, "nope.yaml"))).rejects.toMatchObject({ code: "PROFILE_MISSING" });
     await writeFile(join(dir, "file"), "");

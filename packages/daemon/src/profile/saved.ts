@@ -56,8 +56,7 @@ export async function saveProfile(name: string, options: SessionOptions, dir: st
 
 /** The file's text. */
 export function renderProfile(options: SessionOptions): { text: string; leftOut: string[] } {
-  const { kind = "teleport", envFile, env, workload, container, also, services, name, kubeconfig, context, namespace } = options;
-  const { via, remoteHosts, relayImage } = options;
+  const { name, kubeconfig, context, namespace, env } = options;
   const set = Object.entries(env?.set ?? {});
   const leftOut = set.flatMap(([variable]) => (TELLING.test(variable) ? [variable] : []));
   const { follow: _follow, set: _set, ...wanted } = env ?? {};
@@ -65,24 +64,29 @@ export function renderProfile(options: SessionOptions): { text: string; leftOut:
     ...wanted,
     ...(set.length > leftOut.length && { set: Object.fromEntries(set.filter(([v]) => !leftOut.includes(v))) }),
   };
-  const file = envFile && (envFile.format === undefined && kind === "teleport" ? envFile.path : envFile);
-  const entry = {
-    name,
-    kubeconfig,
-    context,
-    namespace,
-    workload,
-    container,
-    also: also?.length ? also : undefined,
-    services: services?.length ? services : undefined,
-    ...(kind === "env" ? { file: envFile?.path, format: envFile?.format } : { envFile: file }),
-    via,
-    remoteHosts,
-    relayImage,
-    env: Object.keys(kept).length > 0 ? kept : undefined,
-  };
-  const document = { [kind === "env" ? "envFiles" : "teleports"]: [JSON.parse(literal(JSON.stringify(entry)))] };
+  const [list, own] = ownPart(options);
+  const entry = { name, kubeconfig, context, namespace, ...own, env: Object.keys(kept).length > 0 ? kept : undefined };
+  const document = { [list]: [JSON.parse(literal(JSON.stringify(entry)))] };
   return { text: `# yaml-language-server: $schema=${PROFILE_SCHEMA_URL}\n${stringify(document, { lineWidth: 0 })}`, leftOut };
+}
+
+/** The list that a session of its kind stands in, and what only that kind says. */
+function ownPart(options: SessionOptions): [list: string, own: object] {
+  const { kind = "teleport", workload, container, envFile, also, services, via, remoteHosts, relayImage } = options;
+  if (kind === "expose") return ["exposes", { ...options.expose }];
+  if (kind === "intercept") return ["intercepts", { ...options.intercept }];
+  if (kind === "env") return ["envFiles", { workload, container, file: envFile?.path, format: envFile?.format }];
+  return [
+    "teleports",
+    {
+      workload,
+      container,
+      also: also?.length ? also : undefined,
+      services: services?.length ? services : undefined,
+      envFile: envFile && (envFile.format === undefined ? envFile.path : envFile),
+      ...{ via, remoteHosts, relayImage },
+    },
+  ];
 }
 
 /** A value that looks like a variable of the file was none on the command line. */
