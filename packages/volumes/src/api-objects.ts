@@ -15,6 +15,8 @@ export interface ApiObjects extends Closable {
   /** As it stands now, undefined where it doesn't exist; watched from then on. Rejects as `Cluster.get` does. */
   configMap(name: string): Promise<ConfigMap | undefined>;
   secret(name: string): Promise<Secret | undefined>;
+  /** What may have changed unnoticed, by watch. */
+  readonly stale: readonly Obstacle[];
 }
 
 export interface ApiObjectsOptions {
@@ -31,11 +33,12 @@ export interface ApiObjectsOptions {
 export function openApiObjects(cluster: Cluster, options: ApiObjectsOptions): ApiObjects {
   const { namespace, signal, logger } = options;
   const closer = createCloser();
-  const held = new Map<string, { watch: Watch<KubeObject>; synced: boolean }>();
+  const held = new Map<string, { watch: Watch<KubeObject>; synced: boolean; what: string }>();
 
-  const follow = (type: ResourceType<KubeObject>, name: string): { watch: Watch<KubeObject>; synced: boolean } => {
+  const follow = (type: ResourceType<KubeObject>, name: string): { watch: Watch<KubeObject>; synced: boolean; what: string } => {
+    const what = `${type.kind} ${name}`;
     const watch = closer.use(cluster.watch(type, { namespace, fieldSelector: `metadata.name=${name}`, signal }));
-    const entry = { watch, synced: false };
+    const entry = { watch, synced: false, what };
     watch.events.on("change", () => options.onChange());
     watch.synced.then(
       () => {
@@ -44,11 +47,7 @@ export function openApiObjects(cluster: Cluster, options: ApiObjectsOptions): Ap
       (error: Error) => {
         if (signal.aborted || closer.closing) return;
         logger.warn("changes will not be noticed", { kind: type.kind, namespace, name, error: error.message });
-        options.onObstacle({
-          code: "VOLUMES_NOT_FOLLOWED",
-          message: `changes of the ${type.kind} ${name} aren't noticed: ${error.message.split("\n")[0]}`,
-          ...(hasCode(error, "KUBE_FORBIDDEN") && { hint: `allow list and watch of this ${type.kind} besides get` }),
-        });
+        options.onObstacle(notFollowed(what, error));
       },
     );
     return entry;
@@ -68,7 +67,18 @@ export function openApiObjects(cluster: Cluster, options: ApiObjectsOptions): Ap
   return {
     configMap: (name) => read(CONFIG_MAPS, name),
     secret: (name) => read(SECRETS, name),
+    get stale() {
+      return [...held.values()].flatMap(({ watch: { state }, what }) =>
+        state.status === "stale" ? [notFollowed(what, state.error)] : [],
+      );
+    },
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),
   };
 }
+
+const notFollowed = (what: string, error: Error): Obstacle => ({
+  code: "VOLUMES_NOT_FOLLOWED",
+  message: `changes of the ${what} aren't noticed: ${error.message.split("\n")[0]}`,
+  ...(hasCode(error, "KUBE_FORBIDDEN") && { hint: "allow list and watch of it besides get" }),
+});

@@ -1,4 +1,6 @@
+export { type ChosenDriver, chooseDriver } from "./choose-driver.ts";
 export { type SnapshotOptions, snapshotDriver } from "./drivers/snapshot.ts";
 export { VOLUMES_ERRORS, type VolumesErrorCode, volumesError } from "./errors.ts";
+export { clearVolumes, volumesLeft } from "./owned-directory.ts";
 export { type Means, type Obstacle, type PlannedMount, type PlanOptions, plan, type VolumesPlan } from "./plan.ts";
 export { type OpenVolume, type OpenVolumes, type OpenVolumesOptions, openVolumes, type VolumeObstacle } from "./volumes.ts";

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, unlink, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Closable, codeOf, createCloser, hasCode, isTokenDead, newToken } from "@shipside/core";
 import { removeRemains } from "./atomic-directory.ts";
@@ -18,6 +18,8 @@ const MARKER = ".shipside-volumes";
 
 interface Marker {
   token: string;
+  /** As the caller calls itself: see {@link clearVolumes}. */
+  owner?: string;
   /** The outermost directory that had to be made. */
   made?: string;
   places: Array<{ path: string; kind: PlaceKind }>;
@@ -28,7 +30,7 @@ interface Marker {
  * `close` removes the directories that were made and are empty. Rejects with `VOLUMES_DIR_NOT_EMPTY`, `VOLUMES_DIR_BUSY`,
  * `VOLUMES_UNWRITABLE`.
  */
-export async function claimDirectory(dir: string, places: Marker["places"]): Promise<OwnedDirectory> {
+export async function claimDirectory(dir: string, places: Marker["places"], owner?: string): Promise<OwnedDirectory> {
   const path = resolve(dir);
   const marker = join(path, MARKER);
   const closer = createCloser();
@@ -36,12 +38,21 @@ export async function claimDirectory(dir: string, places: Marker["places"]): Pro
   try {
     made = (await mkdir(path, { recursive: true, mode: 0o700 })) ?? (await succeed(path, marker));
     await refuseOthers(path);
-    const record: Marker = { token: await newToken(), ...(made !== undefined && { made }), places };
+    const token = await newToken();
+    const record: Marker = { token, ...(owner !== undefined && { owner }), ...(made !== undefined && { made }), places };
     await writeFile(marker, `${JSON.stringify(record)}\n`, { flag: "wx", mode: 0o600 });
   } catch (cause) {
     if (hasCode(cause, "VOLUMES_DIR_NOT_EMPTY", "VOLUMES_DIR_BUSY")) throw cause;
-    if (hasCode(cause, "EEXIST")) throw busy(path);
-    throw volumesError("VOLUMES_UNWRITABLE", `could not take ${path} for volumes: ${codeOf(cause) ?? cause}`, { cause });
+    const isDirectory = await stat(path).then(
+      (found) => found.isDirectory(),
+      () => undefined,
+    );
+    if (hasCode(cause, "EEXIST") && isDirectory) throw busy(path);
+    const why = isDirectory === false ? "it is no directory" : (codeOf(cause) ?? cause);
+    throw volumesError("VOLUMES_UNWRITABLE", `could not take ${path} for volumes: ${why}`, {
+      cause,
+      hint: "give a directory that you may write to, empty or not there yet",
+    });
   }
   closer.defer(async () => {
     await rm(marker, { force: true });
@@ -65,26 +76,63 @@ export async function claimDirectory(dir: string, places: Marker["places"]): Pro
 
 /** Clears what a dead process left, and returns the outermost directory that it had made. */
 async function succeed(path: string, marker: string): Promise<string | undefined> {
-  const text = await readFile(marker, "utf8").catch((error: unknown) => {
-    if (hasCode(error, "ENOENT")) return undefined;
-    throw error;
-  });
-  if (text === undefined) return undefined;
-  const { token, made, places } = parseMarker(path, text);
-  if (!(await isTokenDead(token))) throw busy(path);
-  // One of several successors can rename it.
+  const found = await readMarker(path, marker);
+  if (!found) return undefined;
+  if (!(await isTokenDead(found.token))) throw busy(path);
+  if (!(await clear(path, marker, found))) throw busy(path);
+  return found.made;
+}
+
+/**
+ * Removes what `openVolumes` left in `dir` for this `owner`, whose process is gone or has given it up. Mounts must have been taken away;
+ * one that is still there is left alone. Does nothing where the directory is somebody else's by now, or not there.
+ */
+export async function clearVolumes(dir: string, owner: string): Promise<void> {
+  const path = resolve(dir);
+  const marker = join(path, MARKER);
+  const found = await readMarker(path, marker);
+  if (found?.owner !== owner || !(await clear(path, marker, found))) return;
+  if (found.made !== undefined) await removeEmpty(path, found.made);
+}
+
+/** Whether there is something for {@link clearVolumes}. */
+export async function volumesLeft(dir: string, owner: string): Promise<boolean> {
+  const path = resolve(dir);
+  return (await readMarker(path, join(path, MARKER)).catch(() => undefined))?.owner === owner;
+}
+
+/** False where another does it: one of several can rename the marker. */
+async function clear(path: string, marker: string, { places }: Marker): Promise<boolean> {
   const taken = `${marker}-${await newToken()}`;
-  await rename(marker, taken).catch((error: unknown) => {
-    throw hasCode(error, "ENOENT") ? busy(path) : error;
-  });
-  for (const { path: place, kind } of places.toReversed()) {
-    const at = join(path, place);
-    if (kind === "payload") await removeRemains(at);
-    if (kind === "copy") await rm(at, { recursive: true, force: true });
-    await removeEmpty(at, path, false);
+  try {
+    await rename(marker, taken);
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return false;
+    throw error;
+  }
+  try {
+    for (const { path: place, kind } of places.toReversed()) {
+      const at = join(path, place);
+      if (kind === "payload") await removeRemains(at);
+      if (kind === "copy") await rm(at, { recursive: true, force: true });
+      await removeEmpty(at, path, false);
+    }
+  } catch (error) {
+    // For the next try.
+    await rename(taken, marker);
+    throw error;
   }
   await unlink(taken);
-  return made;
+  return true;
+}
+
+async function readMarker(path: string, marker: string): Promise<Marker | undefined> {
+  try {
+    return parseMarker(path, await readFile(marker, "utf8"));
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
 }
 
 function parseMarker(path: string, text: string): Marker {

@@ -1,12 +1,13 @@
 import type { Container, PodSpec, VolumeMount } from "@shipside/kube";
-import { type VolumesErrorCode, volumesError } from "./errors.ts";
+import { volumesError } from "./errors.ts";
 import { localPath } from "./local-path.ts";
 
 /** How the files get here: written from the API, or brought by a {@link VolumeDriver}. */
 export type Means = "api" | "driver";
 
 export interface Obstacle {
-  code: VolumesErrorCode;
+  /** Of `VOLUMES_ERRORS`, or a driver's or the cluster's. */
+  code: string;
   message: string;
   hint?: string;
 }

@@ -1,6 +1,8 @@
 import type { Logger } from "@shipside/core";
 
 export interface Refresher {
+  /** Why the last refresh failed; undefined where it didn't. */
+  readonly failure: Error | undefined;
   /** Asks for a refresh soon; many requests become one. */
   request(): void;
   /** Resolves when what is under way has ended; nothing begins after that. */
@@ -25,7 +27,7 @@ export function openRefresher(options: RefresherOptions): Refresher {
   let again = false;
   let timer: NodeJS.Timeout | undefined;
   let wait = retryMs.first;
-  let failing = false;
+  let failure: Error | undefined;
 
   const schedule = (delay: number): void => {
     clearTimeout(timer);
@@ -39,13 +41,13 @@ export function openRefresher(options: RefresherOptions): Refresher {
     try {
       await refresh();
       wait = retryMs.first;
-      failing = false;
+      failure = undefined;
     } catch (cause) {
       const error = cause instanceof Error ? cause : new Error(String(cause));
       if (!closed) {
         logger.warn("volumes could not be brought up to date", { error: error.message });
-        if (!failing) onFailure(error);
-        failing = true;
+        if (!failure) onFailure(error);
+        failure = error;
         delay = wait;
         wait = Math.min(wait * 2, retryMs.most);
       }
@@ -56,6 +58,9 @@ export function openRefresher(options: RefresherOptions): Refresher {
     if (delay !== undefined && !closed) schedule(delay);
   };
   return {
+    get failure() {
+      return failure;
+    },
     request() {
       if (closed) return;
       if (running) again = true;

@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
-import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
+import { cp, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { VolumeDriver } from "@shipside/core";
 import { type Cluster, CONFIG_MAPS, connectCluster, PODS } from "@shipside/kube";
 import { type EmbeddedCluster, SAMPLE_NAMESPACE, sampleManifests, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { clearVolumes, volumesLeft } from "./owned-directory.ts";
 import { openVolumes } from "./volumes.ts";
 
 const namespace = "volumes";
@@ -180,11 +182,14 @@ it("says why there is no token, and what else somebody may not do", async () => 
       hint: expect.stringContaining("serviceaccounts/token"),
     }),
   ]);
-  await expect(
-    openVolumes(viewer, { workload: "pod/app", namespace, dir: join(scratch, "x"), only: ["keys"] }),
-  ).rejects.toMatchObject({
-    code: "KUBE_FORBIDDEN",
+  await using others = await openVolumes(viewer, {
+    workload: "pod/app",
+    namespace,
+    dir: join(scratch, "x"),
+    only: ["keys", "conf"],
   });
+  expect(others.obstacles).toEqual([expect.objectContaining({ code: "KUBE_FORBIDDEN", volume: "keys", hint: expect.any(String) })]);
+  expect(others.volumes.map(({ mountPath }) => mountPath)).toEqual(["/etc/app", "/opt/app.json"]);
 });
 
 it("follows a ConfigMap, all its keys at once; a subPath stays as it was", async () => {
@@ -207,7 +212,7 @@ it("follows a ConfigMap, all its keys at once; a subPath stays as it was", async
   await cluster.patch(PODS, { namespace, name: "app" }, { metadata: { labels: { tier: "silver" } } }, { kind: "merge" });
   await expect.poll(() => read("about/labels"), { timeout: 5_000 }).toContain('tier="silver"');
   expect(await read("opt/app.json")).toBe("{}");
-  expect(new Set(changed)).toEqual(new Set(["moving", "about"]));
+  await expect.poll(() => new Set(changed)).toEqual(new Set(["moving", "about"]));
 });
 
 describe("with the snapshot driver", () => {
@@ -272,6 +277,77 @@ describe("with the snapshot driver", () => {
   });
 });
 
+it("says what isn't current: a ConfigMap that is gone, until it is back", async () => {
+  const type = CONFIG_MAPS;
+  await cluster.create(type, { metadata: { name: "fleeting", namespace }, data: { a: "1" } });
+  const pod = await cluster.get(PODS, { namespace, name: "app" });
+  pod.spec.volumes!.push({ name: "fleeting", configMap: { name: "fleeting" } });
+  pod.spec.containers[0]!.volumeMounts!.push({ name: "fleeting", mountPath: "/fleeting" });
+  const changed = {
+    ...cluster,
+    get: async (kind: never, ref: { name: string }) => (ref.name === "app" ? pod : cluster.get(kind, ref)),
+  };
+  await using volumes = await openVolumes(changed as unknown as Cluster, {
+    ...{ workload: "pod/app", namespace, dir },
+    only: ["fleeting", "moving"],
+  });
+  expect(volumes.volumes.map(({ by, updates }) => [by, updates])).toEqual([
+    ["api", "followed"],
+    ["api", "followed"],
+  ]);
+  expect(volumes.stale).toEqual([]);
+  await cluster.delete(type, { namespace, name: "fleeting" });
+  await expect
+    .poll(() => volumes.stale, { timeout: 5_000 })
+    .toEqual([expect.objectContaining({ code: "VOLUMES_NOT_FOLLOWED", message: expect.stringContaining("ConfigMap fleeting") })]);
+  await cluster.patch(type, { namespace, name: "moving" }, { data: { late: "1" } }, { kind: "merge" });
+  await expect.poll(() => read("moving/late").catch(() => ""), { timeout: 5_000 }).toBe("1");
+  expect(await read("fleeting/a")).toBe("1");
+  await cluster.create(type, { metadata: { name: "fleeting", namespace }, data: { a: "2" } });
+  await expect.poll(() => read("fleeting/a"), { timeout: 10_000 }).toBe("2");
+  await expect.poll(() => volumes.stale, { timeout: 5_000 }).toEqual([]);
+});
+
+describe("with a driver that mounts", () => {
+  /** Puts a file there, and takes it away. */
+  const drive = (failing?: string): VolumeDriver => ({
+    name: "drive",
+    unavailable: async () => undefined,
+    async mount({ localPath, volume, readOnly }) {
+      if (volume === failing) throw Object.assign(new Error("the far end is away"), { code: "DRIVE_AWAY" });
+      await writeFile(join(localPath, "from"), readOnly ? "read-only" : "writable");
+      const close = () => rm(join(localPath, "from"));
+      return { localPath, close, [Symbol.asyncDispose]: close };
+    },
+  });
+
+  it("a volume of the API inside it is left out: its files would stand in the volume itself", async () => {
+    await using volumes = await openVolumes(cluster, {
+      workload: "pod/app",
+      namespace,
+      dir,
+      driver: drive(),
+      only: ["work", "keys"],
+    });
+    expect(volumes.volumes).toEqual([
+      expect.objectContaining({ mountPath: "/work", by: "drive", updates: "live", readOnly: false }),
+    ]);
+    expect(volumes.obstacles).toEqual([expect.objectContaining({ code: "VOLUMES_PATH_UNSAFE", mountPath: "/work/keys" })]);
+    expect(await readdir(join(dir, "work"))).toEqual(["from"]);
+  });
+
+  it("is told where nothing may be written; one volume that fails keeps none of the others away", async () => {
+    const wanted = { workload: "pod/app", namespace, dir, only: ["work", "conf"] };
+    await using volumes = await openVolumes(cluster, { ...wanted, driver: drive(), readOnly: true });
+    expect(await read("work/from")).toBe("read-only");
+    expect(volumes.volumes[2]).toMatchObject({ mountPath: "/work", readOnly: true });
+    await volumes.close();
+    await using without = await openVolumes(cluster, { ...wanted, driver: drive("work") });
+    expect(without.volumes.map(({ volume }) => volume)).toEqual(["conf", "conf"]);
+    expect(without.obstacles).toEqual([{ code: "DRIVE_AWAY", message: "the far end is away", volume: "work", mountPath: "/work" }]);
+  });
+});
+
 describe("the directory", () => {
   const open = () => openVolumes(cluster, { workload: "pod/app", namespace, dir, only: ["conf", "keys"] });
 
@@ -305,6 +381,42 @@ describe("the directory", () => {
     expect((await readdir(join(dir, "etc/app"))).filter((name) => name.includes("abcdef"))).toEqual([]);
     await again.close();
     expect(await readdir(scratch)).toEqual([]);
+  });
+
+  it("is cleared for its owner, and for nobody else", async () => {
+    const volumes = await openVolumes(cluster, { workload: "pod/app", namespace, dir, only: ["conf"], owner: "me" });
+    const copy = join(scratch, "copy");
+    await cp(dir, copy, { recursive: true, verbatimSymlinks: true });
+    await volumes.close();
+    expect([await volumesLeft(copy, "me"), await volumesLeft(copy, "you"), await volumesLeft(dir, "me")]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    await clearVolumes(copy, "you");
+    expect(await readdir(copy)).toContain(".shipside-volumes");
+    await writeFile(join(copy, "mine"), "x");
+    await clearVolumes(copy, "me");
+    expect(await readdir(copy)).toEqual(["mine"]);
+    await clearVolumes(copy, "me");
+  });
+
+  it("may be a link to one; a file, and a link that leads nowhere, are refused as what they are", async () => {
+    await mkdir(join(scratch, "real"));
+    await symlink(join(scratch, "real"), join(scratch, "link"));
+    await symlink(join(scratch, "nowhere"), join(scratch, "broken"));
+    await writeFile(join(scratch, "file"), "x");
+    const at = (name: string) => openVolumes(cluster, { workload: "pod/app", namespace, dir: join(scratch, name), only: ["conf"] });
+    await using volumes = await at("link");
+    expect(await readFile(join(scratch, "real/etc/app/plain"), "utf8")).toBe("text");
+    await expect(at("real")).rejects.toMatchObject({ code: "VOLUMES_DIR_BUSY" });
+    await expect(at("file")).rejects.toMatchObject({
+      code: "VOLUMES_UNWRITABLE",
+      message: expect.stringContaining("no directory"),
+    });
+    await expect(at("broken")).rejects.toMatchObject({ code: "VOLUMES_UNWRITABLE" });
+    await volumes.close();
+    expect(await readdir(scratch)).toEqual(["broken", "file", "link", "real"]);
   });
 
   it("holds nothing after a failure on the way", async () => {

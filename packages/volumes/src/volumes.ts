@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Closable, createCloser, hasCode, type Logger, silentLogger, type VolumeDriver } from "@shipside/core";
+import { type Closable, createCloser, errorToJson, hasCode, type Logger, silentLogger, type VolumeDriver } from "@shipside/core";
 import {
   byPreference,
   type Cluster,
@@ -36,6 +36,10 @@ export interface OpenVolumesOptions {
   only?: readonly string[];
   /** For what isn't written from the API: emptyDir, persistentVolumeClaim, ephemeral. Default: those are left out. */
   driver?: "snapshot" | VolumeDriver;
+  /** Nothing is written back, whatever the pod spec allows. */
+  readOnly?: boolean;
+  /** Stands in the directory while it is in use: by it `clearVolumes` knows what a process that was killed left. */
+  owner?: string;
   /** The container's environment, for `subPathExpr`. */
   env?: Readonly<Record<string, string>>;
   /** A volume's files have been replaced. */
@@ -53,6 +57,12 @@ export interface OpenVolume {
   /** Absolute. */
   localPath: string;
   readOnly: boolean;
+  /** `api`, or the driver's name. */
+  by: string;
+  /** `followed`: kept as the API has it. `never`: as it was at `since`; a subPath, as in a pod, or a copy. `live`: the volume's own files. */
+  updates: "followed" | "never" | "live";
+  /** ISO 8601. */
+  since: string;
 }
 
 /** A volume, or a file of one, that isn't there, or isn't kept current. */
@@ -68,6 +78,8 @@ export interface OpenVolumes extends Closable {
   readonly container: string;
   readonly volumes: readonly OpenVolume[];
   readonly obstacles: readonly VolumeObstacle[];
+  /** What keeps files from being current now; empty where all that are followed are. */
+  readonly stale: readonly Obstacle[];
 }
 
 /** A running pod, where there is one. */
@@ -79,9 +91,9 @@ interface Where {
 /**
  * Brings a workload's volumes to a local directory, and keeps those that are written from the API current until it is closed. `close`
  * removes all of it: what was there before stays. What can't be brought is told in `obstacles`; what a pod could not start without
- * rejects. Codes: `VOLUMES_OPTION_INVALID`, `VOLUMES_CONTAINER_UNKNOWN`, `VOLUMES_NOT_MOUNTED`, `VOLUMES_REFERENCE_MISSING`,
- * `VOLUMES_FIELD_UNKNOWN`, `VOLUMES_PATH_UNSAFE`, `VOLUMES_DIR_NOT_EMPTY`, `VOLUMES_DIR_BUSY`, `VOLUMES_UNWRITABLE`, the driver's, and
- * those of `resolveWorkload` and `Cluster.get`.
+ * rejects. Where one volume can't be had from the cluster or the driver, the others are brought. Codes: `VOLUMES_OPTION_INVALID`, `VOLUMES_CONTAINER_UNKNOWN`, `VOLUMES_NOT_MOUNTED`, `VOLUMES_REFERENCE_MISSING`,
+ * `VOLUMES_FIELD_UNKNOWN`, `VOLUMES_PATH_UNSAFE`, `VOLUMES_DIR_NOT_EMPTY`, `VOLUMES_DIR_BUSY`, `VOLUMES_UNWRITABLE`, and those of
+ * `resolveWorkload` and `Cluster.get`.
  */
 export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions): Promise<OpenVolumes> {
   checkOptions(options);
@@ -104,12 +116,12 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
     const obstacles: VolumeObstacle[] = [];
     let opened = false;
     const tell = (obstacle: VolumeObstacle): void => {
-      obstacles.push(obstacle);
       if (opened) onObstacle?.(obstacle);
+      else obstacles.push(obstacle);
     };
     const usable: Array<PlannedMount & { localPath: string }> = [];
     for (const mount of planned.mounts) {
-      const obstacle = obstacleOf(mount, { driver, unable, pod: where.pod });
+      const obstacle = obstacleOf(mount, { driver, unable, pod: where.pod }) ?? insideDrive(mount, usable, driver);
       if (obstacle) tell({ ...obstacle, volume: mount.volume, mountPath: mount.mountPath });
       else usable.push(mount as PlannedMount & { localPath: string });
     }
@@ -119,23 +131,31 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
         options.dir,
         usable.map(({ localPath, means, subPath }) => ({
           path: localPath,
-          kind: means === "api" ? (subPath === undefined ? "payload" : "copy") : options.driver === "snapshot" ? "copy" : "mount",
+          kind: means === "api" ? (subPath === undefined ? "payload" : "copy") : driver?.copies ? "copy" : "mount",
         })),
+        options.owner,
       ),
     );
     const written: Array<{ open: OpenVolume; mount: ProjectedVolume }> = [];
     const refresher = openRefresher({
       logger,
       async refresh() {
+        const failures: unknown[] = [];
         for (const { open, mount } of written) {
           const before = mount.obstacles;
-          if (await mount.refresh()) onChange?.(open);
+          try {
+            if (await mount.refresh()) onChange?.(open);
+          } catch (error) {
+            failures.push(error);
+          }
           for (const obstacle of mount.obstacles) {
-            if (!before.some(({ message }) => message === obstacle.message)) tell({ ...obstacle, ...named(open) });
+            if (opened && !before.some(({ message }) => message === obstacle.message))
+              onObstacle?.({ ...obstacle, ...named(open) });
           }
         }
+        if (failures.length > 0) throw failures[0];
       },
-      onFailure: (error) => tell({ code: "VOLUMES_NOT_FOLLOWED", message: `the files are as they were: ${error.message}` }),
+      onFailure: (error) => tell(notRefreshed(error)),
     });
     const objects = openApiObjects(cluster, {
       namespace,
@@ -158,28 +178,45 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
 
     const volumes: OpenVolume[] = [];
     const inner = usable.map(({ localPath }) => localPath);
-    for (const mount of usable) {
-      signal.throwIfAborted();
-      const { volume, kind, mountPath, readOnly } = mount;
+    const bring = async (mount: PlannedMount & { localPath: string }): Promise<OpenVolume | undefined> => {
+      const { volume, kind, mountPath, subPath } = mount;
+      const about = { volume, kind, mountPath, since: new Date().toISOString() };
       if (mount.means === "api") {
         const projected = await mountProjected(mount, { owned, inputs, inner });
         closer.defer(() => projected.remove());
-        const open = { volume, kind, mountPath, readOnly, localPath: `${owned.path}/${mount.localPath}` };
-        for (const obstacle of projected.obstacles) tell({ ...obstacle, volume, mountPath });
-        if (projected.obstacles.some(({ code }) => code === "VOLUMES_SUBPATH_MISSING")) continue;
-        written.push({ open, mount: projected });
-        volumes.push(open);
-      } else {
-        const localPath = await owned.ensure(mount.localPath);
-        const { metadata } = where.pod!;
-        const pod = { namespace, name: metadata.name };
-        const request = { volume, remotePath: mountPath, localPath, readOnly, pod, container: planned.container, signal };
-        closer.use(await driver!.mount(request, { logger }));
-        if (options.driver === "snapshot") {
-          // tar copies along what is mounted inside; that has a place of its own here.
-          for (const each of inner.filter((path) => isBelow(path, mount.localPath))) await rm(join(owned.path, each), RECURSIVELY);
+        if (projected.obstacles.some(({ code }) => code === "VOLUMES_SUBPATH_MISSING")) {
+          for (const obstacle of projected.obstacles) tell({ ...obstacle, volume, mountPath });
+          return undefined;
         }
-        volumes.push({ volume, kind, mountPath, readOnly: readOnly || options.driver === "snapshot", localPath });
+        const updates = subPath === undefined ? "followed" : "never";
+        const open: OpenVolume = { ...about, readOnly: true, localPath: `${owned.path}/${mount.localPath}`, by: "api", updates };
+        written.push({ open, mount: projected });
+        return open;
+      }
+      const localPath = await owned.ensure(mount.localPath);
+      const pod = { namespace, name: where.pod!.metadata.name };
+      const readOnly = mount.readOnly || options.readOnly === true;
+      const request = { volume, remotePath: mountPath, localPath, readOnly, pod, container: planned.container, signal };
+      closer.use(await driver!.mount(request, { logger }));
+      const { name, copies } = driver!;
+      if (copies) {
+        // A copy has along what is mounted inside; that has a place of its own here.
+        for (const each of inner.filter((path) => isBelow(path, mount.localPath))) await rm(join(owned.path, each), RECURSIVELY);
+      }
+      return { ...about, readOnly: readOnly || copies === true, localPath, by: name, updates: copies ? "never" : "live" };
+    };
+    for (const mount of usable) {
+      signal.throwIfAborted();
+      const { volume, mountPath } = mount;
+      try {
+        const open = await bring(mount);
+        if (open) volumes.push(open);
+      } catch (error) {
+        // What is of this volume alone keeps none of the others away; what a pod could not start without is no obstacle but an error.
+        const itsOwn = mount.means === "driver" || hasCode(error, "KUBE_FORBIDDEN");
+        if (signal.aborted || !itsOwn || hasCode(error, "VOLUMES_UNWRITABLE", "VOLUMES_PATH_UNSAFE")) throw error;
+        const { code, message, hint } = errorToJson(error);
+        tell({ code, message, ...(hint !== undefined && { hint }), volume, mountPath });
       }
     }
     if (usable.some(asksDownward)) closer.defer(followPods(cluster, where, { facts, signal, onChange: refresher.request }));
@@ -189,7 +226,15 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
       dir: owned.path,
       container: planned.container,
       volumes,
-      obstacles,
+      get obstacles() {
+        return [
+          ...obstacles,
+          ...written.flatMap(({ open, mount }) => mount.obstacles.map((each) => ({ ...each, ...named(open) }))),
+        ];
+      },
+      get stale() {
+        return [...objects.stale, ...(refresher.failure ? [notRefreshed(refresher.failure)] : [])];
+      },
       close: () => closer.close(),
       [Symbol.asyncDispose]: () => closer.close(),
     };
@@ -199,6 +244,11 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
     throw error;
   }
 }
+
+const notRefreshed = (error: Error): Obstacle => ({
+  code: "VOLUMES_NOT_FOLLOWED",
+  message: `the files are as they were: ${error.message}`,
+});
 
 const RECURSIVELY = { recursive: true, force: true };
 
@@ -232,6 +282,18 @@ function obstacleOf(
   if (unable !== undefined)
     return { code: "VOLUMES_NO_DRIVER", message: `the driver ${driver.name} can't bring ${what}: ${unable}` };
   return pod ? undefined : { code: "VOLUMES_NEEDS_POD", message: `${what} can be reached through a running pod only` };
+}
+
+/** Files from the API would be written into the volume itself, for every pod that mounts it to see. */
+function insideDrive(mount: PlannedMount, outer: readonly PlannedMount[], driver: VolumeDriver | undefined): Obstacle | undefined {
+  if (mount.means !== "api" || driver?.copies) return undefined;
+  const drive = outer.find(({ means, localPath }) => means === "driver" && isBelow(mount.localPath!, localPath!));
+  if (!drive) return undefined;
+  return {
+    code: "VOLUMES_PATH_UNSAFE",
+    message: `volume ${mount.volume} is mounted inside volume ${drive.volume}, and its files would be written into that`,
+    hint: `leave ${drive.volume} out with \`only\`, or take a driver that copies`,
+  };
 }
 
 const asksDownward = ({ kind, source }: PlannedMount): boolean =>

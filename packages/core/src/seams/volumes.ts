@@ -24,6 +24,8 @@ export interface MountedVolume extends Closable {
 /** Brings one volume of a pod to a local directory. */
 export interface VolumeDriver {
   readonly name: string;
+  /** Its files are a copy, which is never written back, and may be deleted when the process that made it is gone. Default: a mount. */
+  readonly copies?: true;
   /** Why this driver can't work on this machine, or undefined where it can. */
   unavailable(): Promise<string | undefined>;
   mount(request: VolumeMountRequest, components: { logger: Logger }): Promise<MountedVolume>;

@@ -18,6 +18,7 @@ export interface SnapshotOptions {
 export function snapshotDriver({ cluster }: SnapshotOptions): VolumeDriver {
   return {
     name: "snapshot",
+    copies: true,
     unavailable: async () => undefined,
     async mount(request, { logger }): Promise<MountedVolume> {
       const { localPath, signal, volume } = request;
