@@ -32,11 +32,14 @@ test("it is ready soon, needs little memory, and ends when it is asked to", asyn
   const line = await new Promise<string>((resolve) => createInterface(child.stdout).once("line", resolve));
   const ms = performance.now() - began;
   expect(JSON.parse(line)).toMatchObject({ message: "ready" });
-  // Aims: 300 ms and 64 MiB, on a machine that has nothing else to do.
+  // Aim: 300 ms, on a machine that has nothing else to do.
   expect(ms).toBeLessThan(2_000);
   if (process.platform === "linux") {
     const rss = Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024;
-    expect(rss).toBeLessThan(96);
+    expect(rss).toBeLessThan(64);
+    // What a busy machine doesn't change: how much of a processor's time the start took. Fields 14 and 15 of proc_pid_stat(5), in 10 ms.
+    const stat = (await readFile(`/proc/${child.pid}/stat`, "utf8")).split(") ")[1]!.split(" ");
+    expect((Number(stat[11]) + Number(stat[12])) * 10).toBeLessThan(300);
   }
   child.kill("SIGTERM");
   expect(await ended).toBe(0);

@@ -1,7 +1,9 @@
-import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Closable } from "@shipside/core";
 import { HEALTH_PORT } from "../protocol.ts";
+
+// An import statement would ask for all of its exports, `WebSocket` among them, and Node answers by loading its fetch client: 7 MiB.
+const { createServer } = process.getBuiltinModule("node:http");
 
 /** Answers ready (200) or not (503), whatever is asked, and nothing else: anybody in the cluster can reach it. */
 export async function serveHealth(options: {
