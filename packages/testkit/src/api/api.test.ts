@@ -185,6 +185,23 @@ describe("create", () => {
       /spec\.type: Unsupported value: "Magic": supported values: "ClusterIP", "ExternalName"/,
     ],
     ["secrets", { metadata: { name: "a" }, type: "kubernetes.io/tls" }, 422, /data\[tls\.crt\]: Required value/],
+    [
+      "pods",
+      {
+        metadata: { name: "a" },
+        spec: {
+          containers: [
+            {
+              name: "c",
+              image: "node",
+              env: [{ name: "A", valueFrom: { resourceFieldRef: { resource: "limits.cpu", divisor: "10m" } } }],
+            },
+          ],
+        },
+      },
+      422,
+      /env\[0\]\.valueFrom\.resourceFieldRef\.divisor: Invalid value: "limits\.cpu": only divisor's values 1m and 1 are supported with the cpu resource$/,
+    ],
     ["pods", { metadata: { name: "a" }, spec: { containers: [] } }, 422, /^Pod "a" is invalid: spec\.containers: Required value$/],
     [
       "pods",

@@ -96,6 +96,25 @@ describe.each(process.platform === "linux" ? modes : [])("with %s", (network) =>
     }
   });
 
+  it("a node that is killed together with all of its agents leaves no process and no directory either", async () => {
+    const child = doomed(network);
+    try {
+      const [{ stateDir }] = (await once(child, "message")) as [{ stateDir: string }];
+      const sleeps = (): number[] => descendants(child.pid!).filter((pid) => commandOf(pid)[0]?.startsWith("sleep"));
+      await expect.poll(sleeps).toHaveLength(4);
+      const pids = descendants(child.pid!);
+      const agents = pids.filter((pid) => commandOf(pid).some((word) => /pod-agent\.[jt]s$/.test(word)));
+      expect(agents.length).toBeGreaterThan(0);
+      // In this order nobody has time to notice.
+      for (const pid of agents) process.kill(pid, "SIGSTOP");
+      child.kill("SIGKILL");
+      for (const pid of agents) if (alive(pid)) process.kill(pid, "SIGKILL");
+      await expect.poll(() => [pids.filter(alive), existsSync(stateDir)], { timeout: 4_000 }).toEqual([[], false]);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+
   it("a node that is closed leaves no process and no directory, and its mounts are gone", async () => {
     const own = new Set(descendants(process.pid));
     const bed = await makeBed({ network });

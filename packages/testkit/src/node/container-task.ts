@@ -1,20 +1,17 @@
-import { mkdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { hasCode } from "@shipside/core";
 import type { KubeJson } from "../store.ts";
 import type { StartedContainer } from "./agent/client.ts";
 import { createBackoff } from "./backoff.ts";
+import { createLauncher } from "./container-launch.ts";
 import { probeContainer } from "./container-probes.ts";
-import { containerEnv, type EnvInputs } from "./env/container-env.ts";
-import { expand } from "./env/expand.ts";
+import type { EnvInputs } from "./env/container-env.ts";
 import { time } from "./events.ts";
 import { pullImage } from "./image-pull.ts";
-import { containerArgv, type ImageRuntime } from "./images.ts";
-import type { ContainerMount, ContainerView, Sandbox } from "./network/network.ts";
+import type { ImageRuntime } from "./images.ts";
+import type { Sandbox } from "./network/network.ts";
 import { currentPod, type NodeContext } from "./node-context.ts";
 import { pause } from "./pause.ts";
 import { type ProbeReach, probeOnce } from "./probes.ts";
-import { findProgram } from "./programs.ts";
 import type { ContainerRecord } from "./status.ts";
 import type { PodVolumes } from "./volumes/pod-volumes.ts";
 
@@ -48,7 +45,7 @@ export interface TaskInputs {
 
 /** Restarts a container, looks at its image, its env and its probes, and keeps its record, until it is stopped or has ended for good. */
 export function startContainer(record: ContainerRecord, inputs: TaskInputs): ContainerTask {
-  const { context, pod, kind, sandbox, volumes, changed } = inputs;
+  const { context, pod, kind, sandbox, changed } = inputs;
   const { name } = record;
   const namespace = pod.metadata.namespace!;
   const stopping = new AbortController();
@@ -58,11 +55,9 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
   const initPolicy = podPolicy === "Never" ? "Never" : "OnFailure";
   const restartPolicy = { sidecar: "Always", init: initPolicy, main: podPolicy }[kind];
   const restarts = createBackoff(context.restartBackoff);
-  const logDirectory = join(context.directory, "pods", pod.metadata.uid, "logs", name);
   let running: StartedContainer | undefined;
   let stopGraceMs = 0;
   let killTimer: NodeJS.Timeout | undefined;
-  const logs: string[] = [];
   let wait: "none" | "stopping" = "none";
 
   const event = (type: "Normal" | "Warning", reason: string, message: string): void =>
@@ -94,80 +89,7 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
       found: (image, imageID) => void Object.assign(record, { image, ...(imageID !== undefined && { imageID }) }),
     });
 
-  const mounts = (env: Readonly<Record<string, string>>): ContainerMount[] =>
-    (spec().volumeMounts ?? []).map(
-      (mount: { name: string; mountPath: string; subPath?: string; subPathExpr?: string; readOnly?: boolean }) => {
-        const subPath = mount.subPathExpr ? expand(mount.subPathExpr, (key) => env[key]) : mount.subPath;
-        const source = volumes.source({ name: mount.name, ...(subPath && { subPath }) });
-        return {
-          at: mount.mountPath,
-          source: source.path,
-          file: source.file,
-          readOnly: source.readOnly || mount.readOnly === true,
-        };
-      },
-    );
-
-  interface Prepared {
-    argv: string[];
-    env: Record<string, string>;
-    place: ContainerView;
-  }
-  /** Env, command and mounts; undefined where it was stopped while waiting for what is missing. */
-  const prepare = async (runtime: ImageRuntime): Promise<Prepared | undefined> => {
-    while (!stopping.signal.aborted) {
-      try {
-        const current = spec();
-        const { env, skipped } = containerEnv(current, inputs.env(name));
-        if (skipped.length > 0) {
-          event(
-            "Warning",
-            "InvalidEnvironmentVariableNames",
-            `Keys [${skipped.join(", ")}] were skipped since they are considered invalid environment variable names.`,
-          );
-        }
-        const place = sandbox.container({ name, mounts: mounts(env), workingDir: current.workingDir });
-        const words = (list: string[] | undefined): string[] | undefined => list?.map((word) => expand(word, (key) => env[key]));
-        const isProgram = (word: string): boolean => findProgram(word, env["PATH"] ?? "") !== undefined;
-        const argv = containerArgv(runtime, words(current.command), words(current.args), isProgram);
-        return { argv, env, place };
-      } catch (error) {
-        const message = (error as Error).message;
-        waiting("CreateContainerConfigError", message);
-        event("Warning", "Failed", `Error: ${message}`);
-        await pause(context.retryMs, stopping.signal, inputs.news());
-      }
-    }
-    return undefined;
-  };
-
-  const launch = async ({ argv, env, place }: Prepared): Promise<StartedContainer> => {
-    const attempt = record.restartCount;
-    const logFile = join(logDirectory, `${attempt}.log`);
-    mkdirSync(dirname(logFile), { recursive: true });
-    // One earlier run's log is kept, for `kubectl logs --previous`.
-    for (const old of logs.splice(0, Math.max(0, logs.length - 1))) {
-      for (const file of [old, `${old}.1`]) rmSync(file, { force: true });
-    }
-    logs.push(logFile);
-    const program = findProgram(argv[0]!, env["PATH"] ?? "");
-    const below = (mount: ContainerMount): boolean => argv[0]!.startsWith(`${mount.at}/`);
-    if (program === undefined && !(argv[0]!.includes("/") && mounts(env).some(below))) {
-      const message = argv[0]!.includes("/") ? `stat ${argv[0]}: no such file or directory` : `executable file not found in $PATH`;
-      throw new Error(
-        `failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: "${argv[0]}": ${message}`,
-      );
-    }
-    return sandbox.agent.start({
-      id: `${pod.metadata.uid}/${name}/${attempt}`,
-      argv: [program ?? argv[0]!, ...argv.slice(1)],
-      env,
-      cwd: place.cwd,
-      logFile,
-      maxLogBytes: context.maxLogBytes,
-      ...(place.view && { view: place.view }),
-    });
-  };
+  const launcher = createLauncher({ ...inputs, record, current: spec, signal: stopping.signal, event, waiting });
 
   const reach = (): ProbeReach => ({
     podIP: sandbox.ip,
@@ -236,13 +158,13 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
     let exitCode = 0;
     for (;;) {
       const runtime = await pull();
-      const prepared = runtime && (await prepare(runtime));
+      const prepared = runtime && (await launcher.prepare(runtime));
       if (!prepared || stopping.signal.aborted) return exitCode;
       const startedAt = Date.now();
       const run = new AbortController();
       let message: string | undefined;
       try {
-        running = await launch(prepared);
+        running = await launcher.launch(prepared);
         wait = "none";
         // Asked to stop while it was being started: there was nothing to stop then.
         if (stopping.signal.aborted) void end(stopGraceMs);
@@ -303,7 +225,7 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
     },
     done,
     started: started.promise,
-    logFile: (previous) => logs.at(previous ? -2 : -1),
+    logFile: launcher.logFile,
     async stop(graceMs) {
       if (!stopping.signal.aborted && running) event("Normal", "Killing", `Stopping container ${name}`);
       stopGraceMs = graceMs;

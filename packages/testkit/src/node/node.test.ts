@@ -331,6 +331,39 @@ describe.each(modes)("a node with %s", (network) => {
     await bed.remove("log");
   });
 
+  it("mounts volumes inside volumes, a file of one among them, and keeps the outer one current", async () => {
+    bed.create("configmaps", { metadata: { name: "nested" }, data: { "a.conf": "one" } });
+    bed.pod("nested", {
+      volumes: [
+        { name: "files", configMap: { name: "nested" } },
+        { name: "absent", configMap: { name: "none", optional: true } },
+        { name: "data", emptyDir: {} },
+      ],
+      containers: [
+        sh("sleep 1000", {
+          volumeMounts: [
+            { name: "files", mountPath: "/opt/app/a.conf", subPath: "a.conf" },
+            { name: "absent", mountPath: "/opt/absent" },
+            { name: "data", mountPath: "/data" },
+            { name: "files", mountPath: "/data/files" },
+            { name: "files", mountPath: "/data/one.conf", subPath: "a.conf" },
+            { name: "data", mountPath: "/data/files/inner" },
+          ],
+        }),
+      ],
+    });
+    await bed.until("nested", isReady);
+    const run = async (script: string): Promise<string> =>
+      (await bed.exec("nested", ["sh", "-c", `cd $SHIPSIDE_ROOT/; ${script}`])).stdout;
+    expect(await run("cat opt/app/a.conf data/files/a.conf data/one.conf; ls opt/absent")).toBe("oneoneone");
+    expect(await run("echo x > data/files/inner/y; cat data/y")).toBe("x\n");
+    bed.store.mutate("configmaps", "default", "nested", (copy) => {
+      copy["data"] = { "b.conf": "two" };
+    });
+    await expect.poll(() => run("ls data/files")).toBe("b.conf\ninner\n");
+    await bed.remove("nested");
+  });
+
   it("shows volumes from the API and keeps them current; a secret's modes; tokens", async () => {
     bed.create("configmaps", { metadata: { name: "files" }, data: { "a.txt": "one" } });
     bed.create("secrets", { metadata: { name: "keys" }, data: { key: Buffer.from("k").toString("base64") } });

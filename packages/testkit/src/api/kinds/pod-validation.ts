@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { parseQuantity } from "@shipside/core";
 import type { Json } from "../../json.ts";
 import { dnsLabel, dnsSubdomain, type FieldErrors, qualifiedName, validateLabels } from "../validation.ts";
 import { list } from "./strategy.ts";
@@ -81,6 +82,17 @@ function validateVolumes(spec: Json, path: string, errors: FieldErrors): Set<str
     if (volume.persistentVolumeClaim && !volume.persistentVolumeClaim.claimName)
       errors.required(`${field}.persistentVolumeClaim.claimName`);
     if (volume.hostPath && !volume.hostPath.path) errors.required(`${field}.hostPath.path`);
+    const projections = list(volume.projected?.sources).map((source, j) => ({
+      items: source.downwardAPI?.items,
+      at: `${field}.projected.sources[${j}].downwardAPI`,
+    }));
+    for (const { items, at } of [{ items: volume.downwardAPI?.items, at: `${field}.downwardAPI` }, ...projections]) {
+      for (const { resourceFieldRef } of list(items)) {
+        if (!resourceFieldRef) continue;
+        if (!resourceFieldRef.containerName) errors.required(`${at}.containerName`);
+        validateResourceReference(resourceFieldRef, `${at}.resourceFieldRef`, errors);
+      }
+    }
   });
   return names;
 }
@@ -160,12 +172,36 @@ function validateVariable(variable: Json, field: string, errors: FieldErrors): v
     if (!ref.key) errors.required(`${field}.valueFrom.${kind}.key`);
     if (!ref.name) errors.required(`${field}.valueFrom.${kind}.name`);
   }
+  if (from.resourceFieldRef) validateResourceReference(from.resourceFieldRef, `${field}.valueFrom.resourceFieldRef`, errors);
   const path = from.fieldRef?.fieldPath;
   if (from.fieldRef && !path) errors.required(`${field}.valueFrom.fieldRef.fieldPath`);
   else if (from.fieldRef && !FIELD_PATH.test(path)) {
     errors.invalid(`${field}.valueFrom.fieldRef.fieldPath`, path, `error converting fieldPath: field label not supported: ${path}`);
   }
 }
+
+const BYTES = "1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei";
+
+/** Whose amount a `resourceFieldRef` may show, and by what it may be divided. */
+function validateResourceReference(ref: Json, field: string, errors: FieldErrors): void {
+  const name: string = ref.resource ?? "";
+  const what = /^(?:limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)$/.exec(name)?.[1];
+  if (!name) errors.required(`${field}.resource`);
+  else if (!what) errors.unsupported(`${field}.resource`, name, RESOURCE_PATHS);
+  const divisor = parseQuantity(ref.divisor ?? "0");
+  if (!what || divisor === 0) return;
+  const [values, title] =
+    what === "cpu"
+      ? ["1m and 1", "cpu"]
+      : [BYTES, what === "ephemeral-storage" ? "local ephemeral storage" : what === "memory" ? "memory" : "hugepages"];
+  if (!values.split(/, | and /).some((value) => parseQuantity(value) === divisor)) {
+    errors.invalid(`${field}.divisor`, name, `only divisor's values ${values} are supported with the ${title} resource`);
+  }
+}
+
+const RESOURCE_PATHS = ["limits", "requests"].flatMap((kind) =>
+  ["cpu", "ephemeral-storage", "memory"].map((each) => `${kind}.${each}`),
+);
 
 const FIELD_PATH =
   /^(metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['[^']+'\]|spec\.(nodeName|serviceAccountName|restartPolicy|schedulerName|hostNetwork)|status\.(hostIP|hostIPs|podIP|podIPs|phase))$/;

@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { lstatSync } from "node:fs";
+import { lstatSync, readlinkSync } from "node:fs";
 import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Guard } from "./guard.ts";
 import { openLogFile } from "./log-file.ts";
 import type { AgentMessage, AgentRequest, Launch } from "./protocol.ts";
 import { enterArgv, viewArgv } from "./root-view.ts";
@@ -22,8 +24,11 @@ export interface Containers {
 const DRAIN_MS = 100;
 /** At most one message a container and this time about its log. */
 const LOG_NOTICE_MS = 20;
+/** Between two looks at whether a container is in its root. */
+const ENTERED_MS = 2;
 
-export function createContainers(say: (message: AgentMessage, handle?: Socket) => void): Containers {
+/** `guard`: who ends those that aren't in a process namespace of this process's. */
+export function createContainers(say: (message: AgentMessage, handle?: Socket) => void, guard: () => Guard): Containers {
   const running = new Map<string, { child: ChildProcess; launch: Launch }>();
   const execs = new Map<string, ChildProcess>();
 
@@ -33,6 +38,11 @@ export function createContainers(say: (message: AgentMessage, handle?: Socket) =
     } catch {
       // Gone already.
     }
+  };
+
+  const guarded = (child: ChildProcess): void => {
+    guard().add(child.pid!);
+    child.once("exit", () => guard().remove(child.pid!));
   };
 
   return {
@@ -45,6 +55,7 @@ export function createContainers(say: (message: AgentMessage, handle?: Socket) =
         detached: true,
       });
       await spawned(child);
+      if (!launch.view) guarded(child);
       const log = openLogFile(
         launch.logFile,
         launch.maxLogBytes,
@@ -58,6 +69,7 @@ export function createContainers(say: (message: AgentMessage, handle?: Socket) =
         log.close();
         say({ type: "exit", id: launch.id, exitCode, signal });
       });
+      if (launch.view) await entered(child);
       return child.pid!;
     },
 
@@ -90,6 +102,7 @@ export function createContainers(say: (message: AgentMessage, handle?: Socket) =
         for (const end of pairs.flat()) end.destroy();
         throw error;
       }
+      if (!launch.view) guarded(child);
       execs.set(exec, child);
       const [input, output, errors] = pairs.map(([mine]) => mine) as [Socket, Socket, Socket];
       if (child.stdin) {
@@ -137,6 +150,18 @@ function spawned(child: ChildProcess): Promise<void> {
     });
     child.once("error", reject);
   });
+}
+
+/** Waits until a process is in its own root: before that, it is still mounting what an `exec` would look for. */
+async function entered(child: ChildProcess): Promise<void> {
+  const inOwnRoot = (): boolean => {
+    try {
+      return readlinkSync(`/proc/${child.pid}/root`) !== "/";
+    } catch {
+      return true;
+    }
+  };
+  while (child.exitCode === null && child.signalCode === null && !inOwnRoot()) await delay(ENTERED_MS);
 }
 
 function throttle(ms: number, run: () => void): () => void {

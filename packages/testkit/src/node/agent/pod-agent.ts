@@ -7,15 +7,19 @@ import { setTimeout as delay } from "node:timers/promises";
 import { connectTo } from "../network/connect.ts";
 import type { ServiceListeners } from "../network/service-listeners.ts";
 import { createContainers } from "./containers.ts";
+import { type Guard, startGuard } from "./guard.ts";
 import type { AgentMessage, AgentRequest } from "./protocol.ts";
 
 const say = (message: AgentMessage, handle?: Socket): void => {
   if (process.connected) process.send!(message, handle, {}, () => {});
 };
 
-const containers = createContainers(say);
 /** Where the node keeps everything: removed from here when the node disappears without a word. */
 let adopted: string | undefined = process.argv[2];
+let guard: Guard | undefined;
+const theGuard = (): Guard => (guard ??= startGuard(adopted));
+if (adopted !== undefined) theGuard();
+const containers = createContainers(say, theGuard);
 
 /** Only the node's own agent needs it: pods start without loading it. */
 let listeners: Promise<ServiceListeners> | undefined;
@@ -44,6 +48,7 @@ async function serve(request: AgentRequest): Promise<{ pid?: number; handle?: So
       return {};
     case "release":
       adopted = undefined;
+      guard?.release();
       return {};
   }
 }
@@ -60,6 +65,7 @@ process.on("message", async ({ seq, ...request }: AgentRequest & { seq: number }
 
 async function end(): Promise<void> {
   containers.killAll();
+  guard?.end();
   if (adopted !== undefined) await removeForGood(adopted);
   process.exit(0);
 }

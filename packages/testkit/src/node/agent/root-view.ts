@@ -69,6 +69,8 @@ function prepare(view: RootView): string {
     mkdirSync(file ? dirname(point) : point, { recursive: true });
     if (file && !existsSync(point)) writeFileSync(point, "");
     lines.push(entry(source, join(root, at), "none", `${recursive ? "rbind" : "bind"}${readOnly ? ",ro" : ""}`));
+    // What is mounted inside a volume needs its mount point there, as runc makes it.
+    if (!file && source !== at) layers.set(at, source);
   }
   return `${lines.join("\n")}\n`;
 }

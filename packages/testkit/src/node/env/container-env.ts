@@ -1,5 +1,6 @@
 import type { KubeJson } from "../../store.ts";
 import { fieldValue, type PodFacts, resourceValue } from "./downward.ts";
+import { envFileValue } from "./env-file.ts";
 import { expand } from "./expand.ts";
 
 /** Where the env of a container comes from besides its pod. */
@@ -79,19 +80,9 @@ function fileKey(
   inputs: EnvInputs,
 ): string | undefined {
   const text = inputs.volumeFile?.(ref.volumeName, ref.path);
-  const value = text === undefined ? undefined : parseEnvFile(text)[ref.key];
+  const value = text === undefined ? undefined : envFileValue(text, ref.key);
   if (value !== undefined || ref.optional) return value;
   throw new Error(`environment variable key "${ref.key}" not found in file "${ref.path}"`);
-}
-
-/** `KEY=value` lines as KEP-3721 reads them: `#` comments, optional quotes around the whole value. */
-function parseEnvFile(text: string): Record<string, string> {
-  const out: Record<string, string> = {};
-  for (const line of text.split("\n")) {
-    const match = /^\s*([A-Za-z_][A-Za-z0-9_]*)=(?:'([^']*)'|"([^"]*)"|(.*?))\s*$/.exec(line);
-    if (match) out[match[1]!] = match[2] ?? match[3] ?? match[4] ?? "";
-  }
-  return out;
 }
 
 const decode = (base64: string): string => Buffer.from(base64, "base64").toString("utf8");

@@ -136,7 +136,7 @@ describe("a container's env", () => {
         ? object("ConfigMap", "cm", { data: { K: "k", "bad=key": "x", "dotted.key": "d", SHADOWED: "config" } })
         : undefined,
     secret: (name) => (name === "s" ? object("Secret", "s", { data: { T: base64("tøp\n") } }) : undefined),
-    volumeFile: (volume, path) => (volume === "v" && path === "app.env" ? "# note\nONE=1\nTWO='two words'\n" : undefined),
+    volumeFile: (volume, path) => (volume === "v" && path === "app.env" ? "# note\nONE='1'\nTWO='two words'\n" : undefined),
   };
   const env = (container: object) => containerEnv({ name: "c", ...container }, inputs);
 

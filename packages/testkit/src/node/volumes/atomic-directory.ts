@@ -39,7 +39,9 @@ export function writeAtomically(directory: string, files: Payload): boolean {
 
   const wanted = new Set([...files.keys()].map((path) => path.split("/")[0]!));
   for (const name of readdirSync(directory)) {
-    if (!name.startsWith("..") && !wanted.delete(name)) rmSync(join(directory, name), { force: true });
+    if (name.startsWith("..") || wanted.delete(name)) continue;
+    // Anything else is the mount point of a volume inside this one.
+    if (linkTarget(join(directory, name))?.startsWith("..data/")) rmSync(join(directory, name), { force: true });
   }
   for (const name of wanted) symlinkSync(join("..data", name), join(directory, name));
   if (previous !== undefined) rmSync(join(directory, previous), { recursive: true, force: true });
