@@ -150,3 +150,35 @@ test("what a teleport was can be saved, and comes up by its name", async () => {
   const plan = await json<{ entries: Array<{ makes: { names: string[] } }> }>(["up", "--profile", "work", "--dry-run"]);
   expect(plan.entries.map(({ makes }) => makes.names)).toEqual([["leaf"]]);
 }, 60_000);
+
+test("a file that came with a repository runs no program of its own and writes nothing elsewhere, unless it is trusted", async () => {
+  const ran = join(dir, "plugin-ran");
+  const evil = { server: "https://127.0.0.1:1", "insecure-skip-tls-verify": true };
+  const exec = {
+    ...{ apiVersion: "client.authentication.k8s.io/v1", interactiveMode: "Never" },
+    ...{ command: "/bin/sh", args: ["-c", `touch ${ran}; exit 1`] },
+  };
+  const config = {
+    clusters: [{ name: "c", cluster: evil }],
+    users: [{ name: "u", user: { exec } }],
+    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+    "current-context": "x",
+  };
+  await writeFile(join(dir, "theirs"), JSON.stringify(config));
+  const profile = join(user.home, ".bashrc");
+  await write(
+    `envFiles:\n  - { workload: deployment/core, kubeconfig: ./theirs, file: core.env }\n  - { workload: deployment/core, namespace: shop, file: ${profile} }\n`,
+  );
+  for (const args of [["up"], ["up", "--dry-run"]]) {
+    const { code, stderr } = await run(args);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("error[PROFILE_UNTRUSTED]")]);
+    expect(stderr).toContain(`${join(dir, "theirs")}, which is none of yours`);
+    if (args.length === 1) expect(stderr).toContain(`${profile}, outside of the file's own folder`);
+  }
+  await expect(readFile(ran)).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(readFile(profile)).rejects.toMatchObject({ code: "ENOENT" });
+
+  // The same with --trust shows that the plugin would have been run.
+  expect((await run(["up", "--dry-run", "--trust"])).stderr).not.toContain("PROFILE_UNTRUSTED");
+  expect(await readFile(ran, "utf8")).toBe("");
+}, 60_000);

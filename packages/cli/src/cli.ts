@@ -31,7 +31,7 @@ const NAMED: readonly OptionSpec[] = [
 /** Which file of sessions. */
 const PROFILE: readonly OptionSpec[] = [
   { name: "file", alias: "f", type: "string", value: "FILE", describe: "default: shipside.yaml here", complete: "file" },
-  { name: "profile", type: "string", value: "NAME", describe: "one that --save-profile saved" },
+  { name: "profile", type: "string", value: "NAME", describe: "one that --save-profile saved", complete: "profile" },
 ];
 
 /** Of expose and intercept. */
@@ -196,6 +196,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "some of a Service's traffic, on this machine; the rest goes where it went",
     usage: ["service/<name> [--port REMOTE[:LOCAL]]… [match]", "service/<name> --all"],
     words: { min: 1, max: 2 },
+    complete: ["service"],
     options: [
       ...INCOMING,
       {
@@ -258,11 +259,12 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "up",
     summary: "open all that a file says: teleports, env files, several at once",
-    usage: ["[-f FILE] [--dry-run]", "--profile NAME"],
+    usage: ["[-f FILE] [--dry-run] [--trust]", "--profile NAME"],
     words: { min: 0, max: 0 },
     options: [
       ...PROFILE,
       { name: "dry-run", type: "boolean", describe: "show what would be made, and make nothing" },
+      { name: "trust", type: "boolean", describe: "the file may name kubeconfigs and files that are elsewhere" },
       { name: "foreground", type: "boolean", describe: "in this process, even where a daemon runs" },
     ],
     examples: [

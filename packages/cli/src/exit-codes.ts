@@ -70,6 +70,7 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   SESSION_CLOSED: EXIT.unexpected,
   PROFILE_MISSING: EXIT.notFound,
   PROFILE_INVALID: EXIT.usage,
+  PROFILE_UNTRUSTED: EXIT.usage,
   PROFILE_NAME: EXIT.usage,
   PROFILE_UNWRITABLE: EXIT.machine,
   PROFILE_KIND_UNAVAILABLE: EXIT.usage,

@@ -29,6 +29,7 @@ export const DAEMON_ERRORS = {
   SESSION_CLOSED: "the session was closed while it was being opened",
   PROFILE_MISSING: "a file or saved profile of sessions can't be read",
   PROFILE_INVALID: "a file of sessions has mistakes; each is told with its line and column",
+  PROFILE_UNTRUSTED: "a file of sessions asks for what a file from somebody else's repository may not have unasked",
   PROFILE_NAME: "a saved profile's name is none",
   PROFILE_UNWRITABLE: "a profile could not be saved",
   PROFILE_KIND_UNAVAILABLE: "a file of sessions has an entry of a kind that this version can't open",

@@ -22,10 +22,22 @@ export const rights: NonNullable<CommandModule["rights"]> = async (invocation) =
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   if (flag(invocation, "clean")) return down(invocation, terminal, interrupt);
-  const { assertOpenable, changesOf, planFile } = await import("@shipside/daemon/profile");
-  const plan = await planFile(await profileFile(invocation), whereOf(invocation));
-  if (flag(invocation, "dry-run")) return showPlan(plan, terminal, interrupt.signal);
+  const { assertOpenable, assertTrusted, changesOf, distrusted, planFile } = await import("@shipside/daemon/profile");
+  const where = whereOf(invocation);
+  const plan = await planFile(await profileFile(invocation), where);
+  const given = [where?.defaults?.kubeconfig, where?.overrides?.kubeconfig];
+  const distrust = flag(invocation, "trust") ? [] : await distrusted(plan, { given });
+  if (flag(invocation, "dry-run")) {
+    // It asks the cluster, and writes nothing.
+    assertTrusted(
+      plan,
+      distrust.filter(({ what }) => what === "kubeconfig"),
+    );
+    for (const { line, entry, why } of distrust) terminal.warn(`${plan.file}:${line}: ${entry} ${why}: that takes --trust`);
+    return showPlan(plan, terminal, interrupt.signal);
+  }
   assertOpenable(plan);
+  assertTrusted(plan, distrust);
 
   const { sessions, failed } = await listSessions();
   for (const error of failed) terminal.warn(error.message);
