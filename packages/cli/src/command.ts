@@ -13,7 +13,7 @@ export interface OptionSpec {
   value?: string;
   describe: string;
   /** What a shell can complete the value with. */
-  complete?: "file" | "context" | "namespace" | "workload" | readonly string[];
+  complete?: "file" | "context" | "namespace" | "workload" | "profile" | readonly string[];
 }
 
 /** A row of the table of commands: all that help, parsing and completion need, without loading the command. */
@@ -28,7 +28,7 @@ export interface CommandSpec {
   /** First words that are no workload, and what stands after them. */
   verbs?: ReadonlyArray<{ name: string; before: "namespace" | "workload" }>;
   /** What the words can be completed with, the first word first. */
-  complete?: ReadonlyArray<"workload" | "session" | "file" | readonly string[]>;
+  complete?: ReadonlyArray<"workload" | "service" | "session" | "file" | readonly string[]>;
   options?: readonly OptionSpec[];
   /** Whether `-- command…` may follow. */
   takesCommand?: boolean;

@@ -14,6 +14,8 @@ const suggest: Suggestions = {
     asked.push(where);
     return ["deployment/core", "statefulset/database"];
   },
+  services: async () => ["service/core", "service/web"],
+  profiles: async () => ["core", "shop"],
   sessions: async () => [{ text: "a1b2c3", describe: "deployment/core" }],
 };
 
@@ -35,6 +37,12 @@ test.each([
   ["env core --from ", ["spec", "running"]],
   ["session ", ["list", "close", "clean"]],
   ["session close ", ["a1b2c3"]],
+  ["intercept ", ["service/core", "service/web"]],
+  ["intercept service/w", ["service/web"]],
+  ["expose mine --workload s", ["statefulset/database"]],
+  ["up --profile ", ["core", "shop"]],
+  ["down --profile s", ["shop"]],
+  ["hosts ", ["diff", "restore"]],
   ["completion ", ["bash", "zsh", "fish"]],
   ["nonsense ", []],
 ])("%j offers %j", async (line, expected) => {

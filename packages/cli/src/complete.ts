@@ -19,6 +19,8 @@ export interface Suggestions {
   contexts(kubeconfig: string | undefined): Promise<string[]>;
   namespaces(where: Where): Promise<string[]>;
   workloads(where: Where): Promise<string[]>;
+  services(where: Where): Promise<string[]>;
+  profiles(): Promise<string[]>;
   sessions(): Promise<Candidate[]>;
 }
 
@@ -75,6 +77,7 @@ async function valuesOf(option: OptionSpec, where: Where, current: string, sugge
   if (complete === "context") return offer(plain(await suggest.contexts(where.kubeconfig)), current);
   if (complete === "namespace") return offer(plain(await suggest.namespaces(where)), current);
   if (complete === "workload") return offer(plain(await suggest.workloads(where)), current);
+  if (complete === "profile") return offer(plain(await suggest.profiles()), current);
   return offer(plain(complete ?? []), current);
 }
 
@@ -91,6 +94,7 @@ async function wordsOf(
   const kind = command.complete?.[positionals.length];
   if (kind === undefined) return { candidates: [], file: false };
   if (kind === "file") return { candidates: [], file: true };
+  if (kind === "service") return offer(plain(await suggest.services(where)), current);
   if (kind === "session") return offer(await suggest.sessions(), current);
   if (kind === "workload")
     return offer(plain([...(command.verbs ?? []).map(({ name }) => name), ...(await suggest.workloads(where))]), current);
@@ -122,6 +126,8 @@ const suggestions: Suggestions = {
   contexts: async (kubeconfig) => quietly(async () => (await import("@shipside/daemon")).suggestContexts(kubeconfig)),
   namespaces: async (where) => quietly(async () => (await import("@shipside/daemon")).suggestNamespaces(where)),
   workloads: async (where) => quietly(async () => (await import("@shipside/daemon")).suggestWorkloads(where)),
+  services: async (where) => quietly(async () => (await import("@shipside/daemon")).suggestServices(where)),
+  profiles: async () => quietly(async () => (await import("@shipside/daemon/profile")).savedProfiles()),
   sessions: () =>
     quietly(async () => {
       const { clients } = await connectSessionHosts();
@@ -129,7 +135,10 @@ const suggestions: Suggestions = {
       for (const client of clients) {
         const sessions = (await client.call("session.list")) as SessionInfo[];
         found.push(
-          ...sessions.map(({ id, workload, namespace }) => ({ text: id, describe: workload ?? `namespace ${namespace}` })),
+          ...sessions.map(({ id, name = id, workload, namespace }) => ({
+            text: name,
+            describe: workload ?? `namespace ${namespace}`,
+          })),
         );
         await client.close();
       }

@@ -1,4 +1,4 @@
-import { type ConnectOptions, connectCluster, listContexts, NAMESPACES, WORKLOAD_TYPES } from "@shipside/kube";
+import { type ConnectOptions, connectCluster, listContexts, NAMESPACES, SERVICES, WORKLOAD_TYPES } from "@shipside/kube";
 
 type Where = Pick<ConnectOptions, "kubeconfig" | "context" | "namespace">;
 
@@ -14,6 +14,14 @@ export async function suggestNamespaces(where: Where): Promise<string[]> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   await using cluster = await connectCluster({ ...where, signal });
   return (await cluster.list(NAMESPACES, { signal })).map(({ metadata }) => metadata.name).sort();
+}
+
+/** `service/core` and so on. */
+export async function suggestServices(where: Where): Promise<string[]> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  await using cluster = await connectCluster({ ...where, signal });
+  const services = await cluster.list(SERVICES, { namespace: cluster.info.namespace, signal });
+  return services.map(({ metadata }) => `service/${metadata.name}`).sort();
 }
 
 /** `deployment/core` and so on, without what another workload has made. */

@@ -1,4 +1,4 @@
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
@@ -21,6 +21,12 @@ export function profilesDir(env: NodeJS.ProcessEnv = process.env): string {
 export function profilePath(name: string, dir: string = profilesDir()): string {
   if (isSessionName(name)) return join(dir, `${name}.yaml`);
   throw daemonError("PROFILE_NAME", `a profile can't have the name ${JSON.stringify(name)}`, { hint: SESSION_NAME_HINT });
+}
+
+/** Their names; none where nothing was saved. */
+export async function savedProfiles(dir: string = profilesDir()): Promise<string[]> {
+  const files = await readdir(dir).catch(() => []);
+  return files.flatMap((file) => (file.endsWith(".yaml") && isSessionName(file.slice(0, -5)) ? [file.slice(0, -5)] : [])).sort();
 }
 
 export interface SavedProfile {
