@@ -1,7 +1,6 @@
 import type { DoctorLine } from "@shipside/daemon/doctor";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { renderDoctor, summary, wrap } from "./doctor-report.ts";
+import { renderDoctor, summary } from "./doctor-report.ts";
 
 const lines: DoctorLine[] = [
   { check: "server", title: "API server", level: "ok", text: "https://127.0.0.1:6443 answers in 3 ms" },
@@ -48,16 +47,6 @@ describe("the report", () => {
     const shown = renderDoctor({ lines }, { ...plain, width: 200, quiet: true, unicode: false });
     expect(shown).toMatch(/^x rights {2}may not create/);
     expect(shown).not.toContain("API server");
-  });
-
-  test("nothing is lost by wrapping, and no line is too wide but for one long word", () => {
-    fc.assert(
-      fc.property(fc.array(fc.stringMatching(/^[a-z/]{1,40}$/)), fc.integer({ min: 5, max: 80 }), (words, room) => {
-        const wrapped = wrap(words.join(" "), room);
-        expect(wrapped.join(" ").split(" ").filter(Boolean)).toEqual(words);
-        for (const line of wrapped) if (line.includes(" ")) expect(line.length).toBeLessThanOrEqual(room);
-      }),
-    );
   });
 
   test("the summary counts", () => {

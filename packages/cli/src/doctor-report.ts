@@ -1,5 +1,6 @@
 import type { DoctorLine, DoctorReport, Level } from "@shipside/daemon/doctor";
 import type { Paint, Style } from "./terminal.ts";
+import { wrap } from "./wrap.ts";
 
 export interface ReportView {
   /** Columns of the terminal; undefined: no terminal, so that each line is one line, in words alone. */
@@ -53,17 +54,4 @@ export function summary(lines: readonly DoctorLine[]): string {
     ...(warnings > 0 ? [`${warnings} ${warnings === 1 ? "warning" : "warnings"}`] : []),
   ];
   return parts.length > 0 ? parts.join(", ") : "all is well";
-}
-
-/** At blanks. A word that is longer than a line stays whole: it is mostly a path or a URL, which somebody may want to copy. */
-export function wrap(text: string, room: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/).filter((each) => each !== "")) {
-    if (line !== "" && line.length + 1 + word.length > room) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return line === "" ? lines : [...lines, line];
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { COMMANDS } from "./cli.ts";
 import { commandHelp, mainHelp } from "./help.ts";
 
-const plain = (_style: string, text: string): string => text;
+const plain = { paint: (_style: string, text: string): string => text, width: undefined };
 
 test("the first screen names every command and fits a terminal", () => {
   const text = mainHelp(plain, "1.2.3");
@@ -21,6 +21,16 @@ test.each(COMMANDS.map((command) => [command.name, command] as const))(
     for (const line of text.split("\n")) expect(line.length, line).toBeLessThanOrEqual(100);
   },
 );
+
+test.each([40, 60, 80])("in %i columns words stay whole and nothing is lost", (width) => {
+  for (const command of COMMANDS) {
+    const text = commandHelp(command, { ...plain, width });
+    const told = text.split("\n\n").filter((part) => /^(Options|On every command)\n/.test(part));
+    for (const line of told.join("\n").split("\n")) expect(line.length, line).toBeLessThan(width);
+    const words = (shown: string): string => shown.replaceAll(/\s+/g, " ");
+    expect(words(text)).toBe(words(commandHelp(command, plain)));
+  }
+});
 
 test("no two options of a command share a letter or a name", async () => {
   const { COMMON_OPTIONS } = await import("./options.ts");

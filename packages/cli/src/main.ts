@@ -37,6 +37,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 async function dispatch(argv: readonly string[], terminal: Terminal, interrupt: Interrupt): Promise<number> {
   const [first = "--help", second] = argv;
+  const view = { paint: terminal.out, width: terminal.outShows.width };
   // What needs no parser doesn't load it.
   if (first === "--version" || first === "version") {
     terminal.result({ version }, version);
@@ -44,7 +45,7 @@ async function dispatch(argv: readonly string[], terminal: Terminal, interrupt: 
   }
   if (first === "--help" || first === "-h" || first === "help") {
     const about = findCommand(second ?? "");
-    terminal.result(helpData(), about ? commandHelp(about, terminal.out) : mainHelp(terminal.out, version));
+    terminal.result(helpData(), about ? commandHelp(about, view) : mainHelp(view, version));
     // Without any word the help is an answer to a mistake.
     return argv.length === 0 ? EXIT.usage : EXIT.ok;
   }
@@ -54,13 +55,13 @@ async function dispatch(argv: readonly string[], terminal: Terminal, interrupt: 
   }
   const named = findCommand(first);
   if (named && (second === "--help" || second === "-h")) {
-    terminal.result(helpData(), commandHelp(named, terminal.out));
+    terminal.result(helpData(), commandHelp(named, view));
     return EXIT.ok;
   }
   const { parse } = await import("./parse.ts");
   const { spec, invocation } = await parse(argv);
   if (flag(invocation, "help")) {
-    terminal.result(helpData(), commandHelp(spec, terminal.out));
+    terminal.result(helpData(), commandHelp(spec, view));
     return EXIT.ok;
   }
   const module = await spec.load();

@@ -31,10 +31,12 @@ test.each([
 
 test.each([
   ["telport core", /did you mean teleport/],
-  ["teleport core --jsn", /jsn/],
+  ["nosuch", /^there is no command "nosuch"$/],
+  ["teleport core --jsn", /^there is no option --jsn$/],
+  ["teleport core -z", /^there is no option -z$/],
   ["teleport", /too few words/],
   ["teleport a b c", /what is "c"/],
-  ["teleport core -n", /arguments following: n/],
+  ["teleport core -n", /^-n takes a value, and none follows it$/],
   ["teleport core --", /no command stands after/],
   ["status -- ls", /runs no command/],
   ["--json", /no command was given/],

@@ -1,6 +1,6 @@
 import { hasCode } from "@shipside/core";
 import yargs, { type Argv, type Options } from "yargs";
-import { COMMANDS } from "./cli.ts";
+import { COMMANDS, findCommand } from "./cli.ts";
 import type { CommandSpec, Invocation, OptionSpec } from "./command.ts";
 import { cliError } from "./errors.ts";
 import { COMMON_OPTIONS } from "./options.ts";
@@ -37,7 +37,7 @@ export async function parse(argv: readonly string[]): Promise<Parsed> {
     .demandCommand(1, "no command was given")
     .fail((message, error) => {
       // Ours has a code; what yargs throws has only words.
-      throw hasCode(error, "USAGE") ? error : usageError(message ?? error.message);
+      throw hasCode(error, "USAGE") ? error : mistake(message ?? error.message, argv);
     });
   for (const spec of COMMANDS) {
     parser = parser.command({
@@ -96,6 +96,22 @@ function toInvocation(spec: CommandSpec, args: Record<string, unknown>): Invocat
     if (command && !spec.takesCommand) throw usageError(`shipside ${spec.name} runs no command`, help);
   }
   return { words, options, ...(command && { command }) };
+}
+
+/** What yargs says of a mistake, in words of a command line. */
+function mistake(message: string, argv: readonly string[]): Error {
+  const spec = argv.map(findCommand).find((found) => found !== undefined);
+  const hint = spec && `\`shipside help ${spec.name}\` lists its options`;
+  const dashed = (name: string): string => (name.length > 1 ? `--${name}` : `-${name}`);
+  const valueless = /^Not enough arguments following: (.+)$/.exec(message)?.[1];
+  if (valueless !== undefined) return usageError(`${dashed(valueless)} takes a value, and none follows it`, hint);
+  const unknown = /^Unknown arguments?: (.+)$/.exec(message)?.[1]?.split(", ");
+  if (!unknown) return usageError(message);
+  const isOption = (name: string): boolean => argv.some((word) => word.startsWith("-") && word.includes(name));
+  const options = unknown.filter(isOption).map(dashed);
+  return options.length > 0
+    ? usageError(`there is no option ${options.join(", ")}`, hint)
+    : usageError(`there is no command ${unknown.map((word) => JSON.stringify(word)).join(", ")}`);
 }
 
 function usageError(message: string, hint = "`shipside --help` lists commands and options"): Error {
