@@ -6,6 +6,7 @@ export { RELAY_ERRORS, type RelayErrorCode, relayError } from "./errors.ts";
 export { type IncomingConnection, openRelayLink, type RelayLink, type RelayLinkOptions } from "./link.ts";
 export { DEFAULT_IMAGE, DEFAULT_RESOURCES, RELAY_LABEL, type RelaySpec, relayName } from "./manifest.ts";
 export { compilePattern, type Pattern } from "./pattern.ts";
+export { type ServeFilesOptions, serveFiles } from "./program/files/serve.ts";
 export { programText } from "./program-text.ts";
 export * from "./protocol.ts";
 export { type Selector, sameSelector, switchedSelector } from "./selector.ts";

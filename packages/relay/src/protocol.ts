@@ -43,6 +43,9 @@ export const HEADERS = {
   peer: "shipside-peer",
 } as const;
 
+/** CONNECT to this opens an SFTP session (version 3, without SSH) with the directories of `RelayConfig.files`. No host has it: it has no port. */
+export const FILES_AUTHORITY = "files";
+
 /** One port on which the relay takes the cluster's traffic. */
 export interface AcceptPort {
   /** The Service's. */
@@ -80,6 +83,8 @@ export interface RelayConfig {
   graceSeconds: number;
   accept: readonly AcceptPort[];
   switch?: SwitchRecord;
+  /** Directories of its pod that it serves: see {@link FILES_AUTHORITY}. */
+  files?: readonly string[];
 }
 
 /** Which requests are meant. All that are given must hold. */
@@ -105,6 +110,11 @@ export interface Lease {
   mirror?: boolean;
   /** How long a request waits for a local process that is away, in ms; 0: it goes to the cluster at once. */
   holdMs: number;
+  /**
+   * All that is wished, the local ports too, as a digest. Leases of one holder with the same wish were opened more than once for one
+   * thing: they are no conflict, the oldest that is linked is served, and the traffic is theirs until the last one ends.
+   */
+  wish?: string;
 }
 
 export interface RelayStatus {

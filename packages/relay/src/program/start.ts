@@ -1,9 +1,10 @@
 import { hostname } from "node:os";
 import { type Closer, createCloser, type Logger } from "@shipside/core";
 import { relayError } from "../errors.ts";
-import { CONTROL_PATHS, type RelayConfig, type RelayStatus } from "../protocol.ts";
+import { CONTROL_PATHS, FILES_AUTHORITY, type RelayConfig, type RelayStatus } from "../protocol.ts";
 import { listenHosts, readConfig } from "./config.ts";
 import { answerDial } from "./dial.ts";
+import { answerFiles } from "./files/answer.ts";
 import { graceTimer } from "./grace.ts";
 import { serveHealth } from "./health.ts";
 import { inClusterApi, type KubeApi } from "./kube-api.ts";
@@ -38,9 +39,12 @@ export async function start({ directory, env, stopped, write }: StartOptions): P
       ? closer.use(await startTraffic({ config, api, host: hosts.open, pod, version: SHIPSIDE_VERSION, logger }))
       : undefined;
   const handlers = traffic ?? dialOnly({ config, api, pod, logger, closer });
-  closer.use(
-    await serveLinks({ ...{ secret, version: SHIPSIDE_VERSION, host: hosts.control, logger }, ...handlers, onConnect: answerDial }),
-  );
+  const { files = [] } = config;
+  // A file's mode is what the client says: its own umask is in it already.
+  if (files.length > 0) process.umask(0);
+  const onConnect: LinkHandlers["onConnect"] = (stream, request) =>
+    request.authority === FILES_AUTHORITY ? answerFiles(stream, files) : answerDial(stream, request);
+  closer.use(await serveLinks({ ...{ secret, version: SHIPSIDE_VERSION, host: hosts.control, logger }, ...handlers, onConnect }));
   closer.use(await serveHealth({ ready: () => !closer.closing, host: hosts.open }));
   logger.info("ready", { relay: config.name, version: SHIPSIDE_VERSION, sinceStartMs: Math.round(performance.now()) });
   await stopped;

@@ -1,0 +1,60 @@
+import { realpath as realpathCallback } from "node:fs";
+import { posix } from "node:path";
+import { promisify } from "node:util";
+
+const realpath = promisify(
+  realpathCallback.native as (
+    path: Buffer,
+    options: { encoding: "latin1" },
+    done: (error: Error | null, path: string) => void,
+  ) => void,
+);
+
+/** A path as Node's fs takes it. */
+export const bytesOf = (path: string): Buffer => Buffer.from(path, "latin1");
+
+/** The real path of a byte string. */
+export const realPathOf = (path: string): Promise<string> => realpath(bytesOf(path), { encoding: "latin1" });
+
+const denied = (path: string): Error => Object.assign(new Error(`${path} is outside of what is served`), { code: "EACCES" });
+
+const isWithin = (path: string, root: string): boolean => path === root || path.startsWith(root === "/" ? "/" : `${root}/`);
+
+/**
+ * Keeps paths inside the roots. `..` is resolved as text. A link on the way may lead anywhere inside, and nowhere else; the last part is
+ * never followed. Between looking and doing a link may still be put in the way by who writes to the volume: Node has no `openat2`.
+ */
+export interface Confinement {
+  /** Absolute; throws `EACCES` outside of every root. A relative path is one in the first root. */
+  absolute(path: string): string;
+  /** The path with its parent's links resolved. Rejects with `EACCES` where that is outside. */
+  resolve(path: string): Promise<string>;
+  /** The path with all its links resolved. */
+  follow(path: string): Promise<string>;
+}
+
+export function confineTo(roots: readonly string[]): Confinement {
+  let real: Promise<string[]> | undefined;
+  const inside = async (path: string, shown: string): Promise<string> => {
+    // A root that isn't there has nothing in it.
+    real ??= Promise.all(roots.map((root) => realPathOf(root).catch(() => root)));
+    if ((await real).some((root) => isWithin(path, root))) return path;
+    throw denied(shown);
+  };
+  const absolute = (path: string): string => {
+    const at = posix.resolve(roots[0] ?? "/", path);
+    if (!roots.some((root) => isWithin(at, root))) throw denied(path);
+    return at;
+  };
+  return {
+    absolute,
+    async resolve(path) {
+      const at = absolute(path);
+      if (roots.includes(at)) return at;
+      return posix.join(await inside(await realPathOf(posix.dirname(at)), path), posix.basename(at));
+    },
+    async follow(path) {
+      return inside(await realPathOf(absolute(path)), path);
+    },
+  };
+}
