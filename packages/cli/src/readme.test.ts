@@ -13,6 +13,6 @@ test("every command stands in the README's table", () => {
 
 test("every exit code stands in the README's table, and no other", () => {
   const listed = firstCells.filter((cell) => /^[\d, ]+$/.test(cell)).flatMap((cell) => cell.split(", ").map(Number));
-  const given = [...Object.values(EXIT), ...Object.values(SIGNAL_EXIT)];
+  const given = [...new Set([...Object.values(EXIT), ...Object.values(SIGNAL_EXIT)])];
   expect(listed.toSorted((a, b) => a - b)).toEqual(given.toSorted((a, b) => a - b));
 });
