@@ -5,6 +5,7 @@ import { KUBE_ERRORS } from "@shipside/kube";
 import { PROXY_ERRORS } from "@shipside/proxy";
 import { RELAY_ERRORS } from "@shipside/relay";
 import { TUNNEL_ERRORS } from "@shipside/tunnel";
+import { VOLUMES_ERRORS } from "@shipside/volumes";
 import { DAEMON_ERRORS } from "./errors.ts";
 
 /** The codes of every package that a session is made of. */
@@ -16,5 +17,6 @@ export const ERROR_CATALOGS: Readonly<Record<string, ErrorCatalog>> = {
   envexport: ENV_ERRORS,
   relay: RELAY_ERRORS,
   proxy: PROXY_ERRORS,
+  volumes: VOLUMES_ERRORS,
   daemon: DAEMON_ERRORS,
 };

@@ -31,6 +31,7 @@ export { makeDirectory } from "./residue/directory.ts";
 export { isSessionName, matchingSessions, SESSION_NAME_HINT, unknownSession } from "./session-find.ts";
 export type {
   IncomingInfo,
+  MountInfo,
   NamesInfo,
   ProbeFacts,
   ProbeOptions,
@@ -41,6 +42,7 @@ export type {
   SessionExposeOptions,
   SessionInfo,
   SessionInterceptOptions,
+  SessionMountOptions,
   SessionOptions,
 } from "./session-info.ts";
 export { version } from "./version.ts";

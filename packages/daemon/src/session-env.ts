@@ -42,15 +42,21 @@ export interface SessionEnvComponents {
 
 export async function openSessionEnv(components: SessionEnvComponents): Promise<SessionEnv> {
   const { cluster, workload, options, addressOf, journal, session, plugins, logger, signal, warn, changed } = components;
-  const { container, envFile, kind, env = {} } = options;
+  const { container, envFile, kind, env = {}, mount } = options;
   const { from, skipForbidden, follow = false, only, except, secrets, set } = env;
+  const given = mount ? { SHIPSIDE_ROOT: mount.dir, ...set } : set;
   const common: CollectOptions = {
     workload,
     addressOf,
     // A teleport without some Secret is of use; an env that was asked for is to be whole.
     skipForbidden: skipForbidden ?? kind !== "env",
     sources: plugins.flatMap(({ envSources = [] }) => envSources),
-    select: { ...(only && { only }), ...(except && { except }), ...(secrets !== undefined && { secrets }), ...(set && { set }) },
+    select: {
+      ...(only && { only }),
+      ...(except && { except }),
+      ...(secrets !== undefined && { secrets }),
+      ...(given && { set: given }),
+    },
     logger,
     ...(from && { from }),
     ...(container !== undefined && { container }),

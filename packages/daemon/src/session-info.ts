@@ -1,13 +1,14 @@
 import type { ErrorJson, HostsEntry } from "@shipside/core";
 import type { DiffRow } from "@shipside/envexport";
 import type { ExposeStatus, InterceptStatus, MatchWords } from "@shipside/proxy";
+import type { OpenVolume, VolumeObstacle } from "@shipside/volumes";
 import type { TunnelsProbe } from "./probe.ts";
 
 /** What is wanted of a session. Also what travels over the control socket, so plain data. */
 export interface SessionOptions {
   /**
    * Default "teleport". "env": the environment only, no tunnel and no names. "expose" and "intercept": the cluster's traffic comes here, and
-   * no tunnel, names or env.
+   * no tunnel, names or env. "mount": a workload's volumes alone.
    */
   kind?: SessionKind;
   /** As kubectl takes it: `deployment/core`, `deploy core`. None: a teleport into the namespace as such, without env. */
@@ -41,9 +42,22 @@ export interface SessionOptions {
   env?: SessionEnvOptions;
   expose?: SessionExposeOptions;
   intercept?: SessionInterceptOptions;
+  /** The workload's volumes in a folder here; its env then has SHIPSIDE_ROOT, the folder's path. */
+  mount?: SessionMountOptions;
 }
 
-export type SessionKind = "teleport" | "env" | "expose" | "intercept";
+export type SessionKind = "teleport" | "env" | "expose" | "intercept" | "mount";
+
+export interface SessionMountOptions {
+  /** Absolute; empty or not there yet. Each volume appears at `dir/<mountPath>`. */
+  dir: string;
+  /** Volumes' names and mount paths. Default: all that the container mounts. */
+  only?: readonly string[];
+  /** Nothing is written back. */
+  readOnly?: boolean;
+  /** A driver's name. Default "auto": the first that can work here, those that write back before those that copy. */
+  driver?: string;
+}
 
 /** What expose and intercept have in common. Ports as `[NAME=]REMOTE[:LOCAL][/udp]`. */
 interface SessionIncomingOptions {
@@ -140,6 +154,18 @@ export interface SessionInfo {
   stale: ErrorJson[];
   services: ServiceInfo[];
   incoming?: IncomingInfo;
+  mount?: MountInfo;
+}
+
+/** A workload's volumes on this machine. */
+export interface MountInfo {
+  dir: string;
+  container: string;
+  /** Of those that aren't written from the API, where there are some: which, and why that one. */
+  driver?: { name: string; why: string };
+  volumes: readonly OpenVolume[];
+  /** What isn't there, each with its reason. */
+  obstacles: readonly VolumeObstacle[];
 }
 
 /** Traffic of the cluster that comes to this machine. */
@@ -179,6 +205,7 @@ export type SessionEvent =
   | { step: "env-changed"; names: readonly string[]; rows: readonly DiffRow[] }
   /** Traffic comes here now. `match`: which, in words; `marked`: the headers that make a request one of it, where they can be told. */
   | { step: "incoming"; incoming: IncomingInfo; match?: string; marked?: Readonly<Record<string, string>> }
+  | { step: "mounted"; mount: MountInfo }
   /** Worth knowing, needs no doing. */
   | { step: "notice"; message: string }
   | { step: "joined"; id: string }

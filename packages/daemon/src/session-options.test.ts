@@ -14,6 +14,15 @@ test("what is given is taken, what is unknown is dropped", () => {
   });
 });
 
+test("of a mount: what it takes, and how it is written makes no other", () => {
+  const mount = { dir: "/x", only: ["b", "a", "b"], readOnly: false, driver: "auto", evil: 1 };
+  const checked = checkSessionOptions({ kind: "mount", workload: "core", mount });
+  expect(checked.mount).toEqual({ dir: "/x", only: ["a", "b"], readOnly: false, driver: "auto" });
+  const key = (given: object): string => sessionKey(checkSessionOptions({ workload: "core", mount: given }), where);
+  expect(key({ dir: "/x" })).toBe(key({ dir: "/x", readOnly: false, driver: "auto" }));
+  expect(key({ dir: "/x" })).not.toBe(key({ dir: "/x", readOnly: true }));
+});
+
 test("of an env: what it takes, and nothing else", () => {
   const env = { from: "running", skipForbidden: true, only: ["A*"], except: ["AB"], secrets: false, set: { A: "" }, follow: true };
   expect(checkSessionOptions({ env: { ...env, evil: 1 } }).env).toEqual(env);
@@ -21,7 +30,15 @@ test("of an env: what it takes, and nothing else", () => {
 
 test.each([
   [null, "options"],
-  [{ kind: "mount" }, "kind"],
+  [{ kind: "journey" }, "kind"],
+  [{ kind: "mount", workload: "core" }, "mount"],
+  [{ kind: "mount", mount: { dir: "/x" } }, "mount"],
+  [{ kind: "mount", workload: "core", mount: { dir: "x" } }, "mount.dir"],
+  [{ kind: "mount", workload: "core", mount: { dir: "/x" }, envFile: { path: "/y" } }, "envFile"],
+  [{ kind: "env", workload: "core", mount: { dir: "/x" } }, "mount"],
+  [{ workload: "core", mount: { dir: "/x", only: "data" } }, "mount.only"],
+  [{ workload: "core", mount: { dir: "/x", readOnly: "yes" } }, "mount.readOnly"],
+  [{ workload: "core", mount: { dir: "/x", driver: "" } }, "mount.driver"],
   [{ workload: "" }, "workload"],
   [{ namespace: "No_Such" }, "namespace"],
   [{ also: "payments" }, "also"],

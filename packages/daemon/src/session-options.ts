@@ -3,7 +3,8 @@ import { parseHostPort, ruleProblem } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
 import { isSessionName, SESSION_NAME_HINT } from "./session-find.ts";
 import { checkExpose, checkIntercept, incomingKey } from "./session-incoming-options.ts";
-import type { SessionEnvOptions, SessionOptions, SessionOrigin } from "./session-info.ts";
+import type { SessionEnvOptions, SessionKind, SessionOptions, SessionOrigin } from "./session-info.ts";
+import { checkMount, mountKey } from "./session-mount-options.ts";
 
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const STRINGS = ["workload", "container", "namespace", "kubeconfig", "context"] as const;
@@ -20,8 +21,7 @@ export function checkSessionOptions(given: unknown): SessionOptions {
   const checked: SessionOptions = {};
 
   const { kind = "teleport" } = options;
-  if (kind !== "teleport" && kind !== "env" && kind !== "expose" && kind !== "intercept")
-    throw invalid("kind", `is ${JSON.stringify(kind)}`, 'use "teleport", "env", "expose" or "intercept"');
+  if (!isKind(kind)) throw invalid("kind", `is ${JSON.stringify(kind)}`, 'use "teleport", "env", "expose", "intercept" or "mount"');
   checked.kind = kind;
   for (const name of STRINGS) {
     const value = options[name];
@@ -65,6 +65,8 @@ export function checkSessionOptions(given: unknown): SessionOptions {
     throw invalid(kind, "and its kind go together", 'such as { kind: "expose", expose: { service: "web", ports: ["80:8080"] } }');
   if ((kind === "expose" || kind === "intercept") && checked.workload !== undefined)
     throw invalid("workload", `is not of kind ${kind}`, "an exposed Service's stands in `expose`");
+  if (kind === "mount" && options["mount"] === undefined) throw invalid("mount", "is needed", 'such as { dir: "/home/me/core" }');
+  if (options["mount"] !== undefined) checked.mount = checkMount(options, invalid);
   if (kind === "expose") checked.expose = checkExpose(options["expose"], invalid);
   if (kind === "intercept") checked.intercept = checkIntercept(options["intercept"], invalid);
   return checked;
@@ -78,6 +80,9 @@ export function checkSessionOptions(given: unknown): SessionOptions {
     );
   }
 }
+
+const KINDS: readonly unknown[] = ["teleport", "env", "expose", "intercept", "mount"] satisfies SessionKind[];
+const isKind = (given: unknown): given is SessionKind => KINDS.includes(given);
 
 function checkRules(given: unknown, kind: string, invalid: Invalid): readonly string[] {
   if (kind !== "teleport") throw invalid("services", "are of a teleport", "leave them out");
@@ -193,6 +198,7 @@ export function sessionKey(
     remoteHosts,
     relayImage,
     incomingKey(options),
+    mountKey(options),
   ];
   return JSON.stringify([kubeconfig, context, cluster, user, server, namespace, ...wish]);
 }

@@ -24,6 +24,7 @@ import { refusedForwards, refusedRight } from "./rbac/refusal.ts";
 import { openSessionEnv, type SessionEnv } from "./session-env.ts";
 import { openIncoming, type SessionIncoming } from "./session-incoming.ts";
 import type { NamesInfo, ProbeOptions, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
+import { openMount, type SessionMount } from "./session-mount.ts";
 import { relayed, relayNotice, type SessionRelay, tellRelay } from "./session-relay.ts";
 import type { SessionTunnel } from "./session-tunnel.ts";
 import type { Held } from "./shared.ts";
@@ -105,6 +106,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
   const tunnels = new Map<string, SessionTunnel>();
   let env: SessionEnv | undefined;
   let incoming: SessionIncoming | undefined;
+  let mount: SessionMount | undefined;
   let namesInfo: NamesInfo = { where: "none", count: 0 };
   let reason: Error | undefined;
   let end: (reason: Error | undefined) => void = () => {};
@@ -182,9 +184,13 @@ export async function openSession(options: SessionOptions, components: SessionCo
       holders: 1,
       names: namesInfo,
       ...(env?.file && { envFile: env.file }),
-      stale: [...tunnels.values()].flatMap((tunnel) => tunnel.status().stale.map(({ error }) => error)),
+      stale: [
+        ...[...tunnels.values()].flatMap((tunnel) => tunnel.status().stale.map(({ error }) => error)),
+        ...(mount?.stale() ?? []),
+      ],
       services: [...tunnels.values()].flatMap((tunnel) => tunnel.status().services.map(serviceInfo)),
       ...(incoming && { incoming: incoming.info() }),
+      ...(mount && { mount: mount.info() }),
     }),
     async probe({ signal: outer, most } = {}) {
       const limit = AbortSignal.timeout(PROBE_MS);
@@ -348,7 +354,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
       await namesOf();
     }
     signal.throwIfAborted();
-    if (workload) {
+    if (workload && kind !== "mount") {
       const addressOf = (service: { namespace: string; name: string }): string | undefined =>
         tunnels.get(service.namespace)?.services.get(`${service.namespace}/${service.name}`)?.address;
       const changed = (change: EnvChange): void => emit({ step: "env-changed", names: change.names, rows: diffRows(change) });
@@ -359,6 +365,16 @@ export async function openSession(options: SessionOptions, components: SessionCo
         }),
       );
       emit({ step: "env", variables: env.entries.length, ...(env.file && { file: env.file.path }) });
+    }
+    if (workload && options.mount) {
+      // Closed first: what is mounted may need what the tunnels need.
+      mount = closer.use(
+        await openMount(options, {
+          ...{ cluster, workload, env: env?.entries, journal, session: id, plugins, logger, signal },
+          warn: (error) => emit({ step: "warning", error }),
+        }),
+      );
+      emit({ step: "mounted", mount: mount.info() });
     }
     if (kind === "expose" || kind === "intercept") {
       facts.workload = `service/${(options.expose ?? options.intercept)!.service}`;

@@ -20,6 +20,7 @@ export const VOLUMES_ERRORS = {
   VOLUMES_DIR_NOT_EMPTY: "the directory has something in it that isn't ours",
   VOLUMES_DIR_BUSY: "another process has its volumes in the directory",
   VOLUMES_UNWRITABLE: "the files can't be written or removed",
+  VOLUMES_CLOSE_TIMEOUT: "a mounted volume did not close in time, and was unmounted all the same",
   VOLUMES_SNAPSHOT_NO_TAR: "the container has no tar to copy the volume with",
   VOLUMES_SNAPSHOT_FAILED: "the volume could not be copied from the pod",
   VOLUMES_ARCHIVE_INVALID: "what the container sent is not a tar archive, or ends too early",

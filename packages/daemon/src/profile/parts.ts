@@ -47,6 +47,14 @@ export const INCOMING = {
   image: text("What the relay runs in: a Node of 22 or later."),
 } satisfies Record<string, Field>;
 
+/** A folder of volumes. */
+export const MOUNT = {
+  path: text("The folder under which the volumes appear, each at its own mount path.", { path: true }),
+  only: list("These volumes alone.", text("A volume's name, or a mount path.")),
+  readOnly: flag("Nothing can be written."),
+  driver: text("How volumes that aren't written from the API get here. Default auto: the first driver that can work here."),
+} satisfies Record<string, Field>;
+
 /** A variable's choice, as for `shipside env`. */
 export const ENV: ObjectField = {
   type: "object",

@@ -15,6 +15,7 @@ export interface SessionPreview {
   services: Array<{ namespace: string; name: string; ports: string[] }>;
   /** The shortest name of each service from the home namespace. */
   names: string[];
+  /** And folders. */
   files: string[];
   /** What would be made or changed in the cluster, in words. */
   cluster: string[];
@@ -33,6 +34,7 @@ export async function previewSession(given: SessionOptions, signal?: AbortSignal
     envFile,
     expose,
     intercept,
+    mount,
     via,
     remoteHosts,
   } = checkSessionOptions(given);
@@ -67,7 +69,7 @@ export async function previewSession(given: SessionOptions, signal?: AbortSignal
     namespaces,
     services: services.map(({ labels: _labels, ...service }) => service),
     names: services.map((service) => (service.namespace === namespace ? service.name : `${service.name}.${service.namespace}`)),
-    files: envFile ? [envFile.path] : [],
+    files: [...(envFile ? [envFile.path] : []), ...(mount ? [mount.dir] : [])],
     cluster: [
       ...(expose ? [`a Service ${expose.service}, and a relay behind it`] : []),
       ...(intercept ? [`Service ${intercept.service} changed while it is open, and a relay behind it`] : []),

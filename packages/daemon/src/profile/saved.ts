@@ -79,9 +79,11 @@ export function renderProfile(options: SessionOptions): { text: string; leftOut:
 /** The list that a session of its kind stands in, and what only that kind says. */
 function ownPart(options: SessionOptions): [list: string, own: object] {
   const { kind = "teleport", workload, container, envFile, also, services, via, remoteHosts, relayImage } = options;
+  const { dir, ...mounted } = options.mount ?? {};
   if (kind === "expose") return ["exposes", { ...options.expose }];
   if (kind === "intercept") return ["intercepts", { ...options.intercept }];
   if (kind === "env") return ["envFiles", { workload, container, file: envFile?.path, format: envFile?.format }];
+  if (kind === "mount") return ["mounts", { workload, container, path: dir, ...mounted }];
   return [
     "teleports",
     {
@@ -90,6 +92,7 @@ function ownPart(options: SessionOptions): [list: string, own: object] {
       also: also?.length ? also : undefined,
       services: services?.length ? services : undefined,
       envFile: envFile && (envFile.format === undefined ? envFile.path : envFile),
+      mount: dir === undefined ? undefined : { path: dir, ...mounted },
       ...{ via, remoteHosts, relayImage },
     },
   ];

@@ -49,6 +49,14 @@ test("the user's own are: below ~/.kube, in KUBECONFIG, on the command line", as
   expect(await asked("teleports:\n  - name: core\n")).toEqual([]);
 });
 
+test("volumes are mounted in the file's own folder only", async () => {
+  const mount = (path: string): string =>
+    `mounts:\n  - workload: core\n    path: ${path}\nteleports:\n  - workload: core\n    mount: ${path}\n`;
+  expect(await asked(mount("root"))).toEqual([]);
+  for (const path of ["..", "../other", "HOME/.config", ".git/hooks"])
+    expect(await asked(mount(path)), path).toEqual(["file teleports[0]", "file mounts[0]"]);
+});
+
 test("files are written in the file's own folder only, whatever links there are, and nothing of git's", async () => {
   for (const path of [
     "HOME/.bashrc",

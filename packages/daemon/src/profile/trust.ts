@@ -23,7 +23,7 @@ export interface TrustOptions {
 
 /**
  * What `plan` asks for that its file may not decide alone: a kubeconfig that isn't the user's own (below `~/.kube`, or one of `$KUBECONFIG`), and
- * a file outside of the folder that the plan's file is in, or below a `.git` there. Links are followed first. Of a saved profile: nothing.
+ * a file or a mount outside of the folder that the plan's file is in, or below a `.git` there. Links are followed first. Of a saved profile: nothing.
  */
 export async function distrusted(plan: ProfilePlan, { given = [], env = process.env }: TrustOptions = {}): Promise<Distrust[]> {
   const folder = await real(dirname(plan.file));
@@ -38,7 +38,7 @@ export async function distrusted(plan: ProfilePlan, { given = [], env = process.
 
   const found: Distrust[] = [];
   for (const { entry, line, options } of plan.entries) {
-    const { kubeconfig, envFile } = options ?? {};
+    const { kubeconfig, envFile, mount } = options ?? {};
     if (kubeconfig !== undefined && !given.includes(kubeconfig)) {
       for (const path of pathsOf(kubeconfig)) {
         if (await isOwn(path)) continue;
@@ -46,14 +46,17 @@ export async function distrusted(plan: ProfilePlan, { given = [], env = process.
         found.push({ entry, line, what: "kubeconfig", why });
       }
     }
-    if (envFile === undefined) continue;
-    const inside = relative(folder, join(await real(dirname(envFile.path)), basename(envFile.path)));
-    const why = inside.startsWith(`..${sep}`)
-      ? `writes ${envFile.path}, outside of the file's own folder`
-      : inside.split(sep).includes(".git")
-        ? `writes ${envFile.path}, which git would read`
-        : undefined;
-    if (why !== undefined) found.push({ entry, line, what: "file", why });
+    for (const path of [envFile?.path, mount?.dir]) {
+      if (path === undefined) continue;
+      const inside = relative(folder, join(await real(dirname(path)), basename(path)));
+      const why =
+        inside === ".." || inside.startsWith(`..${sep}`)
+          ? `writes ${path}, outside of the file's own folder`
+          : inside.split(sep).includes(".git")
+            ? `writes ${path}, which git would read`
+            : undefined;
+      if (why !== undefined) found.push({ entry, line, what: "file", why });
+    }
   }
   return found;
 }

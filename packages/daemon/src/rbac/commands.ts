@@ -3,6 +3,7 @@ import type { SessionKind, SessionOptions } from "../session-info.ts";
 import { envRules, tunnelRules, workloadRules } from "./parts.ts";
 import { exposeRules, interceptRules, relayRules } from "./relay.ts";
 import { mergeRules, type Rule } from "./rule.ts";
+import { volumesRules } from "./volumes.ts";
 
 /** By kind of session. A new one adds a function, made of the parts in `parts.ts` and `relay.ts`. */
 const RULES: Readonly<Record<SessionKind, (options: SessionOptions, namespace: string) => Rule[]>> = {
@@ -10,6 +11,7 @@ const RULES: Readonly<Record<SessionKind, (options: SessionOptions, namespace: s
   env: ofEnv,
   expose: ({ expose }, namespace) => exposeRules({ namespace, service: expose!.service, workload: expose!.workload }),
   intercept: ({ intercept }, namespace) => interceptRules({ namespace, service: intercept!.service }),
+  mount: ofMount,
 };
 
 /**
@@ -25,7 +27,16 @@ function ofTeleport(options: SessionOptions, namespace: string): Rule[] {
   // Without either, a relay is made only where a service can't be reached by port-forward alone, and its rights are told when it is.
   const relay = options.via === "relay" || (options.remoteHosts ?? []).length > 0;
   const relays = relay ? relayRules({ namespace, replicas: 1 }) : [];
-  return [...namespaces.flatMap(tunnelRules), ...relays, ...(options.workload === undefined ? [] : ofEnv(options, namespace))];
+  return [
+    ...namespaces.flatMap(tunnelRules),
+    ...relays,
+    ...(options.workload === undefined ? [] : ofEnv(options, namespace)),
+    ...ofMount(options, namespace),
+  ];
+}
+
+function ofMount({ workload, mount }: SessionOptions, namespace: string): Rule[] {
+  return mount ? volumesRules({ namespace, workload: workload!, driver: mount.driver }) : [];
 }
 
 function ofEnv({ kind, workload, envFile, env = {} }: SessionOptions, namespace: string): Rule[] {
@@ -41,6 +52,7 @@ export const USUAL: ReadonlyArray<{ command: string; rules(namespace: string): R
   { command: "env", rules: anyWorkload({ kind: "env" }) },
   { command: "env --watch", rules: anyWorkload({ kind: "env", env: { follow: true } }) },
   { command: "env --from running", rules: anyWorkload({ kind: "env", env: { from: "running" } }) },
+  { command: "mount", rules: anyWorkload({ kind: "mount", mount: { dir: "/x" } }) },
   { command: "expose", rules: anyWorkload({ kind: "expose", expose: { service: "x" } }) },
   { command: "intercept", rules: anyWorkload({ kind: "intercept", intercept: { service: "x" } }) },
 ];

@@ -7,6 +7,7 @@ import { interceptResidue } from "./intercept.ts";
 import type { ResidueKind } from "./kind.ts";
 import { mountResidue } from "./mount.ts";
 import { processResidue } from "./process.ts";
+import { volumesResidue } from "./volumes.ts";
 
 /** Every kind that a journal may name. */
 export const residueKinds: ReadonlyMap<string, ResidueKind> = new Map(
@@ -14,6 +15,7 @@ export const residueKinds: ReadonlyMap<string, ResidueKind> = new Map(
     hostsResidue,
     envFileResidue,
     directoryResidue,
+    volumesResidue,
     mountResidue,
     processResidue,
     clusterObjectResidue,

@@ -1,6 +1,7 @@
-import { flag, text } from "../fields.ts";
+import type { SessionMountOptions } from "../../session-info.ts";
+import { text } from "../fields.ts";
 import type { ProfileKind } from "../kinds.ts";
-import { ENTRY, WHERE } from "../parts.ts";
+import { ENTRY, MOUNT, WHERE } from "../parts.ts";
 
 export const mountKind: ProfileKind = {
   list: "mounts",
@@ -13,11 +14,23 @@ export const mountKind: ProfileKind = {
       ...WHERE,
       workload: text("As kubectl takes it: statefulset/database."),
       container: text("Whose mounts, where the pod has several containers."),
-      path: text("The folder under which the volumes appear, each at its own mount path.", { path: true }),
-      volume: text("This volume alone."),
-      readOnly: flag("Nothing can be written."),
+      ...MOUNT,
     },
     required: ["workload", "path"],
   },
   title: ({ workload, path }) => `${workload} at ${path}`,
+  session: ({ workload, container, name, path, only, readOnly, driver }, where) => ({
+    ...where,
+    kind: "mount",
+    workload: workload as string,
+    mount: mountOptions({ path, only, readOnly, driver }),
+    ...(container !== undefined && { container: container as string }),
+    ...(name !== undefined && { name: name as string }),
+  }),
 };
+
+/** The file calls the folder `path`, as it does every file. */
+export function mountOptions({ path, ...others }: Record<string, unknown>): SessionMountOptions {
+  const given = Object.entries(others).filter(([, value]) => value !== undefined);
+  return { dir: path as string, ...Object.fromEntries(given) };
+}

@@ -1,7 +1,8 @@
 import type { SessionEnvOptions } from "../../session-info.ts";
 import { list, text } from "../fields.ts";
 import type { ProfileKind } from "../kinds.ts";
-import { ENTRY, ENV, FORMAT, namespaceField, SERVICES, WHERE } from "../parts.ts";
+import { ENTRY, ENV, FORMAT, MOUNT, namespaceField, SERVICES, WHERE } from "../parts.ts";
+import { mountOptions } from "./mount.ts";
 
 export const teleportKind: ProfileKind = {
   list: "teleports",
@@ -28,16 +29,22 @@ export const teleportKind: ProfileKind = {
         },
       },
       env: ENV,
+      mount: {
+        type: "text or object",
+        describe: "A folder for the workload's volumes, whose path the env has as SHIPSIDE_ROOT.",
+        short: "path",
+        object: { type: "object", describe: "A folder, and what of the volumes.", fields: MOUNT, required: ["path"] },
+      },
       via: text("How services are reached. Default: port-forward, and a relay for what that can't do.", {
         oneOf: ["relay", "port-forward"],
       }),
       remoteHosts: list("host:port of what only the cluster can reach.", text("Such as db.internal:5432.")),
       relayImage: text("What a relay runs in: a Node of 22 or later."),
     },
-    needs: { container: "workload", envFile: "workload", env: "workload" },
+    needs: { container: "workload", envFile: "workload", env: "workload", mount: "workload" },
   },
   title: ({ workload, namespace }) => String(workload ?? `namespace ${namespace ?? "of the context"}`),
-  session: ({ workload, container, also, services, envFile, env, via, remoteHosts, relayImage, name }, where) => ({
+  session: ({ workload, container, also, services, envFile, env, mount, via, remoteHosts, relayImage, name }, where) => ({
     ...where,
     kind: "teleport",
     ...(workload !== undefined && { workload: workload as string }),
@@ -46,6 +53,7 @@ export const teleportKind: ProfileKind = {
     ...(services !== undefined && { services: services as string[] }),
     ...(envFile !== undefined && { envFile: envFile as { path: string; format?: string } }),
     ...(env !== undefined && { env: env as SessionEnvOptions }),
+    ...(mount !== undefined && { mount: mountOptions(mount as Record<string, unknown>) }),
     ...(via !== undefined && { via: via as "relay" | "port-forward" }),
     ...(remoteHosts !== undefined && { remoteHosts: remoteHosts as string[] }),
     ...(relayImage !== undefined && { relayImage: relayImage as string }),

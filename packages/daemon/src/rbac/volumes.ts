@@ -1,0 +1,65 @@
+/** What a workload's volumes take: see the volumes package. Pure. */
+import { parseReference } from "@shipside/kube";
+import { execRules, workloadRules } from "./parts.ts";
+import type { Rule } from "./rule.ts";
+
+export interface VolumesUse {
+  namespace: string;
+  workload: string;
+  /** As `--driver`. */
+  driver?: string | undefined;
+}
+
+/** What each driver of ours takes besides; a plugin's own says what it takes. */
+const OF_DRIVER: Readonly<Record<string, (namespace: string) => Rule[]>> = {
+  snapshot: (namespace) => execRules(namespace, "copies of volumes that only a pod has"),
+};
+
+/** Without its right a volume is left out, and told; the others are there. */
+export function volumesRules({ namespace, workload, driver = "auto" }: VolumesUse): Rule[] {
+  const { type } = parseReference(workload);
+  const left = "volumes that only a pod has are left out";
+  const ofPod = "the pod: its volumes, and what only it knows";
+  const rules: Rule[] = [
+    ...workloadRules({ namespace, workload, follow: false }),
+    ...["configmaps", "secrets"].flatMap((resource): Rule[] => [
+      {
+        ...{ namespace, group: "", resource, verbs: ["get"], why: `volumes from ${resource}` },
+        optional: `volumes from ${resource} are left out`,
+      },
+      {
+        ...{ namespace, group: "", resource, verbs: ["list", "watch"], why: `how ${resource} change` },
+        optional: `volumes from ${resource} stay as they were`,
+      },
+    ]),
+    {
+      ...{ namespace, group: "", resource: "serviceaccounts/token", verbs: ["create"] },
+      why: "tokens of the workload's service account",
+      optional: "there are no tokens",
+    },
+    {
+      namespace,
+      group: "",
+      resource: "pods",
+      verbs: ["watch"],
+      why: "how a pod's labels change",
+      optional: "they aren't followed",
+    },
+  ];
+  if (type?.kind !== "Pod") {
+    rules.push({ namespace, group: "", resource: "pods", verbs: ["list"], why: ofPod, optional: left });
+    if (type === undefined || type.kind === "Deployment")
+      rules.push({
+        ...{ namespace, group: "apps", resource: "replicasets", verbs: ["list"], why: "which pods are the deployment's" },
+        optional: "pods are found by their labels alone",
+      });
+    if (type?.kind === "CronJob")
+      rules.push({
+        ...{ namespace, group: "batch", resource: "jobs", verbs: ["list"], why: "which pods are the cron job's" },
+        optional: left,
+      });
+  }
+  const drivers = driver === "auto" ? Object.keys(OF_DRIVER) : [driver];
+  const ofDrivers = drivers.flatMap((name) => OF_DRIVER[name]?.(namespace) ?? []);
+  return [...rules, ...ofDrivers.map((rule) => ({ optional: left, ...rule }))];
+}

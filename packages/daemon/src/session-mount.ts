@@ -1,0 +1,116 @@
+import type { Closable, EnvEntry, ErrorJson, Logger, Plugin } from "@shipside/core";
+import { collectEnv } from "@shipside/envexport";
+import type { Cluster, Workload } from "@shipside/kube";
+import { chooseDriver, clearVolumes, type OpenVolumes, openVolumes, type VolumeObstacle, volumesError } from "@shipside/volumes";
+import type { Journal } from "./journal.ts";
+import { recordedDriver } from "./recorded-driver.ts";
+import { recordVolumes } from "./residue/volumes.ts";
+import type { MountInfo, SessionOptions } from "./session-info.ts";
+import { volumeDrivers } from "./volume-drivers.ts";
+
+/** The part of a session that has a workload's volumes on this machine. */
+export interface SessionMount extends Closable {
+  info(): MountInfo;
+  /** What keeps files from being current. */
+  stale(): ErrorJson[];
+}
+
+export interface SessionMountComponents {
+  cluster: Cluster;
+  workload: Workload;
+  /** The container's, where the session has it. */
+  env: readonly EnvEntry[] | undefined;
+  journal: Journal;
+  /** Its id. */
+  session: string;
+  plugins: readonly Plugin[];
+  logger: Logger;
+  signal: AbortSignal;
+  /** Told of what can't be brought up to date from now on. */
+  warn(error: ErrorJson): void;
+}
+
+/**
+ * Brings the workload's volumes to `options.mount.dir`, with everything in the journal before it is made. Rejects with the codes of
+ * `openVolumes` and `chooseDriver`; of a session that is nothing but the mount also with `VOLUMES_NONE_MOUNTED`.
+ */
+export async function openMount(options: SessionOptions, components: SessionMountComponents): Promise<SessionMount> {
+  const { cluster, workload, env, journal, session, plugins, logger, signal, warn } = components;
+  const { container, kubeconfig, kind } = options;
+  const { dir, only, readOnly, driver: wanted } = options.mount!;
+  const place = { cluster, ...(kubeconfig !== undefined && { kubeconfig }) };
+  const chosen = await chooseDriver(volumeDrivers({ place, workload, journal, session, plugins }), wanted);
+  const known = env ?? (await envForPaths(components, container));
+  const { owner, undone } = await recordVolumes(journal, dir, session);
+  let volumes: OpenVolumes;
+  try {
+    volumes = await openVolumes(cluster, {
+      ...{ workload, dir, owner, signal, logger },
+      ...(container !== undefined && { container }),
+      ...(only && { only }),
+      ...(readOnly && { readOnly }),
+      ...(chosen && { driver: recordedDriver(chosen.driver, journal, session) }),
+      ...(known && { env: Object.fromEntries(known.map(({ name, value }) => [name, value])) }),
+      onObstacle: (obstacle) => warn(asError(obstacle)),
+    });
+  } catch (error) {
+    await clearVolumes(dir, owner).then(undone, (left: Error) => logger.error("could not undo", { error: left.message }));
+    throw error;
+  }
+  const close = async (): Promise<void> => {
+    await volumes.close();
+    await undone();
+  };
+  if (kind === "mount" && volumes.volumes.length === 0) {
+    const why = noneMounted(volumes);
+    await close();
+    throw why;
+  }
+  const used = chosen && volumes.volumes.some(({ by }) => by === chosen.driver.name);
+  return {
+    info: () => ({
+      dir: volumes.dir,
+      container: volumes.container,
+      ...(used && { driver: { name: chosen.driver.name, why: chosen.why } }),
+      volumes: volumes.volumes,
+      // What isn't current is told as such.
+      obstacles: volumes.obstacles.filter(({ code }) => code !== "VOLUMES_NOT_FOLLOWED"),
+    }),
+    stale: () => volumes.stale.map(asError),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** A subPathExpr may name any of the container's variables. */
+async function envForPaths(
+  { cluster, workload, signal, logger }: SessionMountComponents,
+  container: string | undefined,
+): Promise<readonly EnvEntry[] | undefined> {
+  const { containers, initContainers = [] } = workload.podSpec;
+  const asks = [...containers, ...initContainers].some(({ volumeMounts = [] }) => volumeMounts.some((mount) => mount.subPathExpr));
+  if (!asks) return undefined;
+  const where = { ...(container !== undefined && { container }) };
+  return (await collectEnv(cluster, { workload, skipForbidden: true, signal, logger, ...where })).entries;
+}
+
+function noneMounted({ container, obstacles }: OpenVolumes): Error {
+  const [first, ...others] = obstacles;
+  if (!first) {
+    return volumesError("VOLUMES_NONE_MOUNTED", `container ${container} mounts no volume`, {
+      hint: "another container of the pod may: name it by `container`",
+    });
+  }
+  const more = others.length > 0 ? `, and ${others.length} more` : "";
+  const what = [first.volume, first.mountPath && `at ${first.mountPath}`].filter(Boolean).join(" ");
+  return volumesError(
+    "VOLUMES_NONE_MOUNTED",
+    `none of the volumes of container ${container} can be brought: ${what}: ${first.message}${more}`,
+    {
+      ...(first.hint !== undefined && { hint: first.hint }),
+      details: { container, obstacles },
+    },
+  );
+}
+
+const asError = ({ code, message, hint }: VolumeObstacle): ErrorJson => ({ code, message, ...(hint !== undefined && { hint }) });
