@@ -4,7 +4,16 @@ export { type DeployedRelay, type DeployOptions, deployRelay, findRelay, type Ma
 export { relayDialer } from "./dialer.ts";
 export { RELAY_ERRORS, type RelayErrorCode, relayError } from "./errors.ts";
 export { type IncomingConnection, openRelayLink, type RelayLink, type RelayLinkOptions } from "./link.ts";
-export { DEFAULT_IMAGE, DEFAULT_RESOURCES, RELAY_LABEL, type RelaySpec, relayName } from "./manifest.ts";
+export {
+  claimPath,
+  DEFAULT_IMAGE,
+  DEFAULT_RESOURCES,
+  RELAY_LABEL,
+  type RelayFiles,
+  type RelaySpec,
+  type RelayUser,
+  relayName,
+} from "./manifest.ts";
 export { compilePattern, type Pattern } from "./pattern.ts";
 export { type ServeFilesOptions, serveFiles } from "./program/files/serve.ts";
 export { programText } from "./program-text.ts";

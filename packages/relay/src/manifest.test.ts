@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { deploymentOf, type RelaySpec, relayName, roleOf, startPatch } from "./manifest.ts";
+import { configMapOf, deploymentOf, type RelaySpec, relayName, roleOf, startPatch } from "./manifest.ts";
 
 const spec: RelaySpec = { namespace: "shop", name: "shipside-dial-1", owner: "ann@desk" };
 // biome-ignore lint/suspicious/noExplicitAny: a patch is plain JSON
@@ -58,4 +58,30 @@ test("two replicas are spread, and leave a lost node in seconds", () => {
   expect(pod.affinity.podAntiAffinity).toBeDefined();
   expect(pod.tolerations.map(({ tolerationSeconds }: { tolerationSeconds: number }) => tolerationSeconds)).toEqual([5, 5]);
   expect(templateOf({}).spec).not.toHaveProperty("affinity");
+});
+
+test("volumes are mounted as their workload does: its node, users, groups and label, and no owner changed", () => {
+  const user = { uid: 70, gid: 71, supplementalGroups: [72], seLinuxOptions: { level: "s0:c1,c2" }, capabilities: ["CHOWN"] };
+  const claims = [{ name: "data" }, { name: "logs", readOnly: true }];
+  const { spec: pod } = templateOf({ files: { claims, nodeName: "n1", tolerations: [{ operator: "Exists" }], user } });
+  expect(pod).toMatchObject({ nodeName: "n1", tolerations: [{ operator: "Exists" }] });
+  expect(pod.securityContext).toEqual({
+    runAsNonRoot: true,
+    ...{ runAsUser: 70, runAsGroup: 71, supplementalGroups: [72], seLinuxOptions: { level: "s0:c1,c2" } },
+    seccompProfile: { type: "RuntimeDefault" },
+  });
+  expect(pod.containers[0].securityContext.capabilities).toEqual({ drop: ["ALL"] });
+  expect(pod.containers[0].volumeMounts.slice(1)).toEqual([
+    { name: "claim-0", mountPath: "/volumes/data" },
+    { name: "claim-1", mountPath: "/volumes/logs", readOnly: true },
+  ]);
+  expect(pod.volumes.slice(1)).toEqual([
+    { name: "claim-0", persistentVolumeClaim: { claimName: "data" } },
+    { name: "claim-1", persistentVolumeClaim: { claimName: "logs", readOnly: true } },
+  ]);
+  const { spec: root } = templateOf({ files: { claims, user: { ...user, uid: 0 } } });
+  expect(root.securityContext).not.toHaveProperty("runAsNonRoot");
+  expect(root.containers[0].securityContext.capabilities).toEqual({ drop: ["ALL"], add: ["CHOWN"] });
+  const config = configMapOf({ ...spec, files: { claims, user } }, "uid", "").data?.["config.json"];
+  expect(JSON.parse(config ?? "")).toMatchObject({ files: ["/volumes/data", "/volumes/logs"] });
 });

@@ -25,7 +25,31 @@ export interface RelaySpec {
   resources?: { requests?: Readonly<Record<string, string>>; limits?: Readonly<Record<string, string>> };
   /** Whether it may remove itself (and restore what it switched): that takes a Role. Default true, where the user may make one. */
   selfRemoving?: boolean;
+  /** The volumes that it serves, and as whom. */
+  files?: RelayFiles;
 }
+
+/** PersistentVolumeClaims of a workload's, to be reached as the workload reaches them. Each stands at {@link claimPath} in the relay's pod. */
+export interface RelayFiles {
+  claims: ReadonlyArray<{ name: string; readOnly?: boolean }>;
+  /** Its pod goes to this node and no other, past the scheduler: where a claim may be on one node at a time. */
+  nodeName?: string;
+  tolerations?: readonly object[];
+  user: RelayUser;
+}
+
+/** Whom the relay runs as. No `fsGroup`: the kubelet would change owners for it, and as a supplementary group it opens the same files. */
+export interface RelayUser {
+  uid: number;
+  gid: number;
+  supplementalGroups?: readonly number[];
+  /** Added for uid 0 alone, which without any can't read what others own. */
+  capabilities?: readonly string[];
+  seLinuxOptions?: Readonly<Record<string, string>>;
+}
+
+/** Where a claim is mounted in the relay's pod. */
+export const claimPath = (claim: string): string => `${VOLUMES}/${claim}`;
 
 /** A Node that is supported for years, in the image that is most often on a node already. */
 export const DEFAULT_IMAGE = "node:24-slim";
@@ -43,6 +67,7 @@ const OWNER_ANNOTATION = "shipside.dev/owner";
 const LONGEST_NAME = 46;
 const DIRECTORY = "/shipside";
 const PROGRAM = "relay.mjs";
+const VOLUMES = "/volumes";
 /** Of the image's unprivileged user. */
 const USER = 1000;
 
@@ -89,7 +114,8 @@ export function startPatch(spec: RelaySpec, selfRemoving: boolean): unknown {
 }
 
 function podTemplate(spec: RelaySpec, selfRemoving: boolean): unknown {
-  const { name, owner, accept = [], image = DEFAULT_IMAGE, resources, imagePullSecrets = [], podLabels } = spec;
+  const { name, owner, accept = [], image = DEFAULT_IMAGE, resources, imagePullSecrets = [], podLabels, files } = spec;
+  const claims = files?.claims ?? [];
   const lowPorts = accept.some(({ listen }) => listen < 1024);
   return {
     // Its own label last: whatever the switched selector's keys are, the Deployment knows its pods.
@@ -101,10 +127,10 @@ function podTemplate(spec: RelaySpec, selfRemoving: boolean): unknown {
       enableServiceLinks: false,
       terminationGracePeriodSeconds: 30,
       ...(imagePullSecrets.length > 0 && { imagePullSecrets: imagePullSecrets.map((secret) => ({ name: secret })) }),
+      ...(files?.nodeName !== undefined && { nodeName: files.nodeName }),
+      ...(files?.tolerations && { tolerations: files.tolerations }),
       securityContext: {
-        runAsNonRoot: true,
-        runAsUser: USER,
-        runAsGroup: USER,
+        ...identity(files?.user),
         seccompProfile: { type: "RuntimeDefault" },
         ...(lowPorts && { sysctls: [{ name: "net.ipv4.ip_unprivileged_port_start", value: "0" }] }),
       },
@@ -127,8 +153,19 @@ function podTemplate(spec: RelaySpec, selfRemoving: boolean): unknown {
             requests: { ...DEFAULT_RESOURCES.requests, ...resources?.requests },
             limits: { ...DEFAULT_RESOURCES.limits, ...resources?.limits },
           },
-          securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } },
-          volumeMounts: [{ name: "relay", mountPath: DIRECTORY, readOnly: true }],
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: capabilities(files?.user),
+          },
+          volumeMounts: [
+            { name: "relay", mountPath: DIRECTORY, readOnly: true },
+            ...claims.map((claim, index) => ({
+              name: `claim-${index}`,
+              mountPath: claimPath(claim.name),
+              ...(claim.readOnly && { readOnly: true }),
+            })),
+          ],
         },
       ],
       volumes: [
@@ -147,10 +184,30 @@ function podTemplate(spec: RelaySpec, selfRemoving: boolean): unknown {
             ],
           },
         },
+        ...claims.map((claim, index) => ({
+          name: `claim-${index}`,
+          persistentVolumeClaim: { claimName: claim.name, ...(claim.readOnly && { readOnly: true }) },
+        })),
       ],
       ...(spec.replicas === 2 && spread(name)),
     },
   };
+}
+
+function identity(user: RelayUser = { uid: USER, gid: USER }): Record<string, unknown> {
+  const { uid, gid, supplementalGroups = [], seLinuxOptions } = user;
+  return {
+    ...(uid !== 0 && { runAsNonRoot: true }),
+    runAsUser: uid,
+    runAsGroup: gid,
+    ...(supplementalGroups.length > 0 && { supplementalGroups }),
+    ...(seLinuxOptions && { seLinuxOptions }),
+  };
+}
+
+function capabilities(user: RelayUser | undefined): Record<string, unknown> {
+  const add = user?.uid === 0 ? (user.capabilities ?? []) : [];
+  return { drop: ["ALL"], ...(add.length > 0 && { add }) };
 }
 
 /** On two nodes where there are two, and off a node that is lost within 5 s rather than the five minutes that are the default. */
@@ -178,7 +235,14 @@ function ownedMeta(spec: RelaySpec, uid: string): KubeObject["metadata"] {
 
 export function configMapOf(spec: RelaySpec, uid: string, program: string): ConfigMap {
   const { name, namespace, graceSeconds = 60, accept = [] } = spec;
-  const config: RelayConfig = { name, namespace, graceSeconds, accept, ...(spec.switch && { switch: spec.switch }) };
+  const config: RelayConfig = {
+    name,
+    namespace,
+    graceSeconds,
+    accept,
+    ...(spec.switch && { switch: spec.switch }),
+    ...(spec.files && { files: spec.files.claims.map(({ name: claim }) => claimPath(claim)) }),
+  };
   return { metadata: ownedMeta(spec, uid), data: { [PROGRAM]: program, "config.json": JSON.stringify(config) }, immutable: true };
 }
 

@@ -31,6 +31,11 @@ export interface Confinement {
   resolve(path: string): Promise<string>;
   /** The path with all its links resolved. */
   follow(path: string): Promise<string>;
+  /**
+   * Throws `EACCES` where a link points out of its root. Whoever asks would follow it on their own machine, and who writes to the volume
+   * could have a developer's programs read or write files there.
+   */
+  checkLink(path: string, target: string): void;
 }
 
 export function confineTo(roots: readonly string[]): Confinement {
@@ -55,6 +60,11 @@ export function confineTo(roots: readonly string[]): Confinement {
     },
     async follow(path) {
       return inside(await realPathOf(absolute(path)), path);
+    },
+    checkLink(path, target) {
+      const at = absolute(path);
+      const root = roots.find((each) => isWithin(at, each))!;
+      if (posix.isAbsolute(target) || !isWithin(posix.resolve(posix.dirname(at), target), root)) throw denied(target);
     },
   };
 }

@@ -114,6 +114,7 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
       }
       case "readlink": {
         const name = await readlink(await at(request.path), { encoding: LATIN1 });
+        confine.checkLink(request.path, name);
         return nameReply(id, [{ name, long: name }]);
       }
       case "symlink":
