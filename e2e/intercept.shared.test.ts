@@ -203,6 +203,26 @@ test("two developers: the second joins, an overlapping wish is refused with who 
   await Promise.all([second.close(), third.close()]);
 }, 60_000);
 
+test("the same once more, from another process of the same developer: it joins, and goes on when the first one ends; for another local port it is refused", async () => {
+  const first = await intercept();
+  const second = await intercept();
+  expect(second.status().joined).toBe("alice@laptop");
+  expect(said.filter((line) => line.includes("the same open elsewhere"))).toHaveLength(1);
+  await expect(intercept({ ports: [{ remote: 3020, local: local.port + 1 }] })).rejects.toMatchObject({
+    code: "PROXY_LEASE_TAKEN",
+    message: expect.stringMatching(/^you intercept/),
+  });
+  const arrived = () => [first, second].map((each) => each.status().ports[0]!.connections);
+  expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
+  expect(arrived()).toEqual([1, 0]);
+  await first.close();
+  expect(isSwitched()).toBe(true);
+  expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
+  expect(arrived()).toEqual([1, 1]);
+  await second.close();
+  expect(isSwitched()).toBe(false);
+}, 60_000);
+
 test("what one developer's crash left is undone without harm to another who uses the same relay", async () => {
   let trace: InterceptTrace | undefined;
   let struckOut = false;

@@ -5,6 +5,7 @@ import { deployRelay, findRelay, type MakeObject, RELAY_LABEL } from "@shipside/
 import { proxyError } from "./errors.ts";
 import type { OnProxyEvent } from "./events.ts";
 import { createLocalEnd, type LocalPortStats } from "./local-end.ts";
+import { localPortsOf, nothingListens, refusedPorts } from "./local-port.ts";
 import { exposeRelayName } from "./names.ts";
 import { type PortWish, planExpose } from "./ports.ts";
 import { type LinksState, openRelayLinks } from "./relay-links.ts";
@@ -125,6 +126,8 @@ export async function openExpose(options: ExposeOptions): Promise<Exposed> {
       }),
     );
     await cluster.create(SERVICES, exposedService(namespace, service, relay, plan.ports), { signal });
+    const refused = options.interceptors?.length ? [] : await refusedPorts(localPortsOf(plan.claimed), { signal });
+    if (refused.length > 0) onEvent({ kind: "notice", message: nothingListens(refused, "callers are refused") });
     const ended = Promise.withResolvers<Error | undefined>();
     void links.ended.then((error) => ended.resolve(error));
     return {

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Closable, createCloser, hasCode, type Interceptor, type Logger, silentLogger, type Tap } from "@shipside/core";
 import { type Cluster, CONFIG_MAPS, ENDPOINT_SLICES, PODS, SERVICES, type Service } from "@shipside/kube";
@@ -16,6 +16,7 @@ import {
 import { proxyError } from "./errors.ts";
 import type { OnProxyEvent } from "./events.ts";
 import { createLocalEnd, type LocalEnd, type LocalPortStats } from "./local-end.ts";
+import { localPortsOf, nothingListens, refusedPorts } from "./local-port.ts";
 import { describeMatch } from "./match.ts";
 import { backendName, interceptRelayName } from "./names.ts";
 import { findObstacles } from "./obstacles.ts";
@@ -283,6 +284,11 @@ async function engage(options: InterceptOptions, parts: Engagement): Promise<Int
   onState = (state) => service.relayState(state);
   onState(own.state);
   await untilServed(cluster, ref, relay.name, signal);
+  const twin = (await own.statuses()).flatMap(({ leases }) => leases).find((other) => isTwin(other, lease));
+  if (twin)
+    notice(`you have the same open elsewhere since ${twin.since}: that one is served for as long as it is open, then this one`);
+  const refused = options.interceptors?.length ? [] : await refusedPorts(localPortsOf(plan.claimed), { signal });
+  if (refused.length > 0) notice(nothingListens(refused, holdWords(options.holdMs ?? 0)));
 
   return {
     status: () => ({
@@ -317,6 +323,10 @@ async function currentService(
   return { service: await cluster.get(SERVICES, { namespace, name }, { signal }) };
 }
 
+/** The same wish of the same developer, opened besides this one. */
+const isTwin = (other: Lease, { id, holder, wish }: Lease): boolean =>
+  other.id !== id && other.holder === holder && other.wish === wish;
+
 const original = (service: Service, { original: selector }: InterceptRecord): Service => ({
   ...service,
   spec: { ...service.spec, selector: { ...selector } },
@@ -329,6 +339,10 @@ const leaseOf = ({ holder, match, mirror, holdMs = 0 }: InterceptOptions, plan: 
   match,
   ...(mirror && { mirror }),
   holdMs,
+  wish: createHash("sha256")
+    .update(JSON.stringify([plan.claimed, match, mirror, holdMs]))
+    .digest("hex")
+    .slice(0, 16),
 });
 
 /** A relay that is there carries some ports as a whole: only everything can be asked of those. */
@@ -388,14 +402,13 @@ async function finish(local: LocalEnd): Promise<void> {
 }
 
 const refusedError = (cause: Error, holdMs: number): Error =>
-  proxyError(
-    "PROXY_LOCAL_REFUSED",
-    `${cause.message}: ${holdMs > 0 ? `requests wait up to ${holdMs / 1000} s for it, then` : "requests"} go to the cluster's pods`,
-    {
-      hint: "start your process; it is found by itself",
-      cause,
-    },
-  );
+  proxyError("PROXY_LOCAL_REFUSED", `${cause.message}: ${holdWords(holdMs)}`, {
+    hint: "start your process; it is found by itself",
+    cause,
+  });
+
+const holdWords = (holdMs: number): string =>
+  `${holdMs > 0 ? `requests wait up to ${holdMs / 1000} s for it, then` : "requests"} go to the cluster's pods`;
 
 const relayStrange = ({ name }: ServiceRef, { relay, by, since }: InterceptRecord): Error =>
   proxyError(

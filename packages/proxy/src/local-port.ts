@@ -1,11 +1,13 @@
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
-import { abortError, codeOf, datagramReader, encodeDatagram } from "@shipside/core";
+import { abortError, codeOf, datagramReader, encodeDatagram, hasCode } from "@shipside/core";
 import { relayError } from "@shipside/relay";
 
 /** Never a name: `localhost` may be `::1`, where another program listens. */
 const HOST = "127.0.0.1";
+/** How long a port is looked at, in ms: one that doesn't answer by then isn't one that refuses. */
+const LOOK_MS = 500;
 
 /** Connects to a port of this machine. Rejects with `DIAL_REFUSED` where nothing listens, `DIAL_FAILED` for any other reason. */
 export function connectLocalPort(port: number, { signal }: { signal: AbortSignal }): Promise<Duplex> {
@@ -32,6 +34,28 @@ export function connectLocalPort(port: number, { signal }: { signal: AbortSignal
     });
   });
 }
+
+/** Of these ports of this machine, those on which nothing listens now. Says nothing to those that do: it connects, and lets go. */
+export async function refusedPorts(ports: readonly number[], { signal }: { signal: AbortSignal }): Promise<number[]> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
+  const looked = [...new Set(ports)].map(async (port) => {
+    try {
+      (await connectLocalPort(port, { signal: limit })).destroy();
+      return [];
+    } catch (error) {
+      return hasCode(error, "DIAL_REFUSED") ? [port] : [];
+    }
+  });
+  return (await Promise.all(looked)).flat();
+}
+
+/** Those that can be looked at: a UDP port says nothing of who listens. */
+export const localPortsOf = (ports: ReadonlyArray<{ localPort: number; protocol: "TCP" | "UDP" }>): number[] =>
+  ports.flatMap(({ localPort, protocol }) => (protocol === "TCP" ? [localPort] : []));
+
+/** Said at once, and no error: the process may be started later. */
+export const nothingListens = (ports: readonly number[], until: string): string =>
+  `nothing listens on ${ports.map((port) => `${HOST}:${port}`).join(" and ")} yet: until your process does, ${until}`;
 
 /** Joins a stream of datagrams with a UDP port of this machine, until the stream is closed. */
 export function joinUdpPort(stream: Duplex, port: number, count: (direction: "in" | "out", bytes: number) => void): Promise<void> {

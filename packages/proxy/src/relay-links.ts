@@ -54,7 +54,7 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
   const { cluster, relay, lease, logger, signal } = options;
   const { namespace, name } = relay;
   const closer = createCloser();
-  const links = new Map<string, { link: RelayLink; leased: boolean }>();
+  const links = new Map<string, { link: RelayLink; leased: boolean; lastError?: Error | undefined }>();
   const ended = Promise.withResolvers<Error | undefined>();
   let released = false;
   let firstTime = true;
@@ -103,9 +103,9 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
       open: (until) => relay.openControl(pod, { signal: until }),
       secret: relay.secret,
       onConnection: options.onConnection,
-      onState(linked) {
+      onState(linked, error) {
         const entry = links.get(pod);
-        if (entry && !linked) entry.leased = false;
+        if (entry && !linked) Object.assign(entry, { leased: false, lastError: error });
         if (linked && !firstTime) renew(pod);
         tell();
       },
@@ -139,7 +139,7 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
         if (!entry) continue;
         await untilAborted(entry.link.ready, limit).catch((error: unknown) => {
           // A pod that ended meanwhile is replaced.
-          if (links.has(metadata.name) || signal.aborted) throw notLinked(error, relay, metadata.name);
+          if (links.has(metadata.name) || signal.aborted) throw notLinked(error, relay, metadata.name, entry.lastError);
         });
         if (links.has(metadata.name)) await put(metadata.name);
       }
@@ -215,13 +215,15 @@ function takenError(cause: ShipsideError, lease: Lease): Error {
   });
 }
 
-const notLinked = (cause: unknown, { name }: DeployedRelay, pod: string): Error =>
+/** `last` is why the link failed when it was last tried. */
+const notLinked = (cause: unknown, { name }: DeployedRelay, pod: string, last?: Error): Error =>
   cause instanceof ShipsideError && cause.code !== "ABORTED"
     ? cause
-    : proxyError("PROXY_RELAY_STRANGE", `no link to ${pod} of the relay ${name} within ${FIRST_MS / 1000} s`, {
-        hint: `\`kubectl get pods\` and \`kubectl logs deployment/${name}\` say how it is`,
-        cause,
-      });
+    : proxyError(
+        "PROXY_RELAY_STRANGE",
+        `no link to ${pod} of the relay ${name} within ${FIRST_MS / 1000} s${last ? `: ${last.message}` : ""}`,
+        { hint: `\`kubectl get pods\` and \`kubectl logs deployment/${name}\` say how it is`, cause: last ?? cause },
+      );
 
 async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();

@@ -19,7 +19,7 @@ export function parseLease(input: unknown, id: string, accept: readonly AcceptPo
   if (ports.length === 0) refuse("it names no port");
   const unknown = ports.find((port) => !accept.some((one) => one.port === port));
   if (unknown !== undefined) refuse(`port ${unknown} is not among the relay's: ${accept.map(({ port }) => port).join(", ")}`);
-  const { holdMs, mirror } = lease;
+  const { holdMs, mirror, wish } = lease;
   if (typeof holdMs !== "number" || !(holdMs >= 0 && holdMs <= HOLD_MS)) refuse(`holdMs is not a number from 0 to ${HOLD_MS}`);
   if (mirror !== undefined && typeof mirror !== "boolean") refuse("mirror is neither true nor false");
   return {
@@ -29,6 +29,7 @@ export function parseLease(input: unknown, id: string, accept: readonly AcceptPo
     match: parseMatch(lease["match"]),
     ...(mirror === true && { mirror }),
     holdMs: holdMs as number,
+    ...(wish !== undefined && { wish: text(wish, "wish") }),
   };
 }
 

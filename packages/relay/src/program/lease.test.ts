@@ -53,6 +53,43 @@ describe("leases", () => {
     expect(leases.whole(80)).toBeUndefined();
   });
 
+  test("one wish of one developer, opened twice: no conflict, the older is served while it is linked, the other after it", async () => {
+    await using leases = make();
+    const twice = { holder: "a@laptop", wish: "1" };
+    for (const link of ["l1", "l2"]) leases.linked(link);
+    for (const match of [user("a"), { all: true } as Match]) {
+      leases.put("l1", "first", lease("first", match, twice));
+      leases.put("l2", "second", lease("second", match, twice));
+      const served = () =>
+        [leases.route(80, request("a")).lease, ...(match.all ? [leases.whole(80)] : [])].map((each) => each?.lease.id);
+      const all = (id: string) => (match.all ? [id, id] : [id]);
+      expect(served()).toEqual(all("first"));
+      leases.unlinked("l1");
+      expect(served()).toEqual(all("second"));
+      leases.linked("l1");
+      expect(served()).toEqual(all("first"));
+      leases.delete("first");
+      expect(served()).toEqual(all("second"));
+      // Who asks for something else of it, or is somebody else, has no part in it.
+      const taken = expect.objectContaining({ code: "LEASE_TAKEN" });
+      expect(() => leases.put("l1", "third", lease("third", match, { ...twice, wish: "2" }))).toThrowError(taken);
+      expect(() => leases.put("l1", "third", lease("third", match, { ...twice, holder: "b@laptop" }))).toThrowError(taken);
+      leases.delete("second");
+    }
+  });
+
+  test("a mirror opened twice gets one copy", async () => {
+    await using leases = make();
+    leases.linked("l2");
+    for (const [link, id] of [
+      ["l1", "a"],
+      ["l2", "b"],
+      ["l2", "c"],
+    ] as const)
+      leases.put(link, id, lease(id, { all: true }, { mirror: true, ...(id !== "c" && { holder: "a@laptop", wish: "1" }) }));
+    expect(leases.route(80, request("x")).mirrors.map((held) => held.lease.id)).toEqual(["b", "c"]);
+  });
+
   test("a renewal keeps its age and counts, and moves to the link it came by; another holder's id is a conflict", async () => {
     await using leases = make();
     leases.put("l1", "a", lease("a"));

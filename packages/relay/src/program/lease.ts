@@ -19,7 +19,7 @@ export interface HeldLease {
 export interface Leases extends Closable {
   /**
    * Makes or renews a lease. Throws `LEASE_INVALID`, `RELAY_PATTERN`, and `LEASE_TAKEN` (details: `holder`, `since`) where another's
-   * overlaps and `takeOver` isn't set; with it, those are ended.
+   * overlaps and `takeOver` isn't set; with it, those are ended. The same wish of the same holder is no other's.
    */
   put(client: string, id: string, lease: unknown, options?: { takeOver?: boolean }): Lease;
   /** Whether there was one. */
@@ -52,6 +52,8 @@ interface Entry extends HeldLease {
   timer?: NodeJS.Timeout | undefined;
 }
 
+const sameWish = (a: Lease, b: Lease): boolean => a.wish !== undefined && a.wish === b.wish && a.holder === b.holder;
+
 export function createLeases({ accept, logger, aloneMs = 5_000 }: LeasesOptions): Leases {
   /** In the order in which they were made. */
   const entries = new Map<string, Entry>();
@@ -78,6 +80,7 @@ export function createLeases({ accept, logger, aloneMs = 5_000 }: LeasesOptions)
           (held) =>
             held.lease.id !== lease.id &&
             !held.lease.mirror &&
+            !sameWish(held.lease, lease) &&
             held.lease.ports.some((port) => lease.ports.includes(port)) &&
             overlaps(held.lease.match, lease.match),
         );
@@ -135,16 +138,23 @@ export function createLeases({ accept, logger, aloneMs = 5_000 }: LeasesOptions)
       let lease: Entry | undefined;
       let mirrors: Entry[] | undefined;
       for (const entry of entries.values()) {
-        const wanted = entry.lease.mirror || !lease;
+        const { mirror } = entry.lease;
+        const before = mirror ? mirrors?.find((other) => sameWish(other.lease, entry.lease)) : lease;
+        const wanted = !before || (entry.connected && !before.connected);
         if (!wanted || !entry.lease.ports.includes(port) || !entry.matches(request)) continue;
-        if (entry.lease.mirror) (mirrors ??= []).push(entry);
+        if (mirror) mirrors = [...(mirrors ?? []).filter((other) => other !== before), entry];
         else lease = entry;
       }
       return { ...(lease && { lease }), mirrors: mirrors ?? [] };
     },
     whole(port) {
-      for (const entry of entries.values()) if (entry.whole && entry.lease.ports.includes(port)) return entry;
-      return undefined;
+      let first: Entry | undefined;
+      for (const entry of entries.values()) {
+        if (!entry.whole || !entry.lease.ports.includes(port)) continue;
+        if (entry.connected) return entry;
+        first ??= entry;
+      }
+      return first;
     },
     get count() {
       return entries.size;
