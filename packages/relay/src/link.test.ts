@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { linkedPair } from "./fixtures/link.ts";
 import { tcpServer } from "./fixtures/servers.ts";
 import { HEADERS } from "./index.ts";
+import { answerDial } from "./program/dial.ts";
 import { bringConnection } from "./program/link.ts";
 
 const eventually = <T>(check: () => T): Promise<T> => vi.waitFor(check, { timeout: 10_000, interval: 10 });
@@ -79,6 +80,51 @@ describe("endings", () => {
     pair.wires[0]!.destroy();
     expect((await failed)[0]).toMatchObject({ code: "ECONNRESET" });
     expect(await far.promise).toBe("ECONNRESET");
+  });
+});
+
+describe("a connection to where others have gone before", () => {
+  test("stands at once; its bytes, and its end, go along with the question", async () => {
+    const got = Promise.withResolvers<string>();
+    let text = "";
+    let first = true;
+    await using server = await tcpServer((socket) => {
+      if (first) return void socket.end();
+      socket.on("data", (chunk) => (text += chunk)).once("end", () => got.resolve(text));
+    });
+    const asked: string[] = [];
+    await using pair = await linkedPair({
+      server: {
+        onConnect(stream, request) {
+          asked.push(request.authority);
+          if (first) answerDial(stream, request);
+          else setTimeout(() => answerDial(stream, request), 200);
+        },
+      },
+    });
+    (await pair.link.connect(at(server.port))).on("error", () => {}).destroy();
+    first = false;
+    const stream = await pair.link.connect(at(server.port));
+    stream.on("error", () => {});
+    expect(asked).toHaveLength(1);
+    stream.end("early");
+    expect(await got.promise).toBe("early");
+    stream.destroy();
+  });
+
+  test("tells a refusal by its error, with the code, and the next one is waited for again", async () => {
+    let port: number;
+    await using pair = await linkedPair();
+    {
+      await using server = await tcpServer((socket) => socket.end());
+      port = server.port;
+      (await pair.link.connect(at(port))).on("error", () => {}).destroy();
+    }
+    const stream = await pair.link.connect(at(port));
+    const failed = once(stream, "error");
+    stream.end("lost on nobody");
+    expect((await failed)[0]).toMatchObject({ code: "DIAL_REFUSED" });
+    await expect(pair.link.connect(at(port))).rejects.toMatchObject({ code: "DIAL_REFUSED" });
   });
 });
 

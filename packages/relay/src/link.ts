@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { abortError, type Closable, type ErrorJson, errorFromJson, hasCode, type Logger, silentLogger } from "@shipside/core";
 import { relayError } from "./errors.ts";
 import { type Greeting, HEADERS, PROTOCOL, type Welcome } from "./protocol.ts";
-import { acceptConnect, openConnect, refuseConnect } from "./wire/connect.ts";
+import { acceptConnect, openConnect, openConnectAhead, refuseConnect } from "./wire/connect.ts";
 import { readLine, writeLine } from "./wire/line.ts";
 import { sessionOptions, tendSession } from "./wire/session.ts";
 
@@ -50,7 +50,8 @@ export interface RelayLink extends Closable {
   readonly ready: Promise<void>;
   /**
    * A connection from inside the cluster, once the link stands. Rejects with `DIAL_REFUSED`, `DIAL_GONE`, `DIAL_FAILED`, and `RELAY_LINK_LOST` where
-   * the link ends before it is known.
+   * the link ends before it is known. Where this authority has taken connections before, it resolves at once, and those `DIAL_` codes are
+   * the stream's error: then no byte of it has been read by anybody.
    */
   connect(authority: string, options?: { protocol?: "tcp" | "udp"; signal?: AbortSignal }): Promise<Duplex>;
   /** The control API. Rejects with the relay's own error where it answers with one. */
@@ -60,6 +61,8 @@ export interface RelayLink extends Closable {
 }
 
 const GREETING_MS = 10_000;
+/** More are forgotten: addresses come and go. */
+const MOST_PROVEN = 10_000;
 const REQUEST_MS = 15_000;
 const HOPELESS = ["RELAY_REFUSED", "RELAY_PROTOCOL", "KUBE_FORBIDDEN", "KUBE_UNAUTHORIZED", "KUBE_CLOSED"];
 
@@ -71,6 +74,8 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   const closedError = relayError("RELAY_LINK_LOST", "the link was closed");
   let session: ClientHttp2Session | undefined;
   let waiting = new Set<() => void>();
+  /** What has taken connections, by protocol and authority. */
+  const proven = new Set<string>();
   let over: Error | undefined;
   const ready = Promise.withResolvers<void>();
   ready.promise.catch(() => {});
@@ -231,7 +236,13 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     ready: ready.promise,
     async connect(authority, { protocol = "tcp", signal = lifetime.signal } = {}) {
       const on = await standing(signal);
-      return openConnect(on, { authority, headers: { [HEADERS.protocol]: protocol }, signal });
+      const request = { authority, headers: { [HEADERS.protocol]: protocol }, signal };
+      const key = `${protocol} ${authority}`;
+      if (proven.has(key)) return openConnectAhead(on, request, () => proven.delete(key));
+      const stream = await openConnect(on, request);
+      if (proven.size >= MOST_PROVEN) proven.clear();
+      proven.add(key);
+      return stream;
     },
     async request(method, path, body, { signal } = {}) {
       const limit = AbortSignal.timeout(REQUEST_MS);

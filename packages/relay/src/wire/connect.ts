@@ -1,4 +1,10 @@
-import { type ClientHttp2Session, constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { Duplex } from "node:stream";
 import { abortError, codeOf } from "@shipside/core";
 import { type RelayErrorCode, relayError } from "../errors.ts";
@@ -19,18 +25,15 @@ const DIAL_CODES: readonly string[] = ["DIAL_REFUSED", "DIAL_GONE", "DIAL_FAILED
  * Opens a connection at the other end of a session. Rejects with `DIAL_REFUSED`, `DIAL_GONE` or `DIAL_FAILED` as the other end says, and
  * with `RELAY_LINK_LOST` where the session ends before it has answered.
  */
-export function openConnect(session: ClientHttp2Session, { authority, headers, signal }: ConnectRequest): Promise<Duplex> {
+export function openConnect(session: ClientHttp2Session, request: ConnectRequest): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const lost = (cause?: unknown): Error =>
-      relayError("RELAY_LINK_LOST", `${authority}: the link ended before the connection stood`, { cause });
-    if (signal.aborted) return reject(abortError(signal));
-    if (session.closed || session.destroyed) return reject(lost());
-    const stream = session.request({ ":method": "CONNECT", ":authority": authority, ...headers }, { endStream: false });
+    const { authority, signal } = request;
+    const stream = ask(session, request);
     const onAbort = (): void => {
       stream.close(constants.NGHTTP2_CANCEL);
       done(() => reject(abortError(signal)));
     };
-    const onFailed = (error?: unknown): void => done(() => reject(lost(error)));
+    const onFailed = (error?: unknown): void => done(() => reject(lost(authority, error)));
     const done = (settle: () => void): void => {
       signal.removeEventListener("abort", onAbort);
       stream.off("close", onFailed);
@@ -46,6 +49,31 @@ export function openConnect(session: ClientHttp2Session, { authority, headers, s
       done(() => reject(refusal(authority, answer)));
     });
   });
+}
+
+/**
+ * The same without waiting for the answer, so that the first bytes go along with the question. A refusal is the stream's error, with the
+ * same code, and `refused` is told: what was written then was read by nobody.
+ */
+export function openConnectAhead(session: ClientHttp2Session, request: ConnectRequest, refused: () => void): Duplex {
+  const stream = ask(session, request);
+  stream.once("response", (answer) => {
+    if (answer[":status"] === 200) return;
+    refused();
+    duplex.destroy(refusal(request.authority, answer));
+  });
+  const duplex = exactStream(stream);
+  return duplex;
+}
+
+function ask(session: ClientHttp2Session, { authority, headers, signal }: ConnectRequest): ClientHttp2Stream {
+  if (signal.aborted) throw abortError(signal);
+  if (session.closed || session.destroyed) throw lost(authority);
+  return session.request({ ":method": "CONNECT", ":authority": authority, ...headers }, { endStream: false });
+}
+
+function lost(authority: string, cause?: unknown): Error {
+  return relayError("RELAY_LINK_LOST", `${authority}: the link ended before the connection stood`, { cause });
 }
 
 function refusal(authority: string, answer: IncomingHttpHeaders): Error {

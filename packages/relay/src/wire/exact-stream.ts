@@ -3,6 +3,9 @@ import { Duplex } from "node:stream";
 
 const { NGHTTP2_CONNECT_ERROR } = constants;
 
+/** What may wait in the session to be sent, in bytes, before a writer does: with less it would wait for a turn of the event loop each time. */
+const SEND_AHEAD = 256 * 1024;
+
 /**
  * A CONNECT stream as a duplex with TCP's endings: END_STREAM is a FIN, either way and by itself; RST_STREAM is a reset (RFC 9113, 8.5).
  * `resetAndDestroy` resets, and so does destroying it before both sides have ended. A reset of the far end, or the loss of the session,
@@ -14,6 +17,7 @@ export function exactStream(stream: Http2Stream): Duplex & { resetAndDestroy(): 
 
 class ExactStream extends Duplex {
   readonly #stream: Http2Stream;
+  #unsent = 0;
   #written: ((error?: Error) => void) | undefined;
   #finished: (() => void) | undefined;
 
@@ -26,7 +30,6 @@ class ExactStream extends Duplex {
       if (!this.push(chunk)) stream.pause();
     });
     stream.on("end", () => this.push(null));
-    stream.on("drain", () => this.#settleWrite());
     stream.on("close", () => {
       if (this.destroyed) return;
       if (stream.readableEnded && stream.writableFinished && stream.rstCode === 0) {
@@ -49,8 +52,15 @@ class ExactStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
+    const stream = this.#stream;
+    if (stream.destroyed) return void done();
+    this.#unsent += chunk.length;
     this.#written = done;
-    if (this.#stream.destroyed || this.#stream.write(chunk)) this.#settleWrite();
+    stream.write(chunk, () => {
+      this.#unsent -= chunk.length;
+      if (this.#unsent <= SEND_AHEAD / 2) this.#settleWrite();
+    });
+    if (this.#unsent < SEND_AHEAD) this.#settleWrite();
   }
 
   override _final(done: () => void): void {
