@@ -49,6 +49,7 @@ export interface Machine extends AsyncDisposable {
 export interface MachineState {
   /** Path to kind, mode and content's digest, for everything below /etc, /var/lib, home, state, temp and runtime folders. */
   files: Record<string, string>;
+  /** Made since the machine is there. */
   mounts: string[];
   /** Of the addresses that its sessions have had. */
   listeners: string[];
@@ -146,6 +147,13 @@ export async function newMachine({ user = false }: MachineOptions = {}): Promise
     ? ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`, "--"]
     : ["nsenter", `--target=${holder.pid}`, "--user", "--mount", "--preserve-credentials", "--"];
   const namespace = await readlink(`/proc/${holder.pid}/ns/mnt`);
+  const mountPoints = async (): Promise<string[]> =>
+    (await readFile(`/proc/${holder.pid}/mountinfo`, "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ")[4]!);
+  // Of the machine that the tests run on; they can go while somebody else works there.
+  const others = new Set(await mountPoints());
 
   const machine: Machine = {
     home,
@@ -210,11 +218,10 @@ export async function newMachine({ user = false }: MachineOptions = {}): Promise
     async state() {
       const files: Record<string, string> = {};
       for (const each of ["/etc", "/var/lib", home, ...Object.values(dirs)]) await describeTree(machine.inside(each), each, files);
-      const mounts = (await readFile(`/proc/${holder.pid}/mountinfo`, "utf8")).trim().split("\n");
       const commands = (await machine.processes()).map((pid) => readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => ""));
       return {
         files,
-        mounts: mounts.map((line) => line.split(" ")[4]!).sort(),
+        mounts: (await mountPoints()).filter((path) => !others.has(path)).sort(),
         listeners: await listenersOn(machine.inside(join(dirs.state, "shipside", "addresses.json"))),
         processes: (await Promise.all(commands)).map((command) => command.replaceAll("\0", " ").trim()).sort(),
       };

@@ -5,7 +5,8 @@ import { type Cluster, connectCluster, DEPLOYMENTS, NAMESPACES, SERVICES } from 
 import { startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { untilSaid } from "./cli.harness.ts";
-import { canMakeMachines, kill, type Machine, type MachineState, newMachine } from "./crash.harness.ts";
+import type { LeaveOptions } from "./crash/leave.ts";
+import { canMakeMachines, clusterState, kill, type Machine, type MachineState, newMachine } from "./crash.harness.ts";
 
 const NAMESPACE = "helped";
 const POLL = { timeout: 20_000, interval: 200 };
@@ -13,7 +14,7 @@ const closer = createCloser();
 let cluster: Cluster;
 let adminKubeconfig: string;
 let machine: Machine;
-let before: MachineState;
+let before: { machine: MachineState; cluster: Record<string, unknown> };
 let hostsBefore: string;
 
 beforeAll(async () => {
@@ -31,6 +32,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => closer.close());
 
+const stateNow = async () => ({ machine: await machine.state(), cluster: await clusterState(cluster, NAMESPACE) });
 const kubeconfig = (): string => join(machine.home, "kubeconfig");
 const envFile = (): string => join(machine.home, "mine.env");
 const hosts = (): Promise<string> => readFile(machine.inside("/etc/hosts"), "utf8");
@@ -40,11 +42,14 @@ beforeEach(async () => {
   if (!possible) return;
   machine = await newMachine({ user: true });
   await copyFile(adminKubeconfig, kubeconfig());
-  await machine.shell(`chown 4242:4242 ${kubeconfig()}; echo MINE=1 > ${envFile()}; chown 4242:4242 ${envFile()}`, {
-    asRoot: true,
-  });
+  await machine.shell(
+    `chown 4242:4242 ${kubeconfig()}; cd ${machine.home}; echo MINE=1 > mine.env; echo 127.0.0.1 localhost > hosts; chown 4242:4242 mine.env hosts`,
+    {
+      asRoot: true,
+    },
+  );
   hostsBefore = await hosts();
-  before = await machine.state();
+  before = await stateNow();
 }, 120_000);
 afterEach(async () => {
   await machine?.[Symbol.asyncDispose]();
@@ -62,8 +67,19 @@ async function opened(): Promise<{ pid: number; helper: number }> {
   return JSON.parse(started.stdout) as { pid: number; helper: number };
 }
 
+/** Somebody else of the same user's, who has left one of each kind of residue, in the cluster too. */
+async function leaver(): Promise<void> {
+  const options: LeaveOptions = {
+    ...{ do: "make", stateDir: join(machine.dirs.state, "shipside"), folder: machine.dirs.tmp, hosts: join(machine.home, "hosts") },
+    ...{ kubeconfig: kubeconfig(), namespace: NAMESPACE, name: "web", killAt: 0, wait: true, mount: false },
+  };
+  const program = new URL("crash/leave.ts", import.meta.url).pathname;
+  const child = machine.spawn([process.execPath, "--conditions=@shipside/source", program, JSON.stringify(options)]);
+  await untilSaid(child, /made/);
+}
+
 const expectAsBefore = async (): Promise<void> => {
-  await expect.poll(() => machine.state(), POLL).toEqual(before);
+  await expect.poll(stateNow, POLL).toEqual(before);
 };
 
 describe.runIf(possible)("with the helper", { timeout: 120_000 }, () => {
@@ -78,14 +94,22 @@ describe.runIf(possible)("with the helper", { timeout: 120_000 }, () => {
     await expectAsBefore();
   });
 
-  test("the helper is killed: the daemon goes on, and with it gone too the next `start` puts everything back", async () => {
+  test("the helper is killed: the daemon goes on, which is told truly; with it gone too the next `start` puts everything back", async () => {
     const { pid, helper } = await opened();
+    expect(await machine.run(["status"])).toMatchObject({ stdout: expect.stringContaining(`runs as root, pid ${helper}`) });
     kill(helper);
-    await expect.poll(async () => (await machine.run(["status"])).stdout, POLL).toContain("helper");
+    const status = () => machine.run(["status"]);
+    await expect
+      .poll(status, POLL)
+      .toMatchObject({ code: 4, stdout: expect.stringContaining(`its helper (pid ${helper}) has ended`) });
+    const doctor = await machine.run(["doctor", "-k", kubeconfig(), "-n", NAMESPACE]);
+    expect([doctor.code, doctor.stdout]).toEqual([12, expect.stringContaining(`its helper (pid ${helper}) has ended`)]);
     expect(await machine.run(["session", "list", "--json"])).toMatchObject({
       code: 0,
       stdout: expect.stringContaining("deployment/web"),
     });
+    // What a session that is open has is no residue: nobody is asked for root, and it stays.
+    expect(await machine.run(["clean"])).toMatchObject({ code: 0, stderr: expect.stringContaining("nothing was left behind") });
     kill(pid);
     expect(await hosts()).not.toBe(hostsBefore);
     expect(await machine.run(["start"], { asRoot: true })).toMatchObject({ code: 0 });
@@ -94,8 +118,45 @@ describe.runIf(possible)("with the helper", { timeout: 120_000 }, () => {
     await expectAsBefore();
   });
 
-  test("helper, daemon and command line at once: the next `start` puts everything back", async () => {
+  test("helper and daemon: what is left is told for as long as it is there, and `clean` by root puts everything back", async () => {
+    const { pid, helper } = await opened();
+    kill(helper);
+    kill(pid);
+    // The user's part can be undone by the user; of root's it is said that it isn't.
+    expect(await machine.run(["clean"])).toMatchObject({
+      code: 10,
+      stderr: expect.stringContaining("still there: what a helper that was killed had made (lines of the hosts file)"),
+    });
+    expect((await machine.state()).files[envFile()]).toBe(before.machine.files[envFile()]);
+    expect(await machine.run(["status"])).toMatchObject({ code: 4, stdout: expect.stringContaining("lines of the hosts file") });
+    expect(await machine.run(["doctor", "-k", kubeconfig(), "-n", NAMESPACE])).toMatchObject({
+      stdout: expect.stringMatching(/a shipside that is gone left .*lines of the hosts file/),
+    });
+    expect(await machine.run(["clean"], { asRoot: true })).toMatchObject({ code: 0 });
+    expect(await machine.run(["clean"])).toMatchObject({ code: 0, stderr: expect.stringContaining("nothing was left behind") });
+    expect(await machine.run(["status"])).toMatchObject({ code: 0, stdout: expect.stringContaining("nothing was left behind") });
+    await expectAsBefore();
+  });
+
+  test("the command line whose session the daemon has: names and port 80 go with it, helper and daemon stay", async () => {
+    expect(await machine.run(["start"], { asRoot: true })).toMatchObject({ code: 0 });
+    const started = await stateNow();
+    const words = ["teleport", "deploy/web", "-n", NAMESPACE, "-k", kubeconfig(), "-f", envFile()];
+    const child = machine.start([...words, "--", "sh", "-c", "echo began; exec sleep 305"]);
+    await untilSaid(child, /^began$/m);
+    expect(await hosts()).toMatch(/127\.\S+ web /);
+    kill(child.pid!);
+    await expect.poll(hosts, POLL).toBe(hostsBefore);
+    await expect.poll(async () => (await machine.state()).listeners, POLL).toEqual([]);
+    expect(await machine.run(["clean"])).toMatchObject({ code: 0, stderr: expect.stringContaining("removed process sh") });
+    await expect.poll(stateNow, POLL).toEqual(started);
+    expect(await machine.run(["stop"])).toMatchObject({ code: 0 });
+    await expectAsBefore();
+  });
+
+  test("helper, daemon, command line and who made objects in the cluster, all at once: the next `start` puts everything back", async () => {
     await opened();
+    await leaver();
     const child = machine.start([
       "teleport",
       "namespace",
@@ -108,6 +169,7 @@ describe.runIf(possible)("with the helper", { timeout: 120_000 }, () => {
       "echo began; exec sleep 304",
     ]);
     await untilSaid(child, /^began$/m);
+    expect((await stateNow()).cluster).not.toEqual(before.cluster);
     await machine.killAll();
     expect(await machine.run(["start"], { asRoot: true })).toMatchObject({ code: 0 });
     expect(await machine.run(["stop"])).toMatchObject({ code: 0 });
@@ -122,7 +184,7 @@ describe.runIf(possible)("with the helper", { timeout: 120_000 }, () => {
       10,
       expect.stringContaining("still there: what a helper that was killed had made"),
     ]);
-    expect((await machine.state()).files[envFile()]).toBe(before.files[envFile()]);
+    expect((await machine.state()).files[envFile()]).toBe(before.machine.files[envFile()]);
     expect(await machine.run(["start"], { asRoot: true })).toMatchObject({ code: 0 });
     expect(await machine.run(["stop"])).toMatchObject({ code: 0 });
     await expectAsBefore();

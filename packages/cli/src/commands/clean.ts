@@ -1,8 +1,7 @@
 import { type ErrorJson, errorToJson } from "@shipside/core";
 import type { RecoverOptions, RecoverReport } from "@shipside/daemon";
 import {
-  daemonOwner,
-  helperLeft,
+  type DaemonOwner,
   readAbandoned,
   readHelperRecord,
   removeDeadSockets,
@@ -16,6 +15,7 @@ import type { CommandModule, Invocation } from "../command.ts";
 import { flag, text } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
+import { leftByHelper } from "../left-by-helper.ts";
 import { explain, type Terminal } from "../terminal.ts";
 
 /** A thing in a few words, and what there is to know of it. */
@@ -74,8 +74,8 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
       removeOwners({}, (each) => each === owner),
     );
   }
-  const helpers = await leftByHelper(terminal, interrupt);
-  if (helpers) await attempt("helper", helpers.what, helpers.undo());
+  const helpers = await leftByHelper();
+  if (helpers) await attempt("helper", whatHelpersLeft(helpers.left), undoHelpers(helpers, { terminal, signal: interrupt.signal }));
   removed.push(...(await removeDeadSockets()).map((path) => ({ kind: "socket", what: `socket ${path}` })));
 
   for (const { what, said } of removed) terminal.done(`removed ${what}${said === undefined ? "" : `: ${said}`}`);
@@ -89,28 +89,19 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   return left.length > 0 ? EXIT.residue : EXIT.ok;
 };
 
-/** What a helper that is gone, and its daemon with it, has left: root is asked for to undo it. */
-async function leftByHelper(
-  terminal: Terminal,
-  { signal }: Interrupt,
-): Promise<{ what: string; undo(): Promise<void> } | undefined> {
-  const record = await readHelperRecord();
-  const owner = daemonOwner();
-  if (!owner || (await record?.running())) return undefined;
-  const left = await helperLeft(owner.uid);
-  if (left.length === 0) {
-    await record?.clear();
-    return undefined;
-  }
-  const what = `what a helper that was killed had made (${left.join(", ")})`;
-  return {
-    what,
-    async undo() {
-      await undoAsRoot(owner, { signal, commandLine: ownCommandLine("clean"), onAsk: sayThatRootIsAsked(terminal, what) });
-      await record?.clear();
-    },
-  };
+/** Root is asked for to undo what a helper has left. */
+async function undoHelpers({ owner, left }: { owner: DaemonOwner; left: string[] }, { terminal, signal }: Asking): Promise<void> {
+  const onAsk = sayThatRootIsAsked(terminal, whatHelpersLeft(left));
+  await undoAsRoot(owner, { signal, commandLine: ownCommandLine("clean"), onAsk });
+  await (await readHelperRecord())?.clear();
 }
+
+interface Asking {
+  terminal: Terminal;
+  signal: AbortSignal;
+}
+
+const whatHelpersLeft = (left: readonly string[]): string => `what a helper that was killed had made (${left.join(", ")})`;
 
 function recoverOptions(invocation: Invocation, interrupt: Interrupt): RecoverOptions {
   const [kubeconfig, context] = [text(invocation, "kubeconfig"), text(invocation, "context")];

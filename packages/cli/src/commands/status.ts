@@ -2,6 +2,7 @@ import { connectSessionHosts, type ProbeResult, readAbandoned, type SessionInfo,
 import type { CommandModule } from "../command.ts";
 import { flag } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
+import { leftByHelper } from "../left-by-helper.ts";
 import { isWell, sessionStatus } from "../status-view.ts";
 import { recoverNow } from "./session.ts";
 
@@ -71,6 +72,7 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   for (const { path, error } of failed) lines.push(out("red", [path, error.message].filter(Boolean).join(": ")));
   const abandoned = await readAbandoned(stateDir());
   const left = abandoned.flatMap(({ outstanding }) => outstanding.map(({ kind }) => kind));
+  left.push(...((await leftByHelper())?.left ?? []));
   if (left.length > 0) {
     well = false;
     lines.push(out("yellow", `a shipside that is gone left ${left.join(", ")}: \`shipside clean\` undoes that`));

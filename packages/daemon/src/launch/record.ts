@@ -42,13 +42,16 @@ function recordOf(dir: string, identity: ProcessIdentity): HelperRecord {
   };
 }
 
-/** What a helper of `uid` has on the machine, by looking, in words; only root can take it away. */
-export async function helperLeft(uid: number, hostsPath = "/etc/hosts"): Promise<string[]> {
+/**
+ * What a helper of `uid` has on the machine, by looking, in words; only root can take it away. Lines of the hosts file say whose they are;
+ * an address doesn't, so without a record of a helper (`recorded` false) none is taken for one's.
+ */
+export async function helperLeft(uid: number, { hostsPath = "/etc/hosts", recorded = true } = {}): Promise<string[]> {
   const text = await readFile(hostsPath, "latin1").catch(() => "");
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const aliases = addresses.filter(({ address }) => address.startsWith("127.") && address !== "127.0.0.1");
   return [
     ...(text.includes(`shipside:${hostsOwnerName(uid)}`) ? ["lines of the hosts file"] : []),
-    ...(process.platform === "darwin" && aliases.length > 0 ? ["addresses of the loopback interface"] : []),
+    ...(recorded && process.platform === "darwin" && aliases.length > 0 ? ["addresses of the loopback interface"] : []),
   ];
 }
