@@ -276,10 +276,11 @@ describe("openHosts", () => {
         names: [name, `${name}.ns`, `${name}.ns.svc`, `${name}.ns.svc.cluster.local`],
       };
     });
-    const began = performance.now();
+    const began = process.cpuUsage();
     await hosts.apply(entries);
-    // The bench says how fast; this only catches what grows with the square.
-    expect(performance.now() - began).toBeLessThan(1_000);
+    const { user, system } = process.cpuUsage(began);
+    // The bench says how fast; this only catches what grows with the square. Processor time: what the machine does besides is not ours.
+    expect((user + system) / 1_000).toBeLessThan(1_000);
     expect((await hosts.plan(entries)).unchanged).toBe(true);
   });
 });
