@@ -6,3 +6,4 @@ export { createLocalEnd, type LocalEnd, type LocalEndOptions, type LocalPort, ty
 export { type Developer, describeMatch, INTERCEPT_HEADER, type MatchWords, markingHeaders, parseMatch } from "./match.ts";
 export { type PortWish, parsePort } from "./ports.ts";
 export { endIntercept, type InterceptTrace } from "./relay-end.ts";
+export { type InterceptRecord, readRecord } from "./service-patch.ts";

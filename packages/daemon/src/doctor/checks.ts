@@ -11,6 +11,7 @@ import { pool } from "./checks/pool.ts";
 import { ports } from "./checks/ports.ts";
 import { processes } from "./checks/processes.ts";
 import { proxies } from "./checks/proxies.ts";
+import { relays } from "./checks/relays.ts";
 import { residue } from "./checks/residue.ts";
 import { rights } from "./checks/rights.ts";
 import { routes } from "./checks/routes.ts";
@@ -19,7 +20,7 @@ import { userNamespaces } from "./checks/user-namespaces.ts";
 
 /** In the order in which they are told: the cluster, shipside itself, the machine. */
 export const CHECKS: readonly Check[] = [
-  ...[kubeconfig, server, credentials, rights, carrier, clock],
+  ...[kubeconfig, server, credentials, rights, carrier, relays, clock],
   ...[processes, residue, hostsFile, names],
   ...[pool, ports, routes, proxies, fileLimit, fuse, userNamespaces],
 ];

@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { developer } from "../../developer.ts";
+import { openJournal } from "../../journal.ts";
 import type { Check } from "../check.ts";
 import { type DoctorLine, runDoctor } from "../run.ts";
 import { carrier } from "./carrier.ts";
@@ -12,6 +14,7 @@ import { clock } from "./clock.ts";
 import { credentials } from "./credentials.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import { ports } from "./ports.ts";
+import { relays } from "./relays.ts";
 import { rights } from "./rights.ts";
 import { server } from "./server.ts";
 
@@ -93,7 +96,7 @@ describe("where all is well", () => {
     expect(lines.find(({ check }) => check === "carrier")?.details).toMatchObject({ carrier: "spdy", pod: { name: "echo" } });
     expect(lines.find(({ check }) => check === "server")?.text).toMatch(/answers in \d+ ms, Kubernetes v1\./);
     expect(lines.find(({ check }) => check === "rights")?.text).toContain(
-      "teleport, env, env --watch, env --from running, expose, intercept in namespace",
+      "teleport, env, env --watch, env --from running, mount, expose, intercept in namespace",
     );
   });
 });
@@ -287,5 +290,68 @@ describe("ports", () => {
       },
     ]);
     expect(await look(path, ports)).toMatchObject([{ level: "ok" }]);
+  });
+});
+
+describe("relays", () => {
+  const relay = (name: string, owner: string): object => ({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: {
+      ...{ name, namespace: NAMESPACE },
+      labels: { "shipside.dev/relay": name },
+      annotations: { "shipside.dev/owner": owner },
+    },
+    spec: {
+      replicas: 0,
+      selector: { matchLabels: { "shipside.dev/relay": name } },
+      template: {
+        metadata: { labels: { "shipside.dev/relay": name } },
+        spec: { containers: [{ name: "relay", image: "node:24" }] },
+      },
+    },
+  });
+  const record = {
+    relay: "shipside-gone-1",
+    original: { app: "web" },
+    switched: { app: "shipside-gone-1" },
+    by: "bob@desk",
+    since: "2026",
+  };
+  const service = {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "web", namespace: NAMESPACE, annotations: { "shipside.dev/intercept": JSON.stringify(record) } },
+    spec: { selector: record.switched, ports: [{ port: 80 }] },
+  };
+
+  test("none, others', mine without a session, and a Service that leads to none", async () => {
+    const kubeconfig = embedded.kubeconfigPath;
+    expect(await look(kubeconfig, relays)).toMatchObject([{ level: "ok", text: `none in namespace ${NAMESPACE}` }]);
+
+    await embedded.apply([relay("shipside-core-1", "bob@desk"), relay("shipside-mine-1", developer().holder), service]);
+    expect(await look(kubeconfig, relays)).toMatchObject([
+      {
+        level: "problem",
+        text: expect.stringMatching(/^service web .* relay that is gone \(shipside-gone-1, by bob@desk since 2026\)/),
+        hint: expect.stringContaining(
+          `kubectl patch service web -n ${NAMESPACE} --type=merge -p '{"metadata":{"annotations":{"shipside.dev/intercept":null}},"spec":{"selector":{"app":"web"}}}'`,
+        ),
+      },
+      {
+        level: "warning",
+        text: expect.stringContaining("relay shipside-mine-1"),
+        hint: expect.stringContaining("kubectl delete deployment"),
+      },
+      { level: "ok", text: `1 relay in namespace ${NAMESPACE}: shipside-core-1 of bob@desk` },
+    ]);
+
+    // What a running process has on record is in use.
+    const stateDir = join(dir, "state");
+    const journal = openJournal(stateDir);
+    await journal.record({ kind: "intercept", data: { relay: "shipside-mine-1" } });
+    expect((await look(kubeconfig, relays)).map(({ level }) => level)).toEqual(["problem", "ok"]);
+    await journal.close();
+    await rm(stateDir, { recursive: true });
   });
 });
