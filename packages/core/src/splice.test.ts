@@ -1,5 +1,8 @@
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterEach, expect, it } from "vitest";
@@ -128,6 +131,22 @@ it("ends at once where a side is already gone", async () => {
   const [x, y] = [gone(), gone()];
   await new Promise((resolve) => setImmediate(resolve));
   expect(await splice(x, y)).toEqual({ bytesAtoB: 0, bytesBtoA: 0 });
+});
+
+it("sockets of the file system, which know no reset, are closed where one is due", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "splice-"));
+  closer.defer(() => rm(directory, { recursive: true }));
+  const server = createServer().listen(join(directory, "s"));
+  await once(server, "listening");
+  const near = connect(join(directory, "s"));
+  const [far] = (await once(server, "connection")) as [Socket];
+  server.close();
+  const [client, a] = await pair();
+  const result = splice(a, far);
+  const closed = once(near, "close");
+  client.resetAndDestroy();
+  expect((await result).error).toMatchObject({ code: "ECONNRESET" });
+  await closed;
 });
 
 it("leaves no listener on the signal", async () => {

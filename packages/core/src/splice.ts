@@ -85,6 +85,10 @@ export function splice(a: Duplex, b: Duplex, options: SpliceOptions = {}): Promi
 function reset(stream: Duplex): void {
   if (stream.destroyed) return;
   const socket = stream as Duplex & { resetAndDestroy?: () => void };
-  if (typeof socket.resetAndDestroy === "function") socket.resetAndDestroy();
-  else stream.destroy();
+  try {
+    if (typeof socket.resetAndDestroy === "function") return void socket.resetAndDestroy();
+  } catch {
+    // A socket of the file system knows no reset, and Node throws where one is asked for.
+  }
+  stream.destroy();
 }
