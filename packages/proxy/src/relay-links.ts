@@ -7,9 +7,9 @@ import {
   type IncomingConnection,
   type Lease,
   openRelayLink,
-  RELAY_LABEL,
   type RelayLink,
   type RelayStatus,
+  relayPodSelector,
 } from "@shipside/relay";
 import { proxyError } from "./errors.ts";
 
@@ -52,7 +52,7 @@ const FIRST_MS = 15_000;
 /** Resolves when the lease stands on every pod that is ready now. Throws `PROXY_LEASE_TAKEN`, and what the relay refuses it with. */
 export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayLinks> {
   const { cluster, relay, lease, logger, signal } = options;
-  const { namespace, name } = relay;
+  const { namespace } = relay;
   const closer = createCloser();
   const links = new Map<string, { link: RelayLink; leased: boolean; lastError?: Error | undefined }>();
   const ended = Promise.withResolvers<Error | undefined>();
@@ -127,7 +127,7 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
   closer.defer(() => ended.resolve(undefined));
   closer.defer(() => Promise.all([...links.values()].map(({ link }) => link.close())));
   try {
-    watch = closer.use(cluster.watch(PODS, { namespace, labelSelector: `${RELAY_LABEL}=${name}` }));
+    watch = closer.use(cluster.watch(PODS, { namespace, labelSelector: relayPodSelector(relay) }));
     await untilAborted(watch.synced, signal);
     watch.events.on("change", follow);
     follow();

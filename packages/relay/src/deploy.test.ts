@@ -62,6 +62,30 @@ describe("a relay in the cluster", () => {
     await untilGone(spec.name);
   });
 
+  test("of the name of one whose pods are still there has pods of its own alone", async () => {
+    const spec = specOf();
+    const earlier = await deployRelay(world.cluster, spec, { signal });
+    const [left] = await earlier.pods();
+    await earlier.remove();
+    await untilGone(spec.name);
+    // As one that hasn't been told to end yet.
+    const stays = `${spec.name}-left`;
+    await world.cluster.create(PODS, {
+      metadata: { name: stays, namespace: spec.namespace, labels: left!.metadata.labels },
+      spec: { containers: [{ name: "relay", image: "node:24", command: ["node", "-e", "setInterval(() => {}, 1000)"] }] },
+    } as never);
+    await vi.waitFor(async () => {
+      const { status } = await world.cluster.get(PODS, { namespace: spec.namespace, name: stays });
+      expect(status?.phase).toBe("Running");
+    }, 10_000);
+    const relay = await deployRelay(world.cluster, spec, { signal });
+    const pods = await relay.pods();
+    expect(pods).toHaveLength(1);
+    expect(pods[0]!.metadata.name).not.toBe(stays);
+    await relay.remove();
+    await world.cluster.delete(PODS, { namespace: spec.namespace, name: stays }, { gracePeriodSeconds: 0 });
+  });
+
   test("refuses who has another secret, or speaks something else", async () => {
     const relay = await deployRelay(world.cluster, specOf(), { signal });
     await using link = openRelayLink({ open: () => relay.openControl(), secret: "guessed" });

@@ -21,8 +21,8 @@ import {
   deploymentOf,
   disruptionBudgetOf,
   leaseOf,
-  RELAY_LABEL,
   type RelaySpec,
+  relayPodSelector,
   roleBindingOf,
   roleOf,
   secretOf,
@@ -92,8 +92,8 @@ export async function deployRelay(cluster: Cluster, spec: RelaySpec, options: De
       create(SECRETS, secretOf(spec, uid, secret)),
       replicas > 1 && create(DISRUPTION_BUDGETS, disruptionBudgetOf(spec, uid)),
     ]);
-    await cluster.patch(DEPLOYMENTS, { namespace, name }, startPatch(spec, selfRemoving), { kind: "merge", signal });
-    await untilReady(cluster, { namespace, name, replicas, timeoutMs: readyTimeoutMs, signal });
+    await cluster.patch(DEPLOYMENTS, { namespace, name }, startPatch(spec, selfRemoving, uid), { kind: "merge", signal });
+    await untilReady(cluster, { namespace, name, uid, replicas, timeoutMs: readyTimeoutMs, signal });
     return relay(selfRemoving);
   } catch (error) {
     await relay(false)
@@ -137,7 +137,7 @@ function deployed(
 ): DeployedRelay {
   const { name, namespace, uid } = parts;
   const pods: DeployedRelay["pods"] = async ({ signal } = {}) => {
-    const all = await cluster.list(PODS, { namespace, labelSelector: `${RELAY_LABEL}=${name}`, ...(signal && { signal }) });
+    const all = await cluster.list(PODS, { namespace, labelSelector: relayPodSelector(parts), ...(signal && { signal }) });
     return all.filter(isLive).sort(byPreference);
   };
   return {

@@ -6,7 +6,7 @@ const spec: RelaySpec = { namespace: "shop", name: "shipside-dial-1", owner: "an
 // biome-ignore lint/suspicious/noExplicitAny: a patch is plain JSON
 const podOf = (more: Partial<RelaySpec> = {}, rights = true): any =>
   // biome-ignore lint/suspicious/noExplicitAny: the same
-  (startPatch({ ...spec, ...more }, rights) as any).spec.template.spec;
+  (startPatch({ ...spec, ...more }, rights, "uid") as any).spec.template.spec;
 
 const accept = [{ port: 80, listen: 80, protocol: "TCP", mode: "http" }] as const;
 

@@ -8,11 +8,13 @@ export {
   claimPath,
   DEFAULT_IMAGE,
   DEFAULT_RESOURCES,
+  OWNER_ANNOTATION,
   RELAY_LABEL,
   type RelayFiles,
   type RelaySpec,
   type RelayUser,
   relayName,
+  relayPodSelector,
 } from "./manifest.ts";
 export { compilePattern, type Pattern } from "./pattern.ts";
 export { type ServeFilesOptions, serveFiles } from "./program/files/serve.ts";

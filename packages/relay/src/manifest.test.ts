@@ -4,7 +4,7 @@ import { configMapOf, deploymentOf, type RelaySpec, relayName, roleOf, startPatc
 
 const spec: RelaySpec = { namespace: "shop", name: "shipside-dial-1", owner: "ann@desk" };
 // biome-ignore lint/suspicious/noExplicitAny: a patch is plain JSON
-const templateOf = (more: Partial<RelaySpec>): any => (startPatch({ ...spec, ...more }, true) as any).spec.template;
+const templateOf = (more: Partial<RelaySpec>): any => (startPatch({ ...spec, ...more }, true, "uid") as any).spec.template;
 
 test("any purpose gives a name that leaves a pod's name room in 63 characters", () => {
   fc.assert(
@@ -36,7 +36,7 @@ test("a switched selector's labels never take the Deployment's own from its pods
 });
 
 test("a token is there only for who may do something with it", () => {
-  const sources = (rights: boolean) => JSON.stringify(startPatch(spec, rights));
+  const sources = (rights: boolean) => JSON.stringify(startPatch(spec, rights, "uid"));
   expect(sources(true)).toContain("serviceAccountToken");
   expect(sources(false)).not.toContain("serviceAccountToken");
   expect(sources(false)).not.toContain("serviceAccountName");
@@ -53,7 +53,7 @@ test("its Role names every object, and covers a Service only where it switches o
 });
 
 test("two replicas are spread, and leave a lost node in seconds", () => {
-  expect(startPatch({ ...spec, replicas: 2 }, true)).toMatchObject({ spec: { replicas: 2 } });
+  expect(startPatch({ ...spec, replicas: 2 }, true, "uid")).toMatchObject({ spec: { replicas: 2 } });
   const pod = templateOf({ replicas: 2 }).spec;
   expect(pod.affinity.podAntiAffinity).toBeDefined();
   expect(pod.tolerations.map(({ tolerationSeconds }: { tolerationSeconds: number }) => tolerationSeconds)).toEqual([5, 5]);

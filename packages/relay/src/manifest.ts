@@ -61,7 +61,14 @@ export const DEFAULT_RESOURCES = {
 
 /** By this label the Deployment knows its pods, and a person what belongs together. */
 export const RELAY_LABEL = "shipside.dev/relay";
-const OWNER_ANNOTATION = "shipside.dev/owner";
+/** On its pods, with the Deployment's uid: those of an earlier Deployment of the same name live on for a while, with another secret. */
+const RELAY_UID_LABEL = "shipside.dev/relay-uid";
+
+/** The label selector of a relay's own pods. */
+export const relayPodSelector = ({ name, uid }: { name: string; uid: string }): string =>
+  `${RELAY_LABEL}=${name},${RELAY_UID_LABEL}=${uid}`;
+/** Who brought it: `user@machine`. */
+export const OWNER_ANNOTATION = "shipside.dev/owner";
 
 /** Names of Deployments are labels of their pods, whose names add 17 characters and must fit 63. */
 const LONGEST_NAME = 46;
@@ -103,23 +110,26 @@ export function deploymentOf(spec: RelaySpec): RelayDeployment {
       replicas: 0,
       revisionHistoryLimit: 0,
       selector: { matchLabels: { [RELAY_LABEL]: name } },
-      template: podTemplate(spec, false),
+      template: podTemplate(spec, false, ""),
     },
   };
 }
 
-/** The merge patch that starts its pods, once the rest is there. */
-export function startPatch(spec: RelaySpec, selfRemoving: boolean): unknown {
-  return { spec: { replicas: spec.replicas ?? 1, template: podTemplate(spec, selfRemoving) } };
+/** The merge patch that starts its pods, once the rest is there. `uid` is the Deployment's. */
+export function startPatch(spec: RelaySpec, selfRemoving: boolean, uid: string): unknown {
+  return { spec: { replicas: spec.replicas ?? 1, template: podTemplate(spec, selfRemoving, uid) } };
 }
 
-function podTemplate(spec: RelaySpec, selfRemoving: boolean): unknown {
+function podTemplate(spec: RelaySpec, selfRemoving: boolean, uid: string): unknown {
   const { name, owner, accept = [], image = DEFAULT_IMAGE, resources, imagePullSecrets = [], podLabels, files } = spec;
   const claims = files?.claims ?? [];
   const lowPorts = accept.some(({ listen }) => listen < 1024);
   return {
     // Its own label last: whatever the switched selector's keys are, the Deployment knows its pods.
-    metadata: { labels: { ...labelsOf(name), ...podLabels, [RELAY_LABEL]: name }, annotations: { [OWNER_ANNOTATION]: owner } },
+    metadata: {
+      labels: { ...labelsOf(name), ...podLabels, [RELAY_LABEL]: name, [RELAY_UID_LABEL]: uid },
+      annotations: { [OWNER_ANNOTATION]: owner },
+    },
     spec: {
       ...(selfRemoving && { serviceAccountName: name }),
       // What it needs of a token is projected below, and lives for an hour.

@@ -2,11 +2,13 @@ import { abortError } from "@shipside/core";
 import { type Cluster, DEPLOYMENTS, isLive, isReady, PODS, type Pod, type PodController } from "@shipside/kube";
 import { type RelayErrorCode, relayError } from "./errors.ts";
 import { EVENTS } from "./kinds.ts";
-import { RELAY_LABEL } from "./manifest.ts";
+import { RELAY_LABEL, relayPodSelector } from "./manifest.ts";
 
 export interface ReadinessRequest {
   namespace: string;
   name: string;
+  /** The Deployment's. */
+  uid: string;
   /** How many pods. */
   replicas: number;
   timeoutMs: number;
@@ -51,12 +53,11 @@ const HINTS: Partial<Record<RelayErrorCode, string>> = {
  * `RELAY_POD_REFUSED` or `RELAY_NOT_READY`, with what the events of its pods say.
  */
 export async function untilReady(cluster: Cluster, request: ReadinessRequest): Promise<Pod[]> {
-  const { namespace, name, replicas, timeoutMs, signal } = request;
+  const { namespace, name, uid, replicas, timeoutMs, signal } = request;
   const what = `the relay ${namespace}/${name}`;
   const over = new AbortController();
-  const labelSelector = `${RELAY_LABEL}=${name}`;
-  const podWatch = cluster.watch(PODS, { namespace, labelSelector, signal: over.signal });
-  const ownWatch = cluster.watch(DEPLOYMENTS, { namespace, labelSelector, signal: over.signal });
+  const podWatch = cluster.watch(PODS, { namespace, labelSelector: relayPodSelector({ name, uid }), signal: over.signal });
+  const ownWatch = cluster.watch(DEPLOYMENTS, { namespace, labelSelector: `${RELAY_LABEL}=${name}`, signal: over.signal });
   const timer = setTimeout(() => over.abort(), timeoutMs);
   const onAbort = (): void => over.abort();
   signal.addEventListener("abort", onAbort, { once: true });
