@@ -9,10 +9,15 @@ function checkCommon(given: unknown, kind: string, invalid: Invalid): Common {
   if (typeof given !== "object" || given === null) throw invalid(kind, "must be an object", "see SessionOptions");
   const { service, ports, graceSeconds, image } = given as Record<string, unknown>;
   if (typeof service !== "string" || service === "") throw invalid(`${kind}.service`, "must be a Service's name", 'such as "web"');
+  if (!SERVICE_NAME.test(service))
+    throw invalid(`${kind}.service`, `is ${JSON.stringify(service)}`, "lower case letters, digits and `-`, at most 63 of them");
   const checked: Common = { service };
   if (ports !== undefined) {
     checked.ports = texts(ports, `${kind}.ports`, invalid, 'such as ["80:8080"]');
-    for (const port of checked.ports) parsePort(port);
+    const named = checked.ports.map(parsePort).map(({ remote, protocol = "TCP" }) => `${remote}/${protocol.toLowerCase()}`);
+    const twice = named.find((name, i) => named.indexOf(name) !== i);
+    if (twice !== undefined)
+      throw invalid(`${kind}.ports`, `name ${twice} twice`, "each of the Service's ports goes to one port of this machine");
   }
   const grace = number(graceSeconds, `${kind}.graceSeconds`, 1, 86_400, invalid);
   if (grace !== undefined) checked.graceSeconds = grace;
@@ -24,12 +29,18 @@ function checkCommon(given: unknown, kind: string, invalid: Invalid): Common {
   return checked;
 }
 
+/** An RFC 1123 label. */
+const SERVICE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
 /** Throws `SESSION_OPTIONS`, `PROXY_OPTION_INVALID`. */
 export function checkExpose(given: unknown, invalid: Invalid): SessionExposeOptions {
   const { workload } = (given ?? {}) as Record<string, unknown>;
   if (workload !== undefined && (typeof workload !== "string" || workload === ""))
     throw invalid("expose.workload", "must be a workload", "such as deployment/core");
-  return { ...checkCommon(given, "expose", invalid), ...(typeof workload === "string" && { workload }) };
+  const checked = { ...checkCommon(given, "expose", invalid), ...(typeof workload === "string" && { workload }) };
+  if (!checked.ports?.length && workload === undefined)
+    throw invalid("expose.ports", "are missing", "--port 80:8080, or --workload deployment/x for its ports");
+  return checked;
 }
 
 /** Throws `SESSION_OPTIONS`, `PROXY_OPTION_INVALID`. */
@@ -62,6 +73,14 @@ export function checkIntercept(given: unknown, invalid: Invalid): SessionInterce
     };
     parseMatch(checked.match, developer());
   }
+  if (checked.tcp && !checked.match?.all)
+    throw invalid(
+      "intercept.tcp",
+      "takes connections as a whole, which can't be told apart by what they say",
+      "--tcp goes with --all",
+    );
+  if (checked.tcp && checked.mirror)
+    throw invalid("intercept.mirror", "copies requests of HTTP, and --tcp is for what is none", "leave one of the two out");
   return checked;
 }
 

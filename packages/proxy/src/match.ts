@@ -1,4 +1,4 @@
-import type { Match } from "@shipside/relay";
+import { compilePattern, type Match } from "@shipside/relay";
 import { proxyError } from "./errors.ts";
 
 /** Asked for where nothing else is: `x-shipside-intercept: <user>`. */
@@ -94,10 +94,11 @@ function parseBaggage(text: string): { key: string; value: string } {
 function parseRegex(text: string, what: string): string {
   try {
     if (text === "") throw new Error("it is empty");
-    new RegExp(text);
+    // As the relay reads it, which has no back references and no lookaround.
+    compilePattern(text);
   } catch (cause) {
     throw invalid(
-      `${what}: no regular expression: ${(cause as Error).message}`,
+      `${what}: no regular expression that can be used here: ${(cause as Error).message}`,
       "it is searched for anywhere; ^ and $ mean the ends",
       cause,
     );
