@@ -47,7 +47,7 @@ export interface ClusterOptions {
 }
 
 /** As `startNode` takes them. */
-export type NodeChoices = Omit<NodeOptions, "store" | "apiServer" | "logger">;
+export type NodeChoices = Omit<NodeOptions, "store" | "storeOf" | "apiServer" | "logger">;
 
 export interface ClusterUser {
   name: string;
@@ -191,7 +191,7 @@ async function assemble(options: ClusterOptions, closer: Closer): Promise<Embedd
   // Side by side: a node's processes take longer than all the rest.
   const [listening, opened] = await Promise.allSettled([
     api.start(),
-    wanted.node ? startNode({ ...choices, store, logger, apiServer }) : undefined,
+    wanted.node ? startNode({ ...choices, store, storeOf: registry.storeOf, logger, apiServer }) : undefined,
   ]);
   closer.use(api);
   if (opened.status === "fulfilled" && opened.value) node = closer.use(opened.value);

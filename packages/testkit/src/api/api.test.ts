@@ -392,6 +392,9 @@ describe("delete", () => {
       metadata: { name: "b" },
       spec: { minAvailable: 1, selector: { matchLabels: { app: "x" } } },
     });
+    w.cluster.store.mutate("pods", "default", "p", (pod) => {
+      pod["status"] = { ...pod["status"], phase: "Running", conditions: [{ type: "Ready", status: "True" }] };
+    });
     const evict = () =>
       w.api.call("POST", `${NS}/pods/p/eviction`, { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: "p" } });
     const refused = await evict();

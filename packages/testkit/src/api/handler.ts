@@ -5,6 +5,7 @@ import { review } from "./access-reviews.ts";
 import { mediaType, readBody } from "./body.ts";
 import type { Call } from "./call.ts";
 import type { Discovery } from "./discovery.ts";
+import { list } from "./kinds/strategy.ts";
 import { listPage } from "./list.ts";
 import { negotiate } from "./negotiation.ts";
 import type { OpenApi } from "./openapi.ts";
@@ -172,8 +173,9 @@ async function subresource(parts: HandlerParts, call: Call, resource: Resource, 
     case "eviction": {
       if (verb !== "create") throw methodNotAllowed();
       const eviction = await requiredBody(request);
-      checkEviction(registry.store, object);
-      registry.delete(resource, namespace, name, { ...options, ...eviction.deleteOptions });
+      const dry = options.dryRun || list(eviction.deleteOptions?.dryRun).length > 0;
+      checkEviction(registry.store, object, dry);
+      registry.delete(resource, namespace, name, { ...options, ...eviction.deleteOptions, dryRun: dry });
       return respondJson(call, 201, { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 });
     }
     case "binding": {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { copyJson, freezeSharing, type Json } from "../json.ts";
 import { time } from "../node/events.ts";
 import type { KubeJson, Store } from "../store.ts";
+import { ADMISSION } from "./admission/admission.ts";
 import { customResources } from "./custom-resources.ts";
 import { createDeletion } from "./deletion.ts";
 import { STRATEGIES } from "./kinds/index.ts";
@@ -62,7 +63,12 @@ export interface Registry {
   /** `gone` is false where the object now only waits (for finalizers, for the node). */
   delete(resource: Resource, namespace: string, name: string, options?: DeleteOptions): { object: KubeJson; gone: boolean };
   get(resource: Resource, namespace: string, name: string): KubeJson;
+  /** The store as one of the cluster's own components uses it: what it writes is noted as its own in `managedFields`. */
+  storeOf(component: Component): Store;
 }
+
+/** As the real ones call themselves. */
+export type Component = "kube-controller-manager" | "kube-scheduler" | "kubelet";
 
 export interface RegistryOptions {
   store: Store;
@@ -160,11 +166,15 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
         strategy?.create?.(object, around(options));
       }
       if (strategy?.initialStatus && !(options.trusted && object.status)) object.status = strategy.initialStatus(object);
+      const request = { resource, object, old: undefined, store, warn: options.warn };
+      for (const plugin of ADMISSION) plugin.fill?.(request);
       validate(resource, object, undefined);
+      for (const plugin of ADMISSION) plugin.check?.(request);
       if (options.user) admit?.(options.user, resource, object, undefined);
       if (!options.applied) {
         object.metadata.managedFields = managersGiven(metadata.managedFields, undefined);
         track(resource, undefined, object, "", options);
+        if (options.trusted && object.status) track(resource, undefined, object, "status", options);
       }
       return options.dryRun ? freezeSharing(object) : store.create(resource.key, object);
     },
@@ -200,6 +210,7 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
         strategy?.defaults?.(object);
         strategy?.update?.(object, old, around(options));
         validate(resource, object, old);
+        for (const plugin of ADMISSION) plugin.check?.({ resource, object, old, store, warn: options.warn });
         if (options.user) admit?.(options.user, resource, object, old);
       }
       object.metadata.resourceVersion = old.metadata.resourceVersion;
@@ -229,6 +240,34 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
     },
 
     delete: createDeletion({ store, running, now, resources, get }),
+
+    storeOf(component) {
+      const find = (key: string): Resource => {
+        const found = resources().find((resource) => resource.key === key);
+        if (!found) throw notFound("resources", key);
+        return found;
+      };
+      const note = (key: string, old: KubeJson | undefined, next: KubeJson): void => {
+        const resource = find(key);
+        const options = { manager: component };
+        track(resource, old, next, "", options);
+        if (resource.subresources.includes("status")) track(resource, old, next, "status", options);
+      };
+      return Object.assign(Object.create(store) as Store, {
+        create: (key, object) =>
+          registry.create(find(key), object.metadata.namespace ?? "", object, { trusted: true, manager: component }),
+        update(key, object) {
+          const copy = copyJson(object);
+          note(key, store.get(key, object.metadata.namespace, object.metadata.name), copy);
+          return store.update(key, copy);
+        },
+        mutate: (key, namespace, name, change) =>
+          store.mutate(key, namespace, name, (copy) => {
+            change(copy);
+            note(key, store.get(key, namespace, name), copy);
+          }),
+      } satisfies Partial<Store>);
+    },
   };
   return registry;
 }

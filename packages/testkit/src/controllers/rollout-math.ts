@@ -1,7 +1,7 @@
 import type { Json } from "../json.ts";
 
 /** A number, or a percentage of `total`. */
-function resolve(value: number | string | undefined, total: number, round: (n: number) => number): number {
+export function resolveShare(value: number | string | undefined, total: number, round: (n: number) => number): number {
   if (typeof value === "number") return value;
   const percent = /^(\d+)%$/.exec(value ?? "")?.[1];
   return percent === undefined ? 0 : round((Number(percent) * total) / 100);
@@ -9,8 +9,8 @@ function resolve(value: number | string | undefined, total: number, round: (n: n
 
 /** How far a rolling update may go above and below the number of replicas. Never nowhere. */
 export function rollingBounds(rollingUpdate: Json, replicas: number): { surge: number; unavailable: number } {
-  const surge = resolve(rollingUpdate?.maxSurge, replicas, Math.ceil);
-  const unavailable = resolve(rollingUpdate?.maxUnavailable, replicas, Math.floor);
+  const surge = resolveShare(rollingUpdate?.maxSurge, replicas, Math.ceil);
+  const unavailable = resolveShare(rollingUpdate?.maxUnavailable, replicas, Math.floor);
   return surge === 0 && unavailable === 0 ? { surge: 0, unavailable: 1 } : { surge, unavailable: Math.min(unavailable, replicas) };
 }
 

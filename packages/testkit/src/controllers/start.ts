@@ -8,6 +8,7 @@ import type { Context, Controller } from "./context.ts";
 import { cronJobController, triggerCronJob } from "./cron-job.ts";
 import { daemonSetController } from "./daemon-set.ts";
 import { deploymentController } from "./deployment.ts";
+import { disruptionController } from "./disruption.ts";
 import { endpointSliceController } from "./endpoint-slices.ts";
 import { endpointsController } from "./endpoints.ts";
 import { garbageCollector } from "./garbage-collector.ts";
@@ -16,6 +17,7 @@ import { createLabelIndex } from "./label-index.ts";
 import { namespaceController } from "./namespaces.ts";
 import { createObjectIndex } from "./object-index.ts";
 import { replicaSetController } from "./replica-set.ts";
+import { resourceQuotaController } from "./resource-quota.ts";
 import { createServiceIndex } from "./services-of.ts";
 import { statefulSetController } from "./stateful-set.ts";
 import { createWorkQueue, type WorkQueue } from "./work-queue.ts";
@@ -33,11 +35,15 @@ export interface Controllers extends Closable {
   triggerCronJob(namespace: string, name: string): KubeJson;
 }
 
+const COMPONENT = "kube-controller-manager";
+
 /** The cluster's own controllers: each works when something changed that concerns it, never by the clock alone. */
 export function startControllers(options: ControllersOptions): Controllers {
-  const { store, logger = silentLogger, clock = systemClock } = options;
+  const { logger = silentLogger, clock = systemClock } = options;
   const registry =
-    options.registry ?? createRegistry({ store, ca: "", running: { node: false, controllers: true }, now: clock.now });
+    options.registry ??
+    createRegistry({ store: options.store, ca: "", running: { node: false, controllers: true }, now: clock.now });
+  const store = registry.storeOf(COMPONENT);
   const context = createContext(store, registry, logger, clock);
   const running = controllersOf(context).map((controller) => ({
     controller,
@@ -83,6 +89,8 @@ const controllersOf = (context: Context): Controller[] => [
   cronJobController(context),
   namespaceController(context),
   garbageCollector(context),
+  disruptionController(context),
+  resourceQuotaController(context),
 ];
 
 function queueOf(controller: Controller, { clock, logger }: Context): WorkQueue {
@@ -121,7 +129,7 @@ function createContext(
       pods.observe(event);
       services.observe(event);
     },
-    create: (resource, namespace, object) => registry.create(resourceOf(resource), namespace, object),
+    create: (resource, namespace, object) => registry.create(resourceOf(resource), namespace, object, { manager: COMPONENT }),
     remove(resource, namespace, name, deletion) {
       if (store.get(resource, namespace, name)) registry.delete(resourceOf(resource), namespace ?? "", name, deletion);
     },
@@ -131,7 +139,7 @@ function createContext(
       });
     },
     recorder(component) {
-      const known = recorders.get(component) ?? createRecorder(store, component);
+      const known = recorders.get(component) ?? createRecorder(registry.store, component);
       recorders.set(component, known);
       return known;
     },

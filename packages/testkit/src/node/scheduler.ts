@@ -3,8 +3,8 @@ import { createRecorder, time } from "./events.ts";
 import type { Claims } from "./volumes/claims.ts";
 
 /** Gives pods that have no node to this one, where they fit: selector, node affinity's simple form, and claims that can be bound. */
-export function startScheduler(options: { store: Store; nodeName: string; claims: Claims }): { close(): void } {
-  const { store, nodeName, claims } = options;
+export function startScheduler(options: { store: Store; tracked: Store; nodeName: string; claims: Claims }): { close(): void } {
+  const { store, tracked, nodeName, claims } = options;
   const record = createRecorder(store, "default-scheduler");
   const waiting = new Set<string>();
   let scheduled = false;
@@ -51,7 +51,7 @@ export function startScheduler(options: { store: Store; nodeName: string; claims
     }
     const old = pod["status"]?.conditions?.find((c: { type: string }) => c.type === "PodScheduled");
     if (old?.message !== message) {
-      store.mutate("pods", namespace, name, (copy) => {
+      tracked.mutate("pods", namespace, name, (copy) => {
         copy["status"] = { phase: "Pending", ...copy["status"], conditions: [condition("False", "Unschedulable", message)] };
       });
       record(pod, "Warning", "FailedScheduling", message);

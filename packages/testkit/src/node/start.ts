@@ -20,6 +20,8 @@ import { startClaims } from "./volumes/claims.ts";
 
 export interface NodeOptions {
   store: Store;
+  /** The same store as each of the components uses it that a node brings along. Default: the store. */
+  storeOf?(component: "kubelet" | "kube-scheduler" | "kube-controller-manager"): Store;
   /** Default `shipside`. */
   name?: string;
   /** Kept when the node closes. Default: a new temporary directory, removed with the node, also when this process is killed. */
@@ -64,8 +66,9 @@ const KUBELET_BACKOFF: BackoffOptions = { baseMs: 10_000, maxMs: 300_000 };
  * Throws `NODE_OPTIONS_INVALID`; `NODE_NETWORK_UNAVAILABLE` where `network: "namespaces"` can't be had.
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
-  const { store, name = "shipside", network: wanted = "auto", logger = silentLogger } = options;
+  const { storeOf = () => options.store, name = "shipside", network: wanted = "auto", logger = silentLogger } = options;
   validate(options);
+  const store = storeOf("kubelet");
   const closer = createCloser();
   try {
     const temporary = options.stateDir === undefined;
@@ -86,16 +89,16 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       retryMs: options.retryMs ?? 2_000,
       maxLogBytes: options.maxLogBytes ?? 1024 * 1024,
       allocatable: nodeCapacity(),
-      record: createRecorder(store, "kubelet", name),
+      record: createRecorder(options.store, "kubelet", name),
       logger,
     };
     registerNode(store, name, network.hostIP);
-    const claims = startClaims({ store, directory: join(stateDir, "volumes"), nodeName: name });
+    const claims = startClaims({ store: storeOf("kube-controller-manager"), directory: join(stateDir, "volumes"), nodeName: name });
     closer.defer(() => claims.close());
     const pods = network.mode === "fake" ? startFakePods(context) : startPods(context);
     closer.defer(() => pods.close());
     if (options.scheduler !== false) {
-      const scheduler = startScheduler({ store, nodeName: name, claims });
+      const scheduler = startScheduler({ store: options.store, tracked: storeOf("kube-scheduler"), nodeName: name, claims });
       closer.defer(() => scheduler.close());
     }
 

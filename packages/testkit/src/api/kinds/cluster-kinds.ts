@@ -10,6 +10,14 @@ export const namespace: Strategy = {
     object.metadata.labels["kubernetes.io/metadata.name"] = object.metadata.name;
   },
   create: (object) => fill(object.spec, { finalizers: ["kubernetes"] }),
+  validate({ metadata }, errors) {
+    for (const mode of ["enforce", "audit", "warn"]) {
+      const key = `pod-security.kubernetes.io/${mode}`;
+      const level: string | undefined = metadata.labels?.[key];
+      if (level !== undefined && !["privileged", "baseline", "restricted"].includes(level))
+        errors.invalid(`metadata.labels[${key}]`, level, "must be one of privileged, baseline, restricted");
+    }
+  },
   // Only the finalize subresource takes them off.
   update(object, old) {
     object.spec.finalizers = old["spec"]?.finalizers;
@@ -141,6 +149,19 @@ export const podDisruptionBudget: Strategy = {
     }
   },
 };
+
+/** A container's limits that aren't said are what it may have at most, its requests what it gets as limits (v1/defaults.go says so). */
+export const limitRange: Strategy = {
+  defaults({ spec }) {
+    for (const item of list(spec?.limits)) {
+      if (item.type !== "Container") continue;
+      item.default = { ...item.max, ...item.default };
+      item.defaultRequest = { ...item.min, ...item.default, ...item.defaultRequest };
+    }
+  },
+};
+
+export const resourceQuota: Strategy = { initialStatus: () => ({}) };
 
 export const node: Strategy = { initialStatus: () => ({}) };
 export const customResourceDefinition: Strategy = {

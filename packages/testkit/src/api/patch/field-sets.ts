@@ -133,11 +133,11 @@ export function removeAt(object: Json, path: readonly string[]): void {
 export function toFieldsV1(set: FieldSet): Json {
   const root: Json = {};
   const open = new Map<string, Json>();
-  for (const path of [...set.values()].sort((a, b) => (pathKey(a) < pathKey(b) ? -1 : 1))) {
+  for (const [key, path] of [...set].sort(([a], [b]) => (a < b ? -1 : 1))) {
     let node = root;
     for (const element of path) node = node[element] ??= {};
     if (path.at(-1)!.startsWith("k:")) node["."] ??= {};
-    else open.set(pathKey(path), node);
+    else open.set(key, node);
   }
   for (const node of open.values()) if (Object.keys(node).length > 0) node["."] = {};
   return root;

@@ -55,6 +55,20 @@ export function managersGiven(given: Json, old: KubeJson | undefined): Json[] | 
   return given.every((entry) => Object.keys(entry ?? {}).length === 0) ? undefined : given;
 }
 
+/** Whether nothing in it changed that anybody can own: quicker to tell than what did. */
+function samePart(old: KubeJson, next: Json, part: "main" | "status"): boolean {
+  if (part === "status") return sameJson(old["status"], next.status);
+  const owned = ({ metadata, status: _status, ...rest }: Json): Json => ({
+    ...rest,
+    labels: metadata.labels,
+    annotations: metadata.annotations,
+    finalizers: metadata.finalizers,
+    generateName: metadata.generateName,
+    ownerReferences: metadata.ownerReferences,
+  });
+  return sameJson(owned(old), owned(next));
+}
+
 /**
  * Who owns what after a write that isn't an apply: the writer owns what it changed, and takes it from the others. `managers`: who owned
  * what before it.
@@ -67,6 +81,7 @@ export function trackUpdate(
   managers: Json[] | undefined,
 ): Json[] | undefined {
   const part = manager.subresource === "status" ? "status" : "main";
+  if (old && samePart(old, next, part)) return managers;
   const now = fieldSetOf(next, type, part, { containers: true });
   const before: FieldSet = old ? fieldSetOf(old, type, part, { containers: true }) : new Map();
   const containers = new Set([...now.values()].map((path) => pathKey(path.slice(0, -1))));

@@ -1,5 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
+import { evictedNow } from "../../controllers/disruption.ts";
+import { isReady } from "../../controllers/pods.ts";
 import type { Json } from "../../json.ts";
 import type { NodeRuntime } from "../../node/runtime.ts";
 import type { KubeJson, Store } from "../../store.ts";
@@ -66,8 +68,10 @@ export async function serveLog(pod: KubeJson, query: URLSearchParams, node: Node
   await pipeline(log, response).catch(() => response.destroy());
 }
 
-/** `pods/eviction`: refused where a disruption budget doesn't allow it (policy/v1). */
-export function checkEviction(store: Store, pod: KubeJson): void {
+/** `pods/eviction`: refused where a disruption budget doesn't allow it (policy/v1); what it allows is counted off at once. */
+export function checkEviction(store: Store, pod: KubeJson, dryRun: boolean): void {
+  // What doesn't run yet, or no longer, disrupts nobody.
+  if (pod.metadata.deletionTimestamp || ["Succeeded", "Failed", "Pending"].includes(pod["status"]?.phase)) return;
   const budgets = store
     .list("poddisruptionbudgets.policy", pod.metadata.namespace)
     .filter((budget) => matchesLabels(labelSelectorRequirements(budget["spec"].selector) ?? [], pod.metadata.labels));
@@ -79,14 +83,30 @@ export function checkEviction(store: Store, pod: KubeJson): void {
     );
   }
   const [budget] = budgets;
-  if (!budget || (budget["status"]?.disruptionsAllowed ?? 0) > 0) return;
-  const { desiredHealthy = 0, currentHealthy = 0 } = budget["status"] ?? {};
+  if (!budget) return;
+  const { desiredHealthy = 0, currentHealthy = 0, disruptionsAllowed = 0, observedGeneration } = budget["status"] ?? {};
+  const ready = isReady(pod);
+  const { unhealthyPodEvictionPolicy: policy } = budget["spec"];
+  if (!ready && (policy === "AlwaysAllow" || (currentHealthy >= desiredHealthy && desiredHealthy > 0))) return;
+  const settled = (observedGeneration ?? budget.metadata.generation) >= (budget.metadata.generation ?? 0);
+  if (settled && disruptionsAllowed > 0) {
+    if (dryRun) return;
+    store.mutate("poddisruptionbudgets.policy", budget.metadata.namespace, budget.metadata.name, (copy) => {
+      copy["status"] = evictedNow(copy["status"], pod.metadata.name, Date.now());
+    });
+    return;
+  }
   throw new StatusError(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {
     causes: [
       {
         reason: "DisruptionBudget",
-        message: `The disruption budget ${budget.metadata.name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`,
+        message: `The disruption budget ${budget.metadata.name} ${
+          settled
+            ? `needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`
+            : "is still being processed by the server."
+        }`,
       },
     ],
+    ...(!settled && { retryAfterSeconds: 10 }),
   });
 }
