@@ -64,3 +64,13 @@ test("what needs no alarm is not told", () => {
   const text = tell([warning("LISTEN_IN_USE", 1), warning("NAME_TAKEN", 2)], false, ({ code }) => code === "LISTEN_IN_USE");
   expect(text).toBe("! problem 2\n  hint: hint 2\n");
 });
+
+test("what the kubeconfig has done on the way is told with where it leads, before anything else", () => {
+  const connected = { context: "dev", cluster: "c", user: "me", server: "https://dev", namespace: "shop" };
+  const notes = ["the kubeconfig has ./theirs run for credentials"];
+  expect(
+    tell([{ step: "connected", ...connected, notes }])
+      .split("\n")
+      .slice(0, 2),
+  ).toEqual(["context dev, namespace shop, server https://dev", "  the kubeconfig has ./theirs run for credentials"]);
+});

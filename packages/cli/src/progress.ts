@@ -1,6 +1,7 @@
 import type { ErrorJson } from "@shipside/core";
 import type { SessionEvent } from "@shipside/daemon/client";
 import { tellEnvChange } from "./env-change.ts";
+import { obstacleLine, volumeLine } from "./mount-facts.ts";
 import { pointAtRbac } from "./rbac-hint.ts";
 import { explain, type Terminal } from "./terminal.ts";
 
@@ -38,6 +39,7 @@ export function createProgress(
           terminal.say(
             `context ${err("bold", event.context)}, namespace ${err("bold", event.namespace)}, server ${err("bold", event.server)}`,
           );
+          for (const note of event.notes ?? []) terminal.say(`  ${note}`);
           terminal.busy("asking the cluster");
           break;
         case "resolved":
@@ -86,6 +88,14 @@ export function createProgress(
           );
           if (headers.length > 0)
             terminal.say(`  such as: curl ${headers.join(" ")} http://${service}.${namespace}:${ports[0]?.port ?? ""}/`);
+          break;
+        }
+        case "mounted": {
+          const { dir, volumes, driver, obstacles } = event.mount;
+          terminal.done(`${plural(volumes.length, "volume")} in ${err("bold", dir)}`);
+          for (const volume of volumes) terminal.say(`  ${volumeLine(volume)}`);
+          if (driver) terminal.say(`  driver ${err("bold", driver.name)}: ${driver.why}`);
+          for (const obstacle of obstacles) warn({ ...obstacle, message: `not mounted: ${obstacleLine(obstacle)}` });
           break;
         }
         case "notice":

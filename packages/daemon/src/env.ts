@@ -1,7 +1,7 @@
 /** What a workload's env is read, told and compared with, where no session is needed: for a process that only wants to know. */
 import { createCloser } from "@shipside/core";
 import { type CollectOptions, collectEnv, type EnvCollection, watchEnv } from "@shipside/envexport";
-import { connectCluster } from "@shipside/kube";
+import { type ClusterInfo, connectCluster } from "@shipside/kube";
 
 export {
   type CollectOptions,
@@ -24,7 +24,7 @@ export interface ReadEnvOptions extends CollectOptions {
   kubeconfig?: string;
   context?: string;
   /** Where it is read, before anything is asked of the cluster. */
-  onConnected?: (where: { context: string; cluster: string; user: string; server: string; namespace: string }) => void;
+  onConnected?: (where: ClusterInfo) => void;
 }
 
 const connectTo = async ({ kubeconfig, context, namespace, signal, onConnected }: ReadEnvOptions) => {

@@ -242,8 +242,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
         undo.defer(() => entry.holders--);
         if (!opened) {
           await session.refresh(until);
-          const { context, cluster: name, user, server } = cluster.held.value.info;
-          onEvent({ step: "connected", context, cluster: name, user, server, namespace });
+          onEvent({ step: "connected", ...cluster.held.value.info, namespace });
           onEvent({ step: "joined", id: session.id });
           undo.defer(session.subscribe(onEvent));
         }

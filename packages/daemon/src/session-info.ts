@@ -196,7 +196,16 @@ export interface NamesInfo {
 
 /** What a session tells while it opens and as long as it is open. Plain data. */
 export type SessionEvent =
-  | { step: "connected"; context: string; cluster: string; user: string; server: string; namespace: string }
+  /** `notes`: what the kubeconfig has done on the way there, in words; before any of it is. */
+  | {
+      step: "connected";
+      context: string;
+      cluster: string;
+      user: string;
+      server: string;
+      namespace: string;
+      notes?: readonly string[];
+    }
   | { step: "resolved"; workload: string }
   | { step: "tunnels"; namespaces: readonly string[]; services: number; ports: number; failed: number }
   | { step: "names"; names: NamesInfo; entries: readonly HostsEntry[] }

@@ -93,7 +93,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
   const { names, journal, plugins, logger, signal } = components;
   const cluster = components.cluster.value;
   const { kind = "teleport", also = [] } = options;
-  const { context, server, user, cluster: clusterName } = cluster.info;
+  const { context, server, user, cluster: clusterName, notes } = cluster.info;
   const namespace = options.namespace ?? cluster.info.namespace;
   const id = randomBytes(3).toString("hex");
   const openedAt = new Date().toISOString();
@@ -337,7 +337,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
   };
 
   try {
-    emit({ step: "connected", context, cluster: clusterName, user, server, namespace });
+    emit({ step: "connected", context, cluster: clusterName, user, server, namespace, ...(notes && { notes }) });
     await runHooks(plugins, "sessionOpening", facts, undefined, logger);
     closer.defer(() => runHooks(plugins, "sessionClosed", facts, undefined, logger));
     signal.throwIfAborted();

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { access, constants, readFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import type { ClusterInfo } from "./cluster.ts";
-import { type KubeconfigOptions, type RawUser, resolveContext } from "./kubeconfig.ts";
+import { type KubeconfigOptions, type RawUser, type ResolvedContext, resolveContext } from "./kubeconfig.ts";
 import { proxyFromEnv } from "./proxy-env.ts";
 
 /** One way by which a kubeconfig's user proves who they are. No secret is in it. */
@@ -53,6 +53,20 @@ export async function readAccessFacts(
     ...(user.as && { as: user.as }),
     ...(proxy && { proxy }),
   };
+}
+
+/** {@link ClusterInfo.notes}: told before any of it happens. */
+export function notesOf({ cluster, user }: ResolvedContext): string[] {
+  const { exec, "auth-provider": provider } = user;
+  const programs = [exec?.command, provider?.config?.["cmd-path"]].filter(
+    (program) => typeof program === "string" && program !== "",
+  );
+  const proxy = cluster["proxy-url"];
+  return [
+    ...programs.map((program) => `the kubeconfig has ${program} run for credentials`),
+    ...(proxy ? [`the kubeconfig says: by the proxy ${withoutPassword(proxy)}`] : []),
+    ...(cluster["insecure-skip-tls-verify"] ? ["the kubeconfig says: the server's certificate is not checked"] : []),
+  ];
 }
 
 async function authOf(user: RawUser, env: Readonly<Record<string, string | undefined>>): Promise<AuthFact[]> {

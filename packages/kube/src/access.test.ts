@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { access, chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -150,4 +150,25 @@ describe("probeServer", () => {
     const path = await file("dead", kubeconfig({}));
     await expect(probeServer({ kubeconfig: path })).rejects.toMatchObject({ code: "KUBE_UNREACHABLE" });
   });
+});
+
+test("what a kubeconfig has done on the way is in the cluster's facts, before anything is asked and without any of it having been done", async () => {
+  const ran = join(dir, "ran");
+  const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "./theirs", interactiveMode: "Never" };
+  const theirs = await file("theirs", `#!/bin/sh\ntouch ${ran}\n`);
+  await chmod(theirs, 0o755);
+  const options = { "proxy-url": "http://me:hunter2@proxy:3128", "insecure-skip-tls-verify": true };
+  await using cluster = await connectCluster({ kubeconfig: await file("hostile", kubeconfig({ exec }, options)) });
+  expect(cluster.info.notes).toEqual([
+    `the kubeconfig has ${theirs} run for credentials`,
+    "the kubeconfig says: by the proxy http://***@proxy:3128",
+    "the kubeconfig says: the server's certificate is not checked",
+  ]);
+  await expect(access(ran)).rejects.toMatchObject({ code: "ENOENT" });
+
+  const provider = { name: "gcp", config: { "cmd-path": "/usr/bin/old-helper" } };
+  await using legacy = await connectCluster({ kubeconfig: await file("legacy", kubeconfig({ "auth-provider": provider })) });
+  expect(legacy.info.notes).toEqual(["the kubeconfig has /usr/bin/old-helper run for credentials"]);
+  await using plain = await connectCluster({ kubeconfig: await file("plain", kubeconfig({ token: "t" })) });
+  expect(plain.info).not.toHaveProperty("notes");
 });

@@ -1,4 +1,5 @@
 import { createCloser, hasCode, silentLogger } from "@shipside/core";
+import { notesOf } from "./access-facts.ts";
 import type { Cluster, ConnectOptions, ListOptions, ObjectRef, PatchKind, ServerVersion } from "./cluster.ts";
 import { createCredentialSource } from "./credentials.ts";
 import { kubeError } from "./errors.ts";
@@ -71,7 +72,8 @@ function checkOptions(options: ConnectOptions): Checked {
 }
 
 function createCluster(context: ResolvedContext, options: Checked): Cluster {
-  const { info } = context;
+  const notes = notesOf(context);
+  const info = { ...context.info, ...(notes.length > 0 && { notes }) };
   const { logger } = options;
   const closer = createCloser();
   const lifetime = new AbortController();

@@ -13,6 +13,8 @@ export interface ClusterInfo {
   server: string;
   /** The namespace used where none is named: the option, else the context's, else "default". */
   namespace: string;
+  /** What the kubeconfig has done on the way there that isn't seen in these: a program that is run, a proxy, a certificate that isn't checked. */
+  notes?: readonly string[];
 }
 
 export interface ConnectOptions {
