@@ -11,6 +11,7 @@ import {
   type Match,
   RELAY_LABEL,
   type RelayConfig,
+  selectorOwners,
   switchedSelector,
 } from "@shipside/relay";
 import { proxyError } from "./errors.ts";
@@ -24,7 +25,7 @@ import { findOwners } from "./owners.ts";
 import { type InterceptPlan, type PortWish, planIntercept } from "./ports.ts";
 import { endRelay, type InterceptTrace, othersLease, relayGone } from "./relay-end.ts";
 import { type LinksState, openRelayLinks, type RelayLinks } from "./relay-links.ts";
-import { backendService, type InterceptRecord, readRecord, selectorOwners, switchPatch, switchState } from "./service-patch.ts";
+import { backendService, type InterceptRecord, readRecord, switchPatch, switchState } from "./service-patch.ts";
 import { mayGrantRights, readSurroundings } from "./surroundings.ts";
 import { openSwitch, restoreService, type ServiceRef } from "./switch.ts";
 

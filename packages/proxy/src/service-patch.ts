@@ -1,5 +1,5 @@
 import type { KubeObject, ObjectMeta, Service } from "@shipside/kube";
-import { INTERCEPT_ANNOTATION, type Selector } from "@shipside/relay";
+import { type FieldOwner, INTERCEPT_ANNOTATION, type Selector } from "@shipside/relay";
 
 /** What stands in the Service itself while it is switched: whoever finds it, also without us, sees what was there and who did it. */
 export interface InterceptRecord {
@@ -8,29 +8,15 @@ export interface InterceptRecord {
   /** The same keys. */
   original: Selector;
   switched: Selector;
-  /** Field managers that owned the selector: see {@link disownPatch}. */
-  owners?: readonly Manager[];
+  /** Field managers that owned the selector: see `disownPatch` of the relay. */
+  owners?: readonly FieldOwner[];
   /** Who switched it first, as shown to others: `user@machine`. */
   by: string;
   /** ISO 8601. */
   since: string;
 }
 
-interface Manager {
-  manager: string;
-  operation: string;
-}
-
-/** Of metadata.managedFields, the API reference's ManagedFieldsEntry. */
-interface ManagedFields extends Partial<Manager> {
-  subresource?: string;
-  fieldsV1?: { "f:spec"?: { "f:selector"?: object } };
-}
-
 type JsonPatch = ReadonlyArray<{ op: "test" | "add" | "replace" | "remove"; path: string; value?: unknown }>;
-
-/** As `Cluster.patch` names us. */
-const FIELD_MANAGER = "shipside";
 
 /** RFC 6901. */
 const pointer = (...keys: string[]): string => keys.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
@@ -103,39 +89,6 @@ export function restorePatch(service: Service, { relay, original, switched }: In
       ? [{ op: "remove", path: last ? "/metadata/annotations" : pointer("metadata", "annotations", INTERCEPT_ANNOTATION) } as const]
       : []),
   ];
-}
-
-const managedFields = ({ metadata }: Service): readonly ManagedFields[] =>
-  (metadata as { managedFields?: readonly ManagedFields[] }).managedFields ?? [];
-
-const isOurs = ({ manager, operation, subresource }: ManagedFields): boolean =>
-  manager === FIELD_MANAGER && operation === "Update" && !subresource;
-
-/** For the record: a patch makes us the selector's owner, and takes it from whoever was (structured merge, KEP-555). */
-export const selectorOwners = (service: Service): Manager[] =>
-  managedFields(service).flatMap((entry) =>
-    entry.fieldsV1?.["f:spec"]?.["f:selector"] && !isOurs(entry)
-      ? [{ manager: entry.manager ?? "", operation: entry.operation ?? "" }]
-      : [],
-  );
-
-/**
- * After the selector is restored: gives it back to its owners, else whoever applies another one later, server-side, would be told of a
- * conflict with us. Undefined where we own nothing.
- */
-export function disownPatch(service: Service, { owners = [] }: InterceptRecord): JsonPatch | undefined {
-  const ours = managedFields(service).find(isOurs);
-  const selector = ours?.fieldsV1?.["f:spec"]?.["f:selector"];
-  if (!ours) return undefined;
-  const others = managedFields(service)
-    .filter((entry) => entry !== ours)
-    .map((entry) => {
-      const owned = owners.some(({ manager, operation }) => manager === entry.manager && operation === entry.operation);
-      if (!owned || !selector || entry.subresource) return entry;
-      return { ...entry, fieldsV1: { ...entry.fieldsV1, "f:spec": { ...entry.fieldsV1?.["f:spec"], "f:selector": selector } } };
-    });
-  // An empty list would leave it as it is; one empty entry says that there are none.
-  return [...tests(service), { op: "replace", path: "/metadata/managedFields", value: others.length > 0 ? others : [{}] }];
 }
 
 /** A Service of the relay's own that selects what the intercepted one did before: by it the relay reaches the real pods. */

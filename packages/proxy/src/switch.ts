@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Closable, createCloser, hasCode, type Logger } from "@shipside/core";
 import { type Cluster, SERVICES, type Service } from "@shipside/kube";
+import { disownPatch } from "@shipside/relay";
 import { proxyError } from "./errors.ts";
-import { disownPatch, type InterceptRecord, restorePatch, switchPatch, switchState } from "./service-patch.ts";
+import { type InterceptRecord, restorePatch, switchPatch, switchState } from "./service-patch.ts";
 
 export interface ServiceRef {
   namespace: string;
@@ -73,7 +74,7 @@ export async function restoreService(
   await patchService(
     cluster,
     ref,
-    (now) => (switchState(now, record) === "switched" ? undefined : disownPatch(now, record)),
+    (now) => (switchState(now, record) === "switched" ? undefined : disownPatch(now, record.owners ?? [])),
     signal,
   );
 }

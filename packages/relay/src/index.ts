@@ -3,6 +3,7 @@ export { type ClusterRelay, type ClusterRelayEvent, type ClusterRelayOptions, cl
 export { type DeployedRelay, type DeployOptions, deployRelay, findRelay, type MakeObject } from "./deploy.ts";
 export { relayDialer } from "./dialer.ts";
 export { RELAY_ERRORS, type RelayErrorCode, relayError } from "./errors.ts";
+export { disownPatch, type FieldOwner, selectorOwners } from "./field-owners.ts";
 export { type IncomingConnection, openRelayLink, type RelayLink, type RelayLinkOptions } from "./link.ts";
 export {
   claimPath,

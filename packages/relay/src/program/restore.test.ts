@@ -89,6 +89,32 @@ describe("restoreService", () => {
     expect(await restoreService(at.api, at.config, silentLogger, signal)).toBe("left");
   });
 
+  test("the selector's field managers get it back: who applies another one later, server-side, has no conflict with us", async () => {
+    const at = await intercepted();
+    const owners = [{ manager: "ci", operation: "Apply" }];
+    const fields = (owned: object): object => ({
+      apiVersion: "v1",
+      fieldsType: "FieldsV1",
+      time: "2026-01-01T00:00:00Z",
+      fieldsV1: owned,
+    });
+    const selector = { "f:selector": {} };
+    at.change((service) => {
+      service.metadata.annotations![INTERCEPT_ANNOTATION] = JSON.stringify({ owners });
+      Object.assign(service.metadata, {
+        managedFields: [
+          { ...owners[0], ...fields({ "f:spec": { "f:ports": {} } }) },
+          { manager: "shipside", operation: "Update", ...fields({ "f:spec": selector }) },
+        ],
+      });
+    });
+    expect(await restoreService(at.api, at.config, silentLogger, signal)).toBe("restored");
+    back(at);
+    const managed = (at.service()!.metadata as { managedFields?: Array<{ manager: string; fieldsV1: object }> }).managedFields;
+    expect(managed?.map(({ manager }) => manager)).toEqual(["ci"]);
+    expect(managed?.[0]?.fieldsV1).toMatchObject({ "f:spec": { "f:ports": {}, ...selector } });
+  });
+
   test("leaves a Service whose selector isn't ours any more, that is another one, or that is gone", async () => {
     const at = await intercepted();
     at.change((service) => {

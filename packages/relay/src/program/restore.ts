@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "@shipside/core";
+import { disownPatch, FIELD_MANAGER, type FieldOwner } from "../field-owners.ts";
 import { INTERCEPT_ANNOTATION, type RelayConfig } from "../protocol.ts";
 import { sameSelector } from "../selector.ts";
 import type { KubeApi } from "./kube-api.ts";
@@ -40,8 +41,11 @@ export async function restoreService(api: KubeApi, config: RelayConfig, logger: 
           ? []
           : [{ op: "remove", path: `/metadata/annotations/${key}` }]),
       ];
-      await api.request("PATCH", path, { body: patch, contentType: "application/json-patch+json", signal });
+      const restored = await patchService(api, path, patch, signal);
       logger.info("the Service has its selector back", { service: record.service });
+      await disown(api, path, restored, ownersOf(metadata.annotations?.[INTERCEPT_ANNOTATION]), signal).catch((error: Error) =>
+        logger.warn("the selector's field managers could not be given it back", { error: error.message }),
+      );
       return "restored";
     } catch (error) {
       if (signal.aborted) break;
@@ -54,4 +58,36 @@ export async function restoreService(api: KubeApi, config: RelayConfig, logger: 
     }
   }
   return "given-up";
+}
+
+const patchService = (api: KubeApi, path: string, patch: object, signal: AbortSignal): Promise<unknown> =>
+  api.request("PATCH", `${path}?fieldManager=${FIELD_MANAGER}`, {
+    body: patch,
+    contentType: "application/json-patch+json",
+    signal,
+  });
+
+/** Once more where somebody wrote in between: what others say of the Service counts more than whose field it is. */
+async function disown(
+  api: KubeApi,
+  path: string,
+  restored: unknown,
+  owners: readonly FieldOwner[],
+  signal: AbortSignal,
+): Promise<void> {
+  const once = async (service: object): Promise<void> => {
+    const patch = disownPatch(service, owners);
+    if (patch) await patchService(api, path, patch, signal);
+  };
+  await once(restored as Service).catch(async () => once((await api.request("GET", path, { signal })) as Service));
+}
+
+/** As they stand in the record of who switched it. */
+function ownersOf(annotation: string | undefined): FieldOwner[] {
+  try {
+    const { owners } = JSON.parse(annotation ?? "{}") as { owners?: unknown };
+    return Array.isArray(owners) ? owners.filter((each) => typeof each === "object" && each !== null) : [];
+  } catch {
+    return [];
+  }
 }
