@@ -17,6 +17,8 @@ beforeAll(async () => {
   await writeFile(join(home, ".kube", "dev"), "");
   await symlink(join(home, ".kube", "dev"), join(repository, "mine"));
   await symlink(home, join(repository, "out"));
+  await symlink(join(home, ".not-there-yet"), join(repository, "dangling"));
+  await symlink("loop", join(repository, "loop"));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
@@ -63,6 +65,8 @@ test("files are written in the file's own folder only, whatever links there are,
     "~/.ssh/authorized_keys",
     "../other/.env",
     "out/.bashrc",
+    "dangling",
+    "loop",
     ".git/config",
     "out/src/shop/.git/hooks/x",
     "/etc/x",

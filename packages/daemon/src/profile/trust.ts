@@ -1,4 +1,4 @@
-import { realpath } from "node:fs/promises";
+import { readlink, realpath } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, join, relative, resolve, sep } from "node:path";
 import { daemonError } from "../errors.ts";
@@ -48,7 +48,7 @@ export async function distrusted(plan: ProfilePlan, { given = [], env = process.
     }
     for (const path of [envFile?.path, mount?.dir]) {
       if (path === undefined) continue;
-      const inside = relative(folder, join(await real(dirname(path)), basename(path)));
+      const inside = relative(folder, await real(path));
       const why =
         inside === ".." || inside.startsWith(`..${sep}`)
           ? `writes ${path}, outside of the file's own folder`
@@ -79,13 +79,17 @@ const pathsOf = (list: string | undefined): string[] => (list ?? "").split(delim
 
 const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(folder + sep);
 
-/** Of what isn't there yet, the real path of the nearest folder that is. */
-async function real(path: string): Promise<string> {
+/** Of what isn't there yet, where writing to it would make it: a link is followed also where it leads to nothing. */
+async function real(path: string, links = 40): Promise<string> {
   const absolute = resolve(path);
   try {
     return await realpath(absolute);
   } catch {
     const above = dirname(absolute);
-    return above === absolute ? absolute : join(await real(above), basename(absolute));
+    const target = await readlink(absolute).catch(() => undefined);
+    // What goes round and round is nowhere.
+    if (links === 0) return sep;
+    if (target !== undefined) return real(resolve(await real(above, links - 1), target), links - 1);
+    return above === absolute ? absolute : join(await real(above, links), basename(absolute));
   }
 }
