@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { delimiter, resolve } from "node:path";
 import { isSessionName, SESSION_NAME_HINT, type SessionEnvOptions, type SessionOptions } from "@shipside/daemon/client";
 import { flag, type Invocation, list, text } from "./command.ts";
+import { directory } from "./directory.ts";
 import { cliError } from "./errors.ts";
 
 /** What a command line asks of a session. Paths become absolute: a daemon stands in another folder. */
@@ -36,6 +37,14 @@ export function sessionOptions(
   if (file !== undefined) options.envFile = { path: resolve(file), ...(format !== undefined && { format }) };
   else if (format !== undefined && kind === "teleport") {
     throw cliError("USAGE", "-m says a file's form, and there is no file", { hint: "name it: -f .env" });
+  }
+  const root = text(invocation, "mount");
+  if (root !== undefined) {
+    if (workload === undefined)
+      throw cliError("USAGE", "--mount: a namespace as such has no volumes", {
+        hint: "name a workload: shipside teleport deployment/core",
+      });
+    options.mount = { dir: directory(root) };
   }
   const wanted = envOptions(invocation);
   if (wanted) options.env = wanted;

@@ -1,6 +1,7 @@
 import type { ServiceInfo } from "@shipside/daemon/client";
 import type { ListedSession } from "./commands/session.ts";
 import { incomingFacts } from "./incoming-facts.ts";
+import { mountFacts } from "./mount-facts.ts";
 import type { Paint } from "./terminal.ts";
 
 /** Columns as wide as their widest cell; the last one runs on. */
@@ -55,6 +56,7 @@ export function sessionDetails(sessions: readonly ListedSession[], paint: Paint)
         stale,
         holders,
         incoming,
+        mount,
       } = session;
       const facts = [
         `${paint("bold", id)}  ${name === undefined ? "" : `${paint("bold", name)}, `}${kind} of ${workload ?? `namespace ${namespace}`}`,
@@ -64,6 +66,7 @@ export function sessionDetails(sessions: readonly ListedSession[], paint: Paint)
         ...(selection ? [`  services by the rules ${selection.join(" ")}`] : []),
         ...(envFile ? [`  ${envFile.variables} variables in ${envFile.path} (${envFile.format})`] : []),
         ...(incoming ? incomingFacts(incoming).map((line) => `  ${line}`) : []),
+        ...(mount ? mountFacts(mount, paint).map((line) => `  ${line}`) : []),
         ...stale.map((error) => `  ${paint("yellow", `may be out of date: ${error.message}`)}`),
       ];
       const lines = services.flatMap((service) => serviceRows(service));

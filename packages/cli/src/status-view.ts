@@ -1,5 +1,6 @@
 import type { ProbeResult, SessionInfo, TunnelProbe } from "@shipside/daemon/client";
 import { incomingFacts, isArriving } from "./incoming-facts.ts";
+import { mountFacts } from "./mount-facts.ts";
 import { explain, type Paint } from "./terminal.ts";
 
 /** How many broken ports of a kind are told one by one. */
@@ -25,7 +26,7 @@ export function sessionStatus(
   probe: ProbeResult | undefined,
   { details, paint }: { details: boolean; paint: Paint },
 ): string[] {
-  const { id, name, workload, namespace, context, stale, names, incoming } = session;
+  const { id, name, workload, namespace, context, stale, names, incoming, mount } = session;
   const answer = !probe
     ? "closing"
     : "error" in probe
@@ -36,6 +37,7 @@ export function sessionStatus(
   if (probe) lines.push(...transportLine(probe), ...tunnelLines(probe, details, paint).map((line) => `  ${line}`));
   if (incoming)
     lines.push(...incomingFacts(incoming).map((line) => (isArriving(incoming) ? `  ${line}` : paint("yellow", `  ${line}`))));
+  if (mount) lines.push(...mountFacts(mount, paint).map((line) => `  ${line}`));
   if (names.where === "commands") lines.push(paint("yellow", `  names only for its command: ${names.reason?.message ?? ""}`));
   return lines.map((line) => `  ${line}`);
 }

@@ -17,8 +17,7 @@ export async function chooseDriver(drivers: readonly VolumeDriver[], wanted = "a
   for (const driver of drivers.toSorted((a, b) => Number(a.copies ?? false) - Number(b.copies ?? false))) {
     const unable = await driver.unavailable();
     if (unable === undefined) {
-      const others =
-        passed.length > 0 ? passed.join("; ") : driver.copies ? "no other driver is there" : "it works on this machine";
+      const others = passed.length > 0 ? passed.join("; ") : driver.copies ? "the only one there is" : "it works on this machine";
       return { driver, why: `${others}${whatItMeans(driver)}` };
     }
     passed.push(`${driver.name} can't be used: ${unable}`);

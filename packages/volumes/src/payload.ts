@@ -145,4 +145,5 @@ const needsPod = (path: string, field: string | undefined, { pod }: PodFacts): O
   message: pod
     ? `${path} is left out: ${field} isn't set, and what the node has to give isn't known here`
     : `${path} is left out: only a running pod has ${field}`,
+  ...(!pod && { hint: "mount again when one runs" }),
 });

@@ -104,13 +104,18 @@ function planMount(spec: PodSpec, container: Container, mount: VolumeMount, give
   };
 }
 
-const unsupported = (kind: string): Obstacle => ({
-  code: "VOLUMES_KIND_UNSUPPORTED",
-  message:
-    kind === "hostPath"
-      ? "a hostPath is the file system of the cluster's node, which is not the workload's own"
-      : `a volume of the kind ${kind} can't be brought`,
-});
+const unsupported = (kind: string): Obstacle =>
+  kind === "hostPath"
+    ? {
+        code: "VOLUMES_KIND_UNSUPPORTED",
+        message: "a hostPath is the file system of the cluster's node, which is not the workload's own",
+        hint: "kubectl cp fetches what you need of it from the pod",
+      }
+    : {
+        code: "VOLUMES_KIND_UNSUPPORTED",
+        message: `a volume of the kind ${kind} can't be brought`,
+        hint: `${[...FROM_API, ...BY_DRIVER].join(", ")} can`,
+      };
 
 const VARIABLE = /\$\$|\$\(([^()$]*)\)/g;
 

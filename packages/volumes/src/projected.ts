@@ -66,7 +66,8 @@ async function mountSubPath(
   const still = { obstacles: [...obstacles], refresh: async () => false };
   if (!file && below.size === 0) {
     const message = `volume ${volume} has no ${subPath}; in a pod there would be an empty directory`;
-    return { ...still, obstacles: [...obstacles, { code: "VOLUMES_SUBPATH_MISSING", message }], remove: async () => {} };
+    const hint = files.size > 0 ? `it has ${[...files.keys()].slice(0, 8).join(", ")}` : "the volume is empty";
+    return { ...still, obstacles: [...obstacles, { code: "VOLUMES_SUBPATH_MISSING", message, hint }], remove: async () => {} };
   }
   const slash = place.lastIndexOf("/");
   const parent = slash === -1 ? owned.path : await owned.ensure(place.slice(0, slash));

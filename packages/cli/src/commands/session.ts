@@ -174,12 +174,13 @@ export async function closeMatching(options: SessionOptions, terminal: Terminal)
 }
 
 function fits(session: SessionInfo, options: SessionOptions): boolean {
-  const { kind = "teleport", namespace, context, also = [], expose, intercept } = options;
+  const { kind = "teleport", namespace, context, also = [], expose, intercept, mount } = options;
   const workload = (expose ?? intercept)?.service ?? options.workload;
   return (
     session.kind === kind &&
     (context === undefined || session.context === context) &&
     (namespace === undefined || session.namespace === namespace) &&
+    (kind !== "mount" || session.mount?.dir === mount?.dir) &&
     nameOf(workload) === nameOf(session.workload) &&
     [...also].sort().join() === [...session.also].sort().join()
   );

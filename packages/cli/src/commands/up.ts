@@ -135,10 +135,11 @@ async function openEach(
   }
 }
 
-function told({ id, kind, workload, namespace, context, services, envFile }: SessionInfo, title: string): string {
+function told({ id, kind, workload, namespace, context, services, envFile, mount }: SessionInfo, title: string): string {
   const what = kind === "teleport" ? `, ${services.length} ${services.length === 1 ? "service" : "services"}` : "";
   const file = envFile ? `, ${envFile.variables} variables in ${envFile.path}` : "";
-  return `${workload ?? title} in namespace ${namespace} of ${context} (${id})${what}${file}`;
+  const volumes = mount ? `, ${mount.volumes.length} ${mount.volumes.length === 1 ? "volume" : "volumes"} in ${mount.dir}` : "";
+  return `${workload ?? title} in namespace ${namespace} of ${context} (${id})${what}${file}${volumes}`;
 }
 
 /** Without a daemon they live in this process; one that fails then ends all, as nobody could ask later why it is missing. */

@@ -9,8 +9,8 @@ import { saveIfWanted } from "./save-profile.ts";
 import { wantsForeground } from "./session-options.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Opens a session that brings traffic here, and keeps it: in the daemon, or in this process until Ctrl-C. */
-export async function runIncoming(
+/** Opens a session that has nothing to run, and keeps it: in the daemon, or in this process until Ctrl-C. */
+export async function runKept(
   options: SessionOptions,
   invocation: Invocation,
   terminal: Terminal,
