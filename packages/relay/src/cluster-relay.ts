@@ -8,7 +8,7 @@ import { openRelayLink, type RelayLink } from "./link.ts";
 import { type RelaySpec, relayName } from "./manifest.ts";
 
 export interface ClusterRelayOptions
-  extends Pick<RelaySpec, "namespace" | "owner" | "image" | "resources" | "graceSeconds" | "imagePullSecrets"> {
+  extends Pick<RelaySpec, "namespace" | "owner" | "image" | "resources" | "graceSeconds" | "imagePullSecrets" | "files"> {
   /** Left open. */
   cluster: Cluster;
   /** Makes its Deployment: see `DeployOptions.make`. */
@@ -48,15 +48,16 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
   let current: Promise<Running> | undefined;
 
   const start = async (): Promise<Running> => {
-    const name = relayName("dial", randomUUID());
+    const name = relayName(options.files ? "files" : "dial", randomUUID());
     onEvent({ kind: "deploying", name, namespace });
-    const { owner, image, resources, graceSeconds, imagePullSecrets } = options;
+    const { owner, image, resources, graceSeconds, imagePullSecrets, files } = options;
     const spec: RelaySpec = {
       ...{ name, namespace, owner },
       ...(image !== undefined && { image }),
       ...(resources && { resources }),
       ...(graceSeconds !== undefined && { graceSeconds }),
       ...(imagePullSecrets && { imagePullSecrets }),
+      ...(files && { files }),
     };
     const relay = await deployRelay(cluster, spec, { signal: lifetime.signal, ...(options.make && { make: options.make }) });
     const link = openRelayLink({ open: (signal) => openControl(relay, signal), secret: relay.secret, logger });

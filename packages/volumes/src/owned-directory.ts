@@ -2,9 +2,10 @@ import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, stat, unlink, write
 import { dirname, join, resolve } from "node:path";
 import { type Closable, codeOf, createCloser, hasCode, isTokenDead, newToken } from "@shipside/core";
 import { removeRemains } from "./atomic-directory.ts";
+import { removeStaleMount } from "./drivers/sshfs/unmount.ts";
 import { volumesError } from "./errors.ts";
 
-/** What stands at a place, and so how a later process may clear it when this one has died. A `mount` it leaves alone. */
+/** What stands at a place, and so how a later process may clear it when this one has died. Of `mount`s it takes off those of sshfs. */
 export type PlaceKind = "payload" | "copy" | "mount";
 
 export interface OwnedDirectory extends Closable {
@@ -114,6 +115,7 @@ async function clear(path: string, marker: string, { places }: Marker): Promise<
     for (const { path: place, kind } of places.toReversed()) {
       const at = join(path, place);
       if (kind === "payload") await removeRemains(at);
+      if (kind === "mount") await removeStaleMount(at);
       if (kind === "copy") await rm(at, { recursive: true, force: true });
       await removeEmpty(at, path, false);
     }

@@ -197,7 +197,7 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
       const pod = { namespace, name: where.pod!.metadata.name };
       const readOnly = mount.readOnly || options.readOnly === true;
       const request = { volume, remotePath: mountPath, localPath, readOnly, pod, container: planned.container, signal };
-      closer.use(await driver!.mount(request, { logger }));
+      closer.use(await driver!.mount({ ...request, ...(subPath !== undefined && { subPath }) }, { logger }));
       const { name, copies } = driver!;
       if (copies) {
         // A copy has along what is mounted inside; that has a place of its own here.
@@ -280,8 +280,18 @@ function obstacleOf(
   const what = `volume ${mount.volume} (${mount.kind})`;
   if (!driver) return { code: "VOLUMES_NO_DRIVER", message: `${what} needs a driver`, hint: 'driver: "snapshot" copies it once' };
   if (unable !== undefined)
-    return { code: "VOLUMES_NO_DRIVER", message: `the driver ${driver.name} can't bring ${what}: ${unable}` };
-  return pod ? undefined : { code: "VOLUMES_NEEDS_POD", message: `${what} can be reached through a running pod only` };
+    return {
+      code: "VOLUMES_NO_DRIVER",
+      message: `the driver ${driver.name} can't bring ${what}: ${unable}`,
+      hint: "another driver may",
+    };
+  return pod
+    ? undefined
+    : {
+        code: "VOLUMES_NEEDS_POD",
+        message: `${what} can be reached through a running pod only`,
+        hint: "mount again when one runs",
+      };
 }
 
 /** Files from the API would be written into the volume itself, for every pod that mounts it to see. */

@@ -7,6 +7,8 @@ export interface VolumeMountRequest {
   volume: string;
   /** Absolute path in `pod` where the files are. */
   remotePath: string;
+  /** Inside the volume, where the container mounts a part of it, with what a `subPathExpr` stands for. Default: as the pod's spec says. */
+  subPath?: string;
   /** Which container of `pod` has `remotePath`. Default: the pod's default one. */
   container?: string;
   /** Absolute local directory; it exists and is empty. */

@@ -1,0 +1,159 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { silentLogger, type VolumeDriver } from "@shipside/core";
+import { type Cluster, connectCluster, DEPLOYMENTS, PODS } from "@shipside/kube";
+import { RELAY_LABEL } from "@shipside/relay";
+import { type EmbeddedCluster, startCluster, type VolumeItem, volumeDriverContract } from "@shipside/testkit";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { openVolumes } from "../../volumes.ts";
+import { sshfsDriver } from "./driver.ts";
+import { missingForSshfs } from "./mount.ts";
+
+const namespace = "claims";
+const pod = { namespace, name: "holder" };
+let embedded: EmbeddedCluster;
+let cluster: Cluster;
+
+const claim = (name: string, mode: string, more: object = {}) => ({
+  apiVersion: "v1",
+  kind: "PersistentVolumeClaim",
+  metadata: { namespace, name },
+  spec: { accessModes: [mode], resources: { requests: { storage: "1Gi" } }, ...more },
+});
+
+const missing = await missingForSshfs();
+
+describe.skipIf(missing !== undefined)("sshfs", () => {
+  beforeAll(async () => {
+    embedded = await startCluster();
+    await embedded.apply([
+      { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
+      claim("data", "ReadWriteOnce"),
+      claim("alone", "ReadWriteOncePod"),
+      {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: pod,
+        spec: {
+          terminationGracePeriodSeconds: 0,
+          volumes: [
+            { name: "data", persistentVolumeClaim: { claimName: "data" } },
+            { name: "alone", persistentVolumeClaim: { claimName: "alone" } },
+            { name: "scratch", emptyDir: {} },
+          ],
+          containers: [
+            {
+              name: "main",
+              image: "busybox",
+              command: ["sleep", "98763"],
+              volumeMounts: [
+                { name: "data", mountPath: "/data" },
+                { name: "alone", mountPath: "/alone" },
+                { name: "scratch", mountPath: "/scratch" },
+              ],
+            },
+          ],
+        },
+      },
+    ]);
+    cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
+    await vi.waitFor(async () => expect((await cluster.get(PODS, pod)).status?.phase).toBe("Running"), { timeout: 15_000 });
+  });
+  afterAll(async () => {
+    await cluster?.close();
+    await embedded?.close();
+  });
+
+  const driver = (): VolumeDriver => sshfsDriver({ cluster, owner: "ann@desk", cacheSeconds: 1 });
+  let count = 0;
+
+  const run = async (script: string, ...args: string[]): Promise<string> => {
+    const { exitCode, stderr, stdout } = await cluster.exec(pod, ["sh", "-ec", script, "sh", ...args], { container: "main" });
+    expect(exitCode, stderr.toString()).toBe(0);
+    return stdout.toString();
+  };
+  const volume = async (items: Readonly<Record<string, VolumeItem>>) => {
+    const remotePath = `/data/volume-${count++}`;
+    await run('mkdir -p "$1"', remotePath);
+    for (const [path, item] of Object.entries(items)) {
+      const at = `${remotePath}/${path}`;
+      await run('mkdir -p "$(dirname "$1")"', at);
+      if (item === "directory") await run('mkdir -p "$1"', at);
+      else if ("link" in item) await run('ln -s "$2" "$1"', at, item.link);
+      else {
+        const command = ["sh", "-ec", 'cat > "$1"; chmod "$2" "$1"', "sh", at, item.mode.toString(8)];
+        expect((await cluster.exec(pod, command, { container: "main", stdin: item.data })).exitCode).toBe(0);
+      }
+    }
+    return { volume: "data", remotePath, pod, container: "main" };
+  };
+  const relays = async (): Promise<number> => (await cluster.list(DEPLOYMENTS, { namespace, labelSelector: RELAY_LABEL })).length;
+
+  for (const { name, run: check } of volumeDriverContract({
+    name: "the contract",
+    open: async () => ({ driver: driver(), volume, [Symbol.asyncDispose]: async () => {} }),
+  })) {
+    it(name, check);
+  }
+
+  it("a claim is a drive at the container's own path; what can't be had is told, and keeps nothing away", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "sshfs-driver-"));
+    try {
+      await using volumes = await openVolumes(cluster, {
+        workload: "pod/holder",
+        namespace,
+        dir,
+        only: ["data", "alone", "scratch"],
+        driver: driver(),
+      });
+      expect(volumes.volumes.map(({ mountPath, by, updates }) => [mountPath, by, updates])).toEqual([["/data", "sshfs", "live"]]);
+      expect(volumes.obstacles.map(({ mountPath, code }) => [mountPath, code]).sort()).toEqual([
+        ["/alone", "VOLUMES_CLAIM_EXCLUSIVE"],
+        ["/scratch", "VOLUMES_KIND_UNSUPPORTED"],
+      ]);
+      await mkdir(join(dir, "data/sub"));
+      await writeFile(join(dir, "data/sub/from-here"), "hello");
+      expect(await run("cat /data/sub/from-here")).toBe("hello");
+      await run("echo there > /data/from-there");
+      expect(await readFile(join(dir, "data/from-there"), "utf8")).toBe("there\n");
+      expect(await relays()).toBe(1);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+    expect(await relays()).toBe(0);
+  });
+
+  it("the network away: operations fail within 15 s, and work again after; so they do when the relay's pod is replaced", async () => {
+    const localPath = await mkdtemp(join(tmpdir(), "sshfs-driver-"));
+    const request = { ...(await volume({})), localPath, readOnly: false, signal: new AbortController().signal };
+    try {
+      await using _mounted = await driver().mount(request, { logger: silentLogger });
+      await writeFile(join(localPath, "before"), "1");
+      const thaw = embedded.faults.freeze("portforward");
+      const began = performance.now();
+      await expect(writeFile(join(localPath, "during"), "2")).rejects.toMatchObject({ code: "EIO" });
+      expect(performance.now() - began).toBeLessThan(15_000);
+      const again = performance.now();
+      await expect(readFile(join(localPath, "other"))).rejects.toThrow();
+      expect(performance.now() - again).toBeLessThan(15_000);
+      thaw();
+      await vi.waitFor(() => writeFile(join(localPath, "after"), "3"), { timeout: 15_000, interval: 300 });
+      expect(await run(`cat ${request.remotePath}/after`)).toBe("3");
+
+      const [relay] = await cluster.list(PODS, { namespace, labelSelector: RELAY_LABEL });
+      await cluster.delete(PODS, { namespace, name: relay!.metadata.name });
+      await vi.waitFor(
+        async () => {
+          const [now] = await cluster.list(PODS, { namespace, labelSelector: RELAY_LABEL });
+          expect(now?.metadata.name).not.toBe(relay!.metadata.name);
+          await writeFile(join(localPath, "replaced"), "4");
+        },
+        { timeout: 30_000, interval: 300 },
+      );
+      expect(await run(`cat ${request.remotePath}/replaced`)).toBe("4");
+    } finally {
+      await rm(localPath, { recursive: true, force: true });
+    }
+  }, 90_000);
+});

@@ -1,0 +1,119 @@
+import { createCloser, type Logger, type MountedVolume, type VolumeDriver } from "@shipside/core";
+import { type Cluster, PODS, type Pod } from "@shipside/kube";
+import {
+  type ClusterRelay,
+  claimPath,
+  clusterRelay,
+  FILES_AUTHORITY,
+  type MakeObject,
+  type RelayFiles,
+  type RelaySpec,
+} from "@shipside/relay";
+import { claimedPath, getClaim, nodeFor } from "./claim.ts";
+import { missingForSshfs, mountSshfs } from "./mount.ts";
+import { findUser } from "./user.ts";
+
+export interface SshfsOptions extends Pick<RelaySpec, "owner" | "image" | "resources" | "imagePullSecrets" | "graceSeconds"> {
+  /** Left open. */
+  cluster: Cluster;
+  /** Makes a relay's Deployment: see `DeployOptions.make` of @shipside/relay. */
+  make?: MakeObject;
+  /** How long names and attributes may be out of date, in s, 0–60. Default 2. */
+  cacheSeconds?: number;
+}
+
+/** While the relay isn't linked an operation waits this long for it, in ms, and then fails: many may wait one after the other. */
+const AWAY_MS = 1_500;
+/** For the first one: an image may have to be pulled, in ms. */
+const DEPLOY_MS = 130_000;
+
+/**
+ * Mounts PersistentVolumeClaims (and ephemeral volumes) for reading and writing, by sshfs over a relay pod that mounts just that claim, as the
+ * workload's container does: its user, groups and label, and on its node where the access mode asks for that. Nothing is asked of the
+ * cluster before the first mount; the relay goes with the last mount of its claim. Codes: `VOLUMES_KIND_UNSUPPORTED`, `VOLUMES_NOT_MOUNTED`,
+ * `VOLUMES_CLAIM_UNBOUND`, `VOLUMES_CLAIM_EXCLUSIVE`, `VOLUMES_ROOT_FORBIDDEN`, `VOLUMES_SUBPATH_MISSING`, `VOLUMES_MOUNT_FAILED`, and those of
+ * `deployRelay`.
+ */
+export function sshfsDriver(options: SshfsOptions): VolumeDriver {
+  const { cluster, cacheSeconds } = options;
+  const relays = sharedRelays(options);
+  return {
+    name: "sshfs",
+    unavailable: missingForSshfs,
+    async mount(request, { logger }): Promise<MountedVolume> {
+      const { localPath, readOnly, signal, container, volume } = request;
+      signal.throwIfAborted();
+      const pod = await cluster.get(PODS, request.pod, { signal });
+      const { namespace } = request.pod;
+      const at = claimedPath(pod, request);
+      const nodeName = nodeFor(await getClaim(cluster, { namespace, name: at.claim }, signal), pod);
+      const user = await findUser(cluster, { pod, container, signal, logger });
+      const files: RelayFiles = {
+        claims: [{ name: at.claim, ...(at.readOnly && { readOnly: true }) }],
+        ...(nodeName !== undefined && { nodeName }),
+        ...tolerationsOf(pod),
+        user,
+      };
+      const closer = createCloser();
+      try {
+        const relay = closer.use(relays.take(namespace, files, logger));
+        await relay.link(AbortSignal.any([signal, AbortSignal.timeout(DEPLOY_MS)]));
+        const mount = await mountSshfs({
+          name: `${namespace}/${at.claim}`,
+          ...{ localPath, readOnly, signal, logger },
+          remotePath: [claimPath(at.claim), at.path].filter(Boolean).join("/"),
+          ...(cacheSeconds !== undefined && { cacheSeconds }),
+          async open(until) {
+            const soon = AbortSignal.any([until, AbortSignal.timeout(AWAY_MS)]);
+            const link = await relay.link(soon);
+            return link.connect(FILES_AUTHORITY, { signal: link.linked ? until : soon });
+          },
+        });
+        logger.debug("volume mounted", { volume, claim: at.claim, localPath });
+        closer.use(mount);
+        return { localPath, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
+      } catch (error) {
+        await closer.close().catch((failed: Error) => logger.error("a relay could not be removed", { error: failed.message }));
+        throw error;
+      }
+    },
+  };
+}
+
+function tolerationsOf(pod: Pod): Pick<RelayFiles, "tolerations"> {
+  const { tolerations } = pod.spec as { tolerations?: object[] };
+  return tolerations ? { tolerations } : {};
+}
+
+/** One relay for all that is mounted of one claim in one way. */
+function sharedRelays({ cluster, owner, image, resources, imagePullSecrets, graceSeconds, make }: SshfsOptions) {
+  const shared = new Map<string, { relay: ClusterRelay; uses: number }>();
+  return {
+    take(namespace: string, files: RelayFiles, logger: Logger): Pick<ClusterRelay, "link" | "close"> {
+      const key = JSON.stringify([namespace, files]);
+      let entry = shared.get(key);
+      if (!entry) {
+        const relay = clusterRelay({
+          ...{ cluster, namespace, owner, files, logger },
+          ...(image !== undefined && { image }),
+          ...(resources && { resources }),
+          ...(imagePullSecrets && { imagePullSecrets }),
+          ...(graceSeconds !== undefined && { graceSeconds }),
+          ...(make && { make }),
+        });
+        entry = { relay, uses: 0 };
+        shared.set(key, entry);
+      }
+      const mine = entry;
+      mine.uses++;
+      return {
+        link: (signal) => mine.relay.link(signal),
+        async close() {
+          if (--mine.uses > 0) return;
+          shared.delete(key);
+          await mine.relay.close();
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,230 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { constants } from "node:fs";
+import { access, open as openFile, stat, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { abortError, createCloser, hasCode, type Logger, type MountedVolume } from "@shipside/core";
+import { volumesError } from "../../errors.ts";
+import { serveBridges } from "./bridge-server.ts";
+import { mountAt } from "./mount-table.ts";
+import { SOURCE, type UnmountOptions, unmount } from "./unmount.ts";
+
+export interface SshfsMountOptions {
+  /** Shown by `mount` and `df` as `shipside:NAME`. */
+  name: string;
+  /** Absolute. It exists and is empty. */
+  localPath: string;
+  /** Absolute, as the server sees it. */
+  remotePath: string;
+  readOnly: boolean;
+  /** A fresh SFTP stream: at first, and again after each time that it was lost. Rejecting fails what the file system was asked. */
+  open(signal: AbortSignal): Promise<Duplex>;
+  /** How long names and attributes may be out of date, in s. Default 2. */
+  cacheSeconds?: number;
+  signal: AbortSignal;
+  logger: Logger;
+}
+
+export interface SshfsMount extends MountedVolume {
+  /** Rejects with `VOLUMES_BUSY` where something uses it, and then it stays; `close` takes it off in any case. */
+  unmount(options?: UnmountOptions): Promise<void>;
+}
+
+const MOUNT_MS = 20_000;
+/** What is being used may be so for a moment only: that long it is asked again before it is taken off by force, in ms. */
+const PATIENCE_MS = 2_000;
+const EXIT_MS = 1_000;
+/** The kernel's default of 128 KiB makes each sequential read wait for many round trips. */
+const READ_AHEAD_KB = 4_096;
+
+/** Mounts a directory that an SFTP server has. Codes: `VOLUMES_MOUNT_FAILED`, `VOLUMES_SUBPATH_MISSING`. */
+export async function mountSshfs(options: SshfsMountOptions): Promise<SshfsMount> {
+  const { localPath, remotePath, signal, logger } = options;
+  signal.throwIfAborted();
+  const closer = createCloser();
+  let child: ChildProcess | undefined;
+  try {
+    // Open from before the mount, so that it is what lies under it.
+    const under = await openFile(localPath, constants.O_RDONLY | constants.O_DIRECTORY);
+    let mode: number;
+    try {
+      mode = (await under.stat()).mode & 0o7777;
+      const bridges = closer.use(await serveBridges({ open: options.open, logger }));
+      const args = [...(await sshfsArguments(options, bridges.command))];
+      // Not of this process's group, or an interrupt at the terminal would end it before what is open is written.
+      child = spawn("sshfs", args, { stdio: ["ignore", "ignore", "pipe"], detached: true, cwd: "/" });
+      await mounted(child, options);
+      // If it is ever gone, nothing may be written to the local disk unnoticed. Root isn't kept from it.
+      await under.chmod(0o555);
+    } finally {
+      await under.close();
+    }
+    await raiseReadAhead(localPath);
+    const ended = child;
+    closer.defer(() => restoreMode(localPath, mode));
+    closer.defer(() => ended.exitCode === null && ended.signalCode === null && stop(ended));
+    ended.unref();
+  } catch (error) {
+    await unmount(localPath, { force: true }).catch((failed: Error) =>
+      logger.error("could not unmount", { error: failed.message }),
+    );
+    if (child) await stop(child);
+    await closer.close().catch(() => {});
+    if (signal.aborted) throw abortError(signal);
+    if (hasCode(error, "VOLUMES_MOUNT_FAILED", "VOLUMES_SUBPATH_MISSING")) throw error;
+    throw volumesError("VOLUMES_MOUNT_FAILED", `could not mount ${remotePath} at ${localPath}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+
+  closer.defer(async () => {
+    for (const until = performance.now() + PATIENCE_MS; ; await sleep(100)) {
+      try {
+        return await unmount(localPath);
+      } catch (error) {
+        if (hasCode(error, "VOLUMES_BUSY") && performance.now() < until) continue;
+        logger.warn("a volume in use is taken off by force", { error: (error as Error).message });
+        return await unmount(localPath, { force: true });
+      }
+    }
+  });
+  return {
+    localPath,
+    async unmount(how) {
+      await unmount(localPath, how);
+      await closer.close();
+    },
+    close: () => closer.close(),
+    [Symbol.asyncDispose]: () => closer.close(),
+  };
+}
+
+async function sshfsArguments({ name, localPath, remotePath, readOnly, cacheSeconds = 2 }: SshfsMountOptions, command: string) {
+  const options = [
+    `ssh_command=${command}`,
+    `fsname=${SOURCE}${name.replace(/[^\w./-]/g, "_")}`,
+    // Without it sshfs unmounts itself when the stream ends.
+    "reconnect",
+    // What is in the page cache is thrown away when the file has changed there.
+    "auto_cache",
+    // The files' owner there is the one who mounts here.
+    "idmap=user",
+    `dcache_timeout=${cacheSeconds}`,
+    `attr_timeout=${cacheSeconds}`,
+    `entry_timeout=${cacheSeconds}`,
+    "nosuid",
+    "nodev",
+    ...(readOnly ? ["ro"] : []),
+    // The server tells none that lead out; sshfs's own check also refuses those that stay inside by way of `..`.
+    ...((await knowsContainment()) ? ["no_contain_symlinks"] : []),
+  ];
+  return ["-f", `shipside:${remotePath}`, localPath, ...options.flatMap((each) => ["-o", each])];
+}
+
+/** An option of newer versions, which older ones would stumble over. */
+async function knowsContainment(): Promise<boolean> {
+  const help = spawn("sshfs", ["--help"], { stdio: ["ignore", "pipe", "ignore"] });
+  let text = "";
+  help.stdout.on("data", (chunk: Buffer) => {
+    text += chunk;
+  });
+  help.on("error", () => {});
+  await once(help, "close");
+  return text.includes("contain_symlinks");
+}
+
+/** Resolves when the mount stands and its server has answered. */
+async function mounted(child: ChildProcess, { localPath, remotePath, signal }: SshfsMountOptions): Promise<void> {
+  let said = "";
+  child.stderr!.on("data", (chunk: Buffer) => {
+    said = (said + chunk).slice(-2_000);
+  });
+  const absent = (): Error => volumesError("VOLUMES_SUBPATH_MISSING", `the volume has nothing at ${remotePath}`);
+  const failed = (why: string, cause?: unknown): Error =>
+    /no such file or directory/i.test(said) && !/fuse:|ssh_command|fusermount/.test(said)
+      ? absent()
+      : volumesError("VOLUMES_MOUNT_FAILED", `sshfs could not mount ${remotePath} at ${localPath}: ${said.trim() || why}`, {
+          cause,
+        });
+  const over = new AbortController();
+  const until = AbortSignal.any([signal, over.signal, AbortSignal.timeout(MOUNT_MS)]);
+  const ended = new Promise<never>((_, reject) => {
+    child.once("error", (error) => reject(failed(error.message, error)));
+    child.once("close", (code, by) => reject(failed(`it ended (${code ?? by})`)));
+    until.addEventListener("abort", () =>
+      reject(signal.aborted ? abortError(signal) : failed(`it took more than ${MOUNT_MS / 1000} s`)),
+    );
+  });
+  ended.catch(() => {});
+  const stands = async (): Promise<void> => {
+    while (!until.aborted && (await mountAt(localPath))?.type !== "fuse.sshfs") await sleep(10);
+    if (until.aborted) return;
+    await stat(localPath).catch(async (error: unknown) => {
+      if (hasCode(error, "ENOENT")) throw absent();
+      // It is about to end, and then it has said why.
+      await Promise.race([ended, sleep(EXIT_MS)]);
+      throw error;
+    });
+  };
+  try {
+    await Promise.race([stands(), ended]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** Ends by itself when its mount is gone; else it is told to. */
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined) return;
+  for (const signal of [undefined, "SIGTERM", "SIGKILL"] as const) {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (signal) child.kill(signal);
+    const over = new AbortController();
+    await Promise.race([once(child, "exit", over), sleep(EXIT_MS, undefined, over)]).catch(() => {});
+    over.abort();
+  }
+}
+
+async function restoreMode(localPath: string, mode: number): Promise<void> {
+  const directory = await openFile(localPath, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
+  await directory?.chmod(mode).catch(() => {});
+  await directory?.close();
+}
+
+/** Only root may; without it reading is slower where the way is long. */
+async function raiseReadAhead(localPath: string): Promise<void> {
+  const device = (await mountAt(localPath))?.device;
+  await writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, String(READ_AHEAD_KB)).catch(() => {});
+}
+
+/** What is missing on this machine, in words; undefined where nothing is. */
+export async function missingForSshfs(): Promise<string | undefined> {
+  if (process.platform !== "linux") return "it has been tried on Linux only";
+  const missing: string[] = [];
+  if (!(await findProgram("sshfs"))) missing.push("the program sshfs (install the package sshfs)");
+  if (!(await findProgram("fusermount3"))) missing.push("the program fusermount3 (install the package fuse3)");
+  const device = await access("/dev/fuse", constants.R_OK | constants.W_OK).then(
+    () => undefined,
+    (error: Error) => error,
+  );
+  if (device) {
+    const absent = hasCode(device, "ENOENT");
+    missing.push(
+      absent ? "/dev/fuse (load the kernel module fuse; in a container, hand in the device)" : "the right to open /dev/fuse",
+    );
+  }
+  return missing.length > 0 ? `this machine lacks ${missing.join(", ")}` : undefined;
+}
+
+async function findProgram(name: string): Promise<boolean> {
+  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
+    const found = await access(join(directory || ".", name), constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return true;
+  }
+  return false;
+}
