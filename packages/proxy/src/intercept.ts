@@ -11,6 +11,7 @@ import {
   type Match,
   RELAY_LABEL,
   type RelayConfig,
+  relayFilesName,
   selectorOwners,
   switchedSelector,
 } from "@shipside/relay";
@@ -271,6 +272,7 @@ async function engage(options: InterceptOptions, parts: Engagement): Promise<Int
         switched = true;
         notice(`${ref.name} leads to the relay again`);
       },
+      onBlind: (error) => onEvent({ kind: "warning", error }),
     },
     signal,
   );
@@ -347,8 +349,8 @@ const leaseOf = ({ holder, match, mirror, holdMs = 0 }: InterceptOptions, plan: 
 });
 
 /** A relay that is there carries some ports as a whole: only everything can be asked of those. */
-async function checkModes(cluster: Cluster, { namespace, name }: DeployedRelay, lease: Lease, signal: AbortSignal): Promise<void> {
-  const { data } = await cluster.get(CONFIG_MAPS, { namespace, name }, { signal });
+async function checkModes(cluster: Cluster, relay: DeployedRelay, lease: Lease, signal: AbortSignal): Promise<void> {
+  const { data } = await cluster.get(CONFIG_MAPS, { namespace: relay.namespace, name: relayFilesName(relay) }, { signal });
   const { accept } = JSON.parse(data?.["config.json"] ?? '{"accept":[]}') as Pick<RelayConfig, "accept">;
   const whole = accept.find(({ port, mode }) => mode === "tcp" && lease.ports.includes(port));
   if (!whole || lease.match.all) return;

@@ -22,6 +22,7 @@ import {
   disruptionBudgetOf,
   leaseOf,
   type RelaySpec,
+  relayFilesName,
   relayPodSelector,
   roleBindingOf,
   roleOf,
@@ -115,9 +116,10 @@ export async function findRelay(
   try {
     const found = await cluster.get(DEPLOYMENTS, { namespace, name }, options);
     if (found.metadata.deletionTimestamp !== undefined) return undefined;
-    const secret = await cluster.get(SECRETS, { namespace, name }, options);
+    const uid = found.metadata.uid ?? "";
+    const secret = await cluster.get(SECRETS, { namespace, name: relayFilesName({ name, uid }) }, options);
     const parts = {
-      ...{ name, namespace, uid: found.metadata.uid ?? "" },
+      ...{ name, namespace, uid },
       secret: Buffer.from(secret.data?.["secret"] ?? "", "base64").toString(),
       selfRemoving: found.spec.template.spec.serviceAccountName === name,
     };

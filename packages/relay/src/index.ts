@@ -14,6 +14,7 @@ export {
   type RelayFiles,
   type RelaySpec,
   type RelayUser,
+  relayFilesName,
   relayName,
   relayPodSelector,
 } from "./manifest.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { configMapOf, deploymentOf, type RelaySpec, relayName, roleOf, startPatch } from "./manifest.ts";
+import { configMapOf, deploymentOf, type RelaySpec, relayName, roleOf, secretOf, startPatch } from "./manifest.ts";
 
 const spec: RelaySpec = { namespace: "shop", name: "shipside-dial-1", owner: "ann@desk" };
 // biome-ignore lint/suspicious/noExplicitAny: a patch is plain JSON
@@ -84,4 +84,14 @@ test("volumes are mounted as their workload does: its node, users, groups and la
   expect(root.containers[0].securityContext.capabilities).toEqual({ drop: ["ALL"], add: ["CHOWN"] });
   const config = configMapOf({ ...spec, files: { claims, user } }, "uid", "").data?.["config.json"];
   expect(JSON.parse(config ?? "")).toMatchObject({ files: ["/volumes/data", "/volumes/logs"] });
+});
+
+test("a Deployment's pods mount what was made for it, and never what an earlier one of the same name had", () => {
+  const mounted = (uid: string): string[] =>
+    (startPatch(spec, true, uid) as any).spec.template.spec.volumes[0].projected.sources.flatMap((source: any) =>
+      [source.configMap?.name, source.secret?.name].filter((name) => name?.startsWith(spec.name)),
+    );
+  const [one, other] = ["11111111-aaaa", "22222222-aaaa"];
+  expect(mounted(one)).toEqual([configMapOf(spec, one, "").metadata.name, secretOf(spec, one, "").metadata.name]);
+  expect(mounted(other)).not.toContain(mounted(one)[0]);
 });

@@ -183,8 +183,8 @@ function podTemplate(spec: RelaySpec, selfRemoving: boolean, uid: string): unkno
           name: "relay",
           projected: {
             sources: [
-              { configMap: { name } },
-              { secret: { name } },
+              { configMap: { name: relayFilesName({ name, uid }) } },
+              { secret: { name: relayFilesName({ name, uid }) } },
               ...(selfRemoving
                 ? [
                     { serviceAccountToken: { path: "token", expirationSeconds: 3600 } },
@@ -237,11 +237,17 @@ function spread(name: string): Record<string, unknown> {
 }
 
 /** What each object of the relay's has in common: garbage collection takes it when the Deployment goes. */
-function ownedMeta(spec: RelaySpec, uid: string): KubeObject["metadata"] {
-  const { name, namespace } = spec;
-  const owner: OwnerReference = { apiVersion: "apps/v1", kind: "Deployment", name, uid };
-  return { name, namespace, labels: labelsOf(name), ownerReferences: [owner] };
+function ownedMeta(spec: RelaySpec, uid: string, name = spec.name): KubeObject["metadata"] {
+  const { namespace } = spec;
+  const owner: OwnerReference = { apiVersion: "apps/v1", kind: "Deployment", name: spec.name, uid };
+  return { name, namespace, labels: labelsOf(spec.name), ownerReferences: [owner] };
 }
+
+/**
+ * Of a relay's ConfigMap and its Secret. Another one for each Deployment: a kubelet may still have those of an earlier one of the same name
+ * at hand, and give them to the new pods.
+ */
+export const relayFilesName = ({ name, uid }: { name: string; uid: string }): string => `${name}-${uid.slice(0, 8)}`;
 
 export function configMapOf(spec: RelaySpec, uid: string, program: string): ConfigMap {
   const { name, namespace, graceSeconds = 60, accept = [] } = spec;
@@ -253,11 +259,16 @@ export function configMapOf(spec: RelaySpec, uid: string, program: string): Conf
     ...(spec.switch && { switch: spec.switch }),
     ...(spec.files && { files: spec.files.claims.map(({ name: claim }) => claimPath(claim)) }),
   };
-  return { metadata: ownedMeta(spec, uid), data: { [PROGRAM]: program, "config.json": JSON.stringify(config) }, immutable: true };
+  return {
+    metadata: ownedMeta(spec, uid, relayFilesName({ name, uid })),
+    data: { [PROGRAM]: program, "config.json": JSON.stringify(config) },
+    immutable: true,
+  };
 }
 
 export function secretOf(spec: RelaySpec, uid: string, secret: string): Secret {
-  return { metadata: ownedMeta(spec, uid), data: { secret: Buffer.from(secret).toString("base64") }, immutable: true };
+  const name = relayFilesName({ name: spec.name, uid });
+  return { metadata: ownedMeta(spec, uid, name), data: { secret: Buffer.from(secret).toString("base64") }, immutable: true };
 }
 
 /**

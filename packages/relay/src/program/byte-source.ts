@@ -112,11 +112,3 @@ export function write(stream: Duplex, chunk: Buffer): Promise<void> | undefined 
     stream.on("close", done);
   });
 }
-
-/** RST where the stream can, else an end without ceremony. */
-export function reset(stream: Duplex): void {
-  const socket = stream as Duplex & { resetAndDestroy?: () => void };
-  if (stream.destroyed) return;
-  if (typeof socket.resetAndDestroy === "function") socket.resetAndDestroy();
-  else stream.destroy();
-}

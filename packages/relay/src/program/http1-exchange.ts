@@ -1,4 +1,5 @@
-import { type ByteSource, reset, write } from "./byte-source.ts";
+import { resetStream } from "@shipside/core";
+import { type ByteSource, write } from "./byte-source.ts";
 import { bodyScanner } from "./http1-body.ts";
 import {
   editHead,
@@ -34,7 +35,7 @@ export type Outcome = "next" | "close" | "unanswered";
 /** One request and its answer. Both stream, and each waits for its slower side. Never rejects. */
 export async function exchange(given: Exchange): Promise<Outcome> {
   const { client, upstream, upstreams, body } = given;
-  const abandon = (): void => reset(upstream.stream);
+  const abandon = (): void => resetStream(upstream.stream);
   client.stream.once("close", abandon);
   if (client.stream.destroyed) abandon();
   const upload = send(given);
@@ -42,14 +43,14 @@ export async function exchange(given: Exchange): Promise<Outcome> {
   const off = client.source.onEnd(() => void upload.then(() => client.source.ended && upstream.stream.end()));
   const answer = { begun: false };
   const outcome = await receive(given, answer, upload, off).catch((): Outcome => {
-    if (answer.begun) reset(client.stream);
+    if (answer.begun) resetStream(client.stream);
     return "close";
   });
   off();
   client.stream.off("close", abandon);
   if (outcome !== "next") upstreams.retire(upstream);
   if (answer.begun) return outcome;
-  reset(upstream.stream);
+  resetStream(upstream.stream);
   return "unanswered";
 
   /** The answer, up to its last byte. */
@@ -151,12 +152,12 @@ async function send({ bytes, body, upstream }: Exchange): Promise<void> {
     }
   } catch {
     // The client is gone.
-    reset(stream);
+    resetStream(stream);
   }
   if (body.state === "cut") stream.end();
   if (body.state === "bad") {
     // To the pods as received: it is theirs to say what is wrong with it. A developer is spared it.
-    if (upstream.developer) reset(stream);
+    if (upstream.developer) resetStream(stream);
     else if (body.rest) stream.write(body.rest);
   }
 }

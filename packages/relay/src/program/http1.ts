@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
-import { codeOf } from "@shipside/core";
-import { type ByteSource, byteSource, reset } from "./byte-source.ts";
+import { codeOf, resetStream } from "@shipside/core";
+import { type ByteSource, byteSource } from "./byte-source.ts";
 import { type Caller, forwardedHeaders } from "./forwarded.ts";
 import { bodyScanner } from "./http1-body.ts";
 import { exchange } from "./http1-exchange.ts";
@@ -131,7 +131,7 @@ export async function serveHttp1(stream: Duplex, context: PortContext, options: 
       if (!(await serve(head))) return;
     }
   } catch {
-    reset(stream);
+    resetStream(stream);
   } finally {
     upstreams.close();
     linger(stream, LINGER_MS);

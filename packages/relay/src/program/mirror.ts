@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { reset } from "./byte-source.ts";
+import { resetStream } from "@shipside/core";
 
 /** What a copy may be behind, in bytes, before it is given up. */
 const BEHIND = 1024 * 1024;
@@ -23,7 +23,7 @@ export function startMirror(opening: Promise<Duplex | undefined>): Mirror {
     if (!stream) return;
     const to = stream;
     to.end();
-    const timer = setTimeout(() => reset(to), ANSWER_MS).unref();
+    const timer = setTimeout(() => resetStream(to), ANSWER_MS).unref();
     to.once("close", () => clearTimeout(timer));
   };
 
@@ -33,7 +33,7 @@ export function startMirror(opening: Promise<Duplex | undefined>): Mirror {
         queue = undefined;
         return;
       }
-      if (!queue) return reset(opened);
+      if (!queue) return resetStream(opened);
       stream = opened;
       opened.on("error", () => {});
       opened.resume();
@@ -50,7 +50,7 @@ export function startMirror(opening: Promise<Duplex | undefined>): Mirror {
     write(chunk) {
       if (stream) {
         if (stream.writable && stream.writableLength <= BEHIND) stream.write(chunk);
-        else reset(stream);
+        else resetStream(stream);
       } else if (queue) {
         queue.push(chunk);
         queued += chunk.length;

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import { codeOf } from "@shipside/core";
-import { byteSource, reset } from "./byte-source.ts";
+import { codeOf, resetStream } from "@shipside/core";
+import { byteSource } from "./byte-source.ts";
 import { tunnel } from "./tunnel.ts";
 import { dialBackend, openDeveloper, type PortContext } from "./upstream.ts";
 
@@ -22,6 +22,6 @@ export async function serveConnection(
     await tunnel({ stream: socket, source }, { stream, source: byteSource(stream) });
   } catch (error) {
     if (!gone.signal.aborted) context.logger.warn("a connection found nobody", { port: context.port.port, code: codeOf(error) });
-    reset(socket);
+    resetStream(socket);
   }
 }

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
-import { type ByteSource, reset, write } from "./byte-source.ts";
+import { resetStream } from "@shipside/core";
+import { type ByteSource, write } from "./byte-source.ts";
 
 /** A stream whose bytes are pulled. */
 export interface Side {
@@ -10,8 +11,8 @@ export interface Side {
 /** Joins two sides until both have ended: bytes as they are, a half-close as a half-close, a reset as a reset. Never rejects. */
 export async function tunnel(a: Side, b: Side): Promise<void> {
   const fail = (): void => {
-    reset(a.stream);
-    reset(b.stream);
+    resetStream(a.stream);
+    resetStream(b.stream);
   };
   const onClose = (side: Side): (() => void) => {
     const check = (): void => {
