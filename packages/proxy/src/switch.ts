@@ -93,6 +93,8 @@ export interface SwitchOptions {
   /** No relay has been ready for `unreadyMs`: the Service leads to its pods until one is again. */
   onRestored(reason: string): void;
   onSwitched(): void;
+  /** The Service may not be watched (`KUBE_FORBIDDEN`): nobody will see it where somebody puts it back. Told once. */
+  onBlind(error: Error): void;
   /** How long a Service may lead to a relay of which no pod is ready, in ms. Default 3,000. */
   unreadyMs?: number;
   logger: Logger;
@@ -209,6 +211,13 @@ export async function openSwitch(options: SwitchOptions, signal: AbortSignal): P
     });
   };
   const watch = closer.use(cluster.watch(SERVICES, { namespace: ref.namespace, fieldSelector: `metadata.name=${ref.name}` }));
+  let blind = false;
+  const tellBlind = (error: Error): void => {
+    if (blind || closer.closing || !hasCode(error, "KUBE_FORBIDDEN")) return;
+    blind = true;
+    options.onBlind(error);
+  };
+  watch.events.on("state", (state) => state.status === "stale" && tellBlind(state.error));
   void watch.synced
     .then(() => {
       // A list may be older than our own write: what is judged first is asked for anew.
@@ -220,6 +229,7 @@ export async function openSwitch(options: SwitchOptions, signal: AbortSignal): P
       });
     })
     .catch((error: Error) => {
+      tellBlind(error);
       if (!closer.closing) logger.warn("the intercepted Service can't be watched", { error: error.message });
     });
 
