@@ -15,7 +15,7 @@ export interface SampleCluster extends AsyncDisposable {
   ask(...requests: Array<{ url: string; headers?: Record<string, string> }>): Promise<string[]>;
   /** Runs a program in that pod. */
   node(program: string): Promise<string>;
-  /** All of the namespace's objects as a user made them, but pods and what controllers make of them: to be compared. */
+  /** As {@link usersObjects}. */
   objects(): Record<string, unknown>;
   /** Where each Service leads to now: names of pods that are ready. */
   endpoints(service: string): string[];
@@ -52,30 +52,33 @@ export async function openSampleCluster(): Promise<SampleCluster> {
         const program = `(async () => { const out = []; for (const { url, headers } of ${JSON.stringify(requests)}) out.push(await fetch(url, { headers }).then((r) => r.text(), (e) => "failed: " + (e.cause?.code ?? e.message))); console.log(JSON.stringify(out)); })()`;
         return JSON.parse(await run(program));
       },
-      objects() {
-        const kinds = ["services", "configmaps", "secrets", "serviceaccounts", "persistentvolumeclaims"];
-        const groups = [
-          "deployments.apps",
-          "statefulsets.apps",
-          "roles.rbac.authorization.k8s.io",
-          "rolebindings.rbac.authorization.k8s.io",
-        ];
-        const others = ["poddisruptionbudgets.policy", "leases.coordination.k8s.io"];
-        return Object.fromEntries(
-          [...kinds, ...groups, ...others].flatMap((kind) =>
-            store.list(kind, NAMESPACE).map(({ metadata, status: _status, ...rest }) => {
-              const { resourceVersion: _version, ...meta } = metadata;
-              return [`${kind}/${metadata.name}`, { ...rest, metadata: meta }];
-            }),
-          ),
-        );
-      },
+      objects: () => usersObjects(embedded, NAMESPACE),
       [Symbol.asyncDispose]: () => closer.close(),
     };
   } catch (error) {
     await closer.close();
     throw error;
   }
+}
+
+/** All objects of a namespace as a user made them, but pods and what controllers make of them: to be compared. */
+export function usersObjects({ store }: EmbeddedCluster, namespace: string): Record<string, unknown> {
+  const kinds = ["services", "configmaps", "secrets", "serviceaccounts", "persistentvolumeclaims"];
+  const groups = [
+    "deployments.apps",
+    "statefulsets.apps",
+    "roles.rbac.authorization.k8s.io",
+    "rolebindings.rbac.authorization.k8s.io",
+  ];
+  const others = ["poddisruptionbudgets.policy", "leases.coordination.k8s.io"];
+  return Object.fromEntries(
+    [...kinds, ...groups, ...others].flatMap((kind) =>
+      store.list(kind, namespace).map(({ metadata, status: _status, ...rest }) => {
+        const { resourceVersion: _version, ...meta } = metadata;
+        return [`${kind}/${metadata.name}`, { ...rest, metadata: meta }];
+      }),
+    ),
+  );
 }
 
 /** A copy of the kubeconfig that a test's user may read. */

@@ -1,0 +1,199 @@
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { createCloser } from "@shipside/core";
+import { type Cluster, connectCluster } from "@shipside/kube";
+import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
+import { usersObjects } from "./incoming.fixture.ts";
+
+export const SHOP = "shop";
+/** Of the Service under load: two pods that answer `pod NAME`. */
+export const API = "api";
+
+/** One request, and what became of it. */
+export interface Asked {
+  /** When it was sent, in ms since 1970, and how long it took. */
+  at: number;
+  ms: number;
+  /** Flagged with `x-user`, and with whom; undefined: unflagged. */
+  user?: string;
+  /** On a connection of its own; else on one that is kept. */
+  fresh: boolean;
+  method: "GET" | "POST";
+  /** The answer's text, or `failed: …`. */
+  outcome: string;
+}
+
+export interface Load extends AsyncDisposable {
+  /** What has been answered so far, in the order of its answers. */
+  readonly asked: readonly Asked[];
+  /** Resolves when one more has been answered that fits; rejects after `withinMs`. */
+  until(fits: (asked: Asked) => boolean, withinMs: number): Promise<Asked>;
+  /** Sends no more, waits for what is open, and resolves to everything. */
+  stop(): Promise<readonly Asked[]>;
+}
+
+/** A namespace with a Service of two pods, and a pod that calls it. */
+export interface Shop extends AsyncDisposable {
+  readonly embedded: EmbeddedCluster;
+  readonly cluster: Cluster;
+  /** From inside a pod, through the Service's ClusterIP, past the API server. */
+  load(options?: { rate?: number; limitMs?: number; users?: readonly string[] }): Promise<Load>;
+  /** Runs a program in that pod. */
+  node(program: string): Promise<string>;
+  /** As {@link usersObjects}. */
+  objects(): Record<string, unknown>;
+  /** Names of the Service's ready pods. */
+  endpoints(): string[];
+  selector(): Record<string, string>;
+  /** Pods of a relay, whatever their state. */
+  relayPods(): string[];
+}
+
+const TARGET = `
+const server = require("node:http").createServer((request, response) => {
+  request.resume().on("end", () => response.end("pod " + process.env.POD_NAME));
+});
+server.keepAliveTimeout = 600000;
+server.listen(8080, process.env.POD_IP);
+`;
+
+const podOf = (name: string, field: string) => ({ name, valueFrom: { fieldRef: { fieldPath: field } } });
+
+export const shopManifests = (): object[] => [
+  { apiVersion: "v1", kind: "Namespace", metadata: { name: SHOP } },
+  {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: API, namespace: SHOP },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: { app: API } },
+      template: {
+        metadata: { labels: { app: API, tier: "back" } },
+        spec: {
+          terminationGracePeriodSeconds: 1,
+          containers: [
+            {
+              name: API,
+              image: "node:24",
+              command: ["node", "-e", TARGET],
+              env: [podOf("POD_NAME", "metadata.name"), podOf("POD_IP", "status.podIP")],
+              ports: [{ name: "http", containerPort: 8080 }],
+              readinessProbe: { tcpSocket: { port: "http" }, periodSeconds: 1 },
+            },
+          ],
+        },
+      },
+    },
+  },
+  {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: API, namespace: SHOP, labels: { app: API } },
+    spec: { selector: { app: API, tier: "back" }, ports: [{ name: "http", port: 80, targetPort: "http" }] },
+  },
+  {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "caller", namespace: SHOP },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      containers: [{ name: "caller", image: "node:24", command: ["node", "-e", "setInterval(() => {}, 1e6)"] }],
+    },
+  },
+];
+
+export async function openShop(): Promise<Shop> {
+  const closer = createCloser();
+  const embedded = closer.use(await startCluster());
+  try {
+    await embedded.apply(shopManifests());
+    const cluster = closer.use(await connectCluster({ kubeconfig: embedded.kubeconfigPath, namespace: SHOP }));
+    const { store, node } = embedded;
+    const endpoints = (): string[] =>
+      store
+        .list("endpointslices.discovery.k8s.io", SHOP)
+        .filter(({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === API)
+        // biome-ignore lint/suspicious/noExplicitAny: an endpoint
+        .flatMap(({ endpoints: all }) => (all ?? []) as any[])
+        .filter(({ conditions }) => conditions?.ready)
+        .map(({ targetRef }) => String(targetRef.name));
+    const calling = (): boolean => store.get("pods", SHOP, "caller")?.["status"]?.phase === "Running";
+    const settled = (): boolean => store.get("deployments.apps", SHOP, API)?.["status"]?.availableReplicas === 2;
+    while (endpoints().length < 2 || !calling() || !settled()) await sleep(50);
+
+    const run = (command: readonly string[], stdin: boolean) =>
+      node!.exec(SHOP, "caller", { command: ["node", ...command], stdin, tty: false });
+    return {
+      embedded,
+      cluster,
+      endpoints,
+      objects: () => usersObjects(embedded, SHOP),
+      selector: () => store.get("services", SHOP, API)!["spec"].selector,
+      relayPods: () =>
+        store
+          .list("pods", SHOP)
+          .map(({ metadata }) => metadata.name)
+          .filter((name) => name.startsWith("shipside-")),
+      async node(program) {
+        const child = await run(["-e", program], false);
+        let said = "";
+        child.stdout.on("data", (chunk) => {
+          said += chunk;
+        });
+        child.stderr.on("data", (chunk) => {
+          said += chunk;
+        });
+        await child.exited;
+        return said;
+      },
+      async load({ rate = 200, limitMs = 15_000, users = ["alice"] } = {}) {
+        const generator = fileURLToPath(new URL("./load/generator.ts", import.meta.url));
+        const host = String(store.get("services", SHOP, API)!["spec"].clusterIP);
+        const where = node!.network === "namespaces" ? host : API;
+        const child = await run([generator, JSON.stringify({ host: where, port: 80, rate, limitMs, users })], true);
+        const asked: Asked[] = [];
+        const lines = createInterface({ input: child.stdout });
+        lines.on("line", (line) => void asked.push(JSON.parse(line) as Asked));
+        let said = "";
+        child.stderr.on("data", (chunk) => {
+          said += chunk;
+        });
+        const closed = once(lines, "close");
+        let stopped: Promise<readonly Asked[]> | undefined;
+        const stop = (): Promise<readonly Asked[]> =>
+          (stopped ??= (async () => {
+            child.stdin.end();
+            const code = await child.exited;
+            await closed;
+            if (code !== 0) throw new Error(`the load generator ended with ${code}: ${said}`);
+            return asked;
+          })());
+        return {
+          asked,
+          async until(fits, withinMs) {
+            const limit = Date.now() + withinMs;
+            for (let seen = asked.length; Date.now() < limit; await sleep(20))
+              for (; seen < asked.length; seen++) if (fits(asked[seen]!)) return asked[seen]!;
+            const seen = Object.groupBy(
+              asked.filter(({ at, ms }) => at + ms > limit - withinMs),
+              ({ user, fresh, outcome }) => `${user ?? "unflagged"} ${fresh ? "new" : "kept"} ${outcome}`,
+            );
+            const counts = Object.entries(seen).map(([what, all]) => `${all!.length} ${what}`);
+            throw new Error(`no such answer within ${withinMs} ms, but ${counts.join(", ") || "none at all"} ${said}`);
+          },
+          stop,
+          async [Symbol.asyncDispose]() {
+            await stop();
+          },
+        };
+      },
+      [Symbol.asyncDispose]: () => closer.close(),
+    };
+  } catch (error) {
+    await closer.close();
+    throw error;
+  }
+}
