@@ -19,6 +19,7 @@ export { type Logger, silentLogger } from "./logger.ts";
 export { definePlugin, type Plugin } from "./plugin.ts";
 export { identify, identifySelf, isRunning, type ProcessIdentity, pidOf } from "./process-identity.ts";
 export { divideQuantity, parseQuantity } from "./quantity.ts";
+export { resetStream } from "./reset.ts";
 export type { Dialer, DialerComponents, DialerFactory, DialRequest, Endpoint, PodRef, Target } from "./seams/dialer.ts";
 export type { EnvEntry, EnvFormat, EnvOrigin, EnvRequest, EnvSource } from "./seams/env.ts";
 export type { Hooks, SessionFacts, TunnelFacts } from "./seams/hooks.ts";

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { abortError } from "./errors.ts";
+import { resetStream } from "./reset.ts";
 
 export interface SpliceResult {
   bytesAtoB: number;
@@ -30,8 +31,8 @@ export function splice(a: Duplex, b: Duplex, options: SpliceOptions = {}): Promi
   return new Promise((resolve) => {
     const fail = (error?: Error): void => {
       if (error) result.error ??= error;
-      reset(a);
-      reset(b);
+      resetStream(a);
+      resetStream(b);
     };
     const onAbort = (): void => fail(abortError(signal!));
     const done = (): void => {
@@ -79,16 +80,4 @@ export function splice(a: Duplex, b: Duplex, options: SpliceOptions = {}): Promi
     if (a.destroyed || b.destroyed) fail();
     if (open.size === 0) done();
   });
-}
-
-/** RST where the stream is a TCP socket (or knows how), else destroy. */
-function reset(stream: Duplex): void {
-  if (stream.destroyed) return;
-  const socket = stream as Duplex & { resetAndDestroy?: () => void };
-  try {
-    if (typeof socket.resetAndDestroy === "function") return void socket.resetAndDestroy();
-  } catch {
-    // A socket of the file system knows no reset, and Node throws where one is asked for.
-  }
-  stream.destroy();
 }
