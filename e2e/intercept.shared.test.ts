@@ -8,6 +8,7 @@ import {
   type Intercept,
   type InterceptOptions,
   type InterceptTrace,
+  openExpose,
   openIntercept,
   parseMatch,
 } from "@shipside/proxy";
@@ -243,33 +244,27 @@ test("what one developer's crash left is undone without harm to another who uses
   expect(await endIntercept(sample.cluster, trace!, signal), "nothing left: nothing to do").toBe(true);
 }, 60_000);
 
-test("who may not create Roles can intercept, and is told before anything starts; who may not create Deployments is told which rule", async () => {
+test("with the built-in role edit, which may not create Roles, one can intercept and expose, and is told before anything starts; who may not create Deployments is told which rule", async () => {
   const rules = (verbs: string[], ...kinds: Array<[group: string, ...resources: string[]]>) =>
     kinds.map(([group, ...resources]) => ({ apiGroups: [group], resources, verbs }));
-  const role = (name: string, own: object[]) => [
-    { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata: { name, namespace: NAMESPACE }, rules: own },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "RoleBinding",
-      metadata: { name, namespace: NAMESPACE },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
-      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name }],
-    },
-  ];
-  const all = ["get", "list", "watch", "create", "patch", "update", "delete"];
+  const bind = (name: string, kind: "Role" | "ClusterRole", role: string) => ({
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "RoleBinding",
+    metadata: { name, namespace: NAMESPACE },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name: role },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name }],
+  });
+  const verbs = ["get", "list", "watch", "create", "patch", "update", "delete"];
   const core: [string, ...string[]] = ["", "services", "pods", "pods/portforward", "configmaps", "secrets", "events"];
   await sample.embedded.apply([
-    ...role("editor", [
-      ...rules(
-        all,
-        core,
-        ["apps", "deployments", "replicasets"],
-        ["policy", "poddisruptionbudgets"],
-        ["discovery.k8s.io", "endpointslices"],
-        ["coordination.k8s.io", "leases"],
-      ),
-    ]),
-    ...role("reader", [...rules(all, core)]),
+    bind("editor", "ClusterRole", "edit"),
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "Role",
+      metadata: { name: "reader", namespace: NAMESPACE },
+      rules: rules(verbs, core),
+    },
+    bind("reader", "Role", "reader"),
   ]);
   const as = async (name: string): Promise<Cluster> => {
     const file = join(sample.embedded.node!.stateDir, `${name}.kubeconfig`);
@@ -284,9 +279,23 @@ test("who may not create Roles can intercept, and is told before anything starts
   expect(selector()).toEqual(original);
 
   await using editor = await as("editor");
-  const made = await intercept({ cluster: editor });
-  expect(said.find((line) => line.includes("may not create Roles"))).toBeDefined();
+  const relays = (): string[] => Object.keys(sample.objects()).filter((name) => name.includes("shipside"));
+  let madeBefore: string[] | undefined;
+  const onEvent: NonNullable<InterceptOptions["onEvent"]> = (event) => {
+    if (event.kind === "notice" && event.message.startsWith("you may not create Roles here")) madeBefore = relays();
+  };
+  const made = await intercept({ cluster: editor, onEvent });
+  expect(madeBefore, "said before anything is made").toEqual([]);
   expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
   await made.close();
   expect((await sample.cluster.get(SERVICES, { namespace: NAMESPACE, name: "core" })).spec.selector).toEqual(original);
-}, 60_000);
+  await expect.poll(relays, { timeout: 10_000 }).toEqual([]);
+
+  madeBefore = undefined;
+  const ports = [{ remote: 80, local: local.port }];
+  const exposed = await openExpose({ cluster: editor, name: "mine", ports, holder: "alice@laptop", onEvent });
+  expect(madeBefore).toEqual([]);
+  expect(await sample.ask({ url: "http://mine/x" })).toEqual(["local /x"]);
+  await exposed.close();
+  await expect.poll(relays, { timeout: 10_000 }).toEqual([]);
+}, 90_000);

@@ -1,4 +1,4 @@
-import { abortError } from "@shipside/core";
+import { abortError, hasCode } from "@shipside/core";
 import { type Cluster, DEPLOYMENTS, isLive, isReady, PODS, type Pod, type PodController } from "@shipside/kube";
 import { type RelayErrorCode, relayError } from "./errors.ts";
 import { EVENTS } from "./kinds.ts";
@@ -72,6 +72,10 @@ export async function untilReady(cluster: Cluster, request: ReadinessRequest): P
       };
       podWatch.events.on("change", look);
       ownWatch.events.on("change", look);
+      // Who may list but not watch would wait for what never comes.
+      podWatch.events.on("state", (state) => {
+        if (state.status === "stale" && hasCode(state.error, "KUBE_FORBIDDEN")) reject(state.error);
+      });
       podWatch.synced.then(look, reject);
       ownWatch.synced.then(look, reject);
       over.signal.addEventListener("abort", () => {

@@ -28,7 +28,7 @@ export function relayRules({ namespace, replicas }: RelayUse): Rule[] {
       optional: "that they can't be is told only when the wait for them is over",
     },
     { namespace, group: "", resource: "configmaps", verbs: ["create"], why: `${why}: its text` },
-    { namespace, group: "", resource: "secrets", verbs: ["create"], why: `${why}: what it asks of who commands it` },
+    { namespace, group: "", resource: "secrets", verbs: ["create", "get"], why: `${why}: what it asks of who commands it` },
     { namespace, group: "", resource: "pods", verbs: ["list", "watch"], why: `${why}: its pods` },
     ...portForwardRules(namespace),
     ...["roles", "rolebindings"].map((resource) => ({
@@ -50,15 +50,10 @@ export interface ExposeUse {
   workload?: string | undefined;
 }
 
-const theirSecret = (namespace: string): Rule => ({
-  ...{ namespace, group: "", resource: "secrets", verbs: ["get"], why: "to speak with a relay that is there already" },
-});
-
 export const exposeRules = ({ namespace, service, workload }: ExposeUse): Rule[] => [
   { namespace, group: "", resource: "services", verbs: ["get"], names: [service], why: "whether the name is taken" },
   { namespace, group: "", resource: "services", verbs: ["create"], why: "the Service by which this machine is called" },
   ...relayRules({ namespace, replicas: 1 }),
-  theirSecret(namespace),
   ...(workload === undefined ? [] : workloadRules({ namespace, workload, follow: false })),
 ];
 
@@ -94,6 +89,5 @@ export function interceptRules({ namespace, service }: Omit<ExposeUse, "workload
     obstacle("", "resourcequotas"),
     obstacle("", "limitranges"),
     ...relayRules({ namespace, replicas: 2 }),
-    theirSecret(namespace),
   ];
 }
