@@ -1,4 +1,6 @@
+import { rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { dirname } from "node:path";
 
 /**
  * What sshfs runs in place of ssh: joins its own input and output with the socket of the process that mounted. A second connection brings a byte
@@ -13,19 +15,28 @@ const HEARTBEAT = "h";
 const SILENCE_MS = 6_000;
 const TICK_MS = 500;
 
+const path = process.argv[2] ?? "";
 const end = (): never => process.exit(0);
 
-function open(path: string, purpose: string): Socket {
+/** A socket that nobody listens on was left by a process that was killed: what belongs to it is of no use any more. */
+const endAfterLook = (): void => {
+  connect(path, end).on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "ECONNREFUSED") rmSync(dirname(path), { recursive: true, force: true });
+    end();
+  });
+};
+
+function open(purpose: string): Socket {
   const socket = connect(path);
-  socket.on("error", end);
-  socket.on("close", end);
+  // What it says is followed by its close.
+  socket.on("error", () => {});
+  socket.on("close", endAfterLook);
   socket.write(purpose);
   return socket;
 }
 
-const path = process.argv[2] ?? "";
-const data = open(path, DATA);
-const heartbeat = open(path, HEARTBEAT);
+const data = open(DATA);
+const heartbeat = open(HEARTBEAT);
 
 let heard = performance.now();
 let ticked = heard;

@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it, vi } from "vitest";
+import { recordOf } from "./fixtures/log-record.ts";
+import { makePlace, type Place } from "./fixtures/place.ts";
+import { missingForSshfs } from "./mount.ts";
+import { mountAt } from "./mount-table.ts";
+import { removeStaleMount } from "./unmount.ts";
+
+const missing = await missingForSshfs();
+const ROUNDS = process.env["SHIPSIDE_SOAK"] === "1" ? 100 : 5;
+
+const program = (name: string, ...args: string[]): ChildProcess => {
+  const file = fileURLToPath(new URL(`./fixtures/${name}.ts`, import.meta.url));
+  const child = spawn(process.execPath, ["--conditions=@shipside/source", file, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  child.stdout!.setEncoding("utf8");
+  return child;
+};
+
+async function startMounter({ port, local, remote }: Place): Promise<ChildProcess> {
+  const mounter = program("mounter", String(port), local, remote);
+  await Promise.race([
+    once(mounter.stdout!, "data"),
+    once(mounter, "exit").then(() => Promise.reject(new Error("the mounting process ended"))),
+  ]);
+  return mounter;
+}
+
+/** The mounting process, sshfs, and the bridge, which is no child of sshfs's: it is known by the socket that both are given. */
+async function processesOf(mounter: ChildProcess): Promise<{ mounter: number; sshfs: number; bridge: number; socket: string }> {
+  const own = `/proc/${mounter.pid}/task/${mounter.pid}/children`;
+  const sshfs = Number((await readFile(own, "utf8")).trim());
+  const [, socket] = /ssh_command=\S+ \S+ (\S+?)\0/.exec(await readFile(`/proc/${sshfs}/cmdline`, "latin1")) ?? [];
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const argv = (await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "")).split("\0");
+    if (socket !== undefined && argv[2] === socket) return { mounter: mounter.pid!, sshfs, bridge: Number(pid), socket };
+  }
+  throw new Error("no bridge was found");
+}
+
+/** A process of ours that is known by its id; gone is fine. */
+const kill = (pid: number): void => {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {}
+};
+
+describe.skipIf(missing !== undefined)("processes of a mount that are killed", () => {
+  it(
+    `what was fsynced is on the volume, whichever is killed, at any moment (${ROUNDS} times)`,
+    async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        await using place = await makePlace();
+        const mounter = await startMounter(place);
+        const { socket: _socket, ...pids } = await processesOf(mounter);
+        const writer = program("log-writer", join(place.local, "log"));
+        let said = "";
+        writer.stdout!.on("data", (text: string) => {
+          said += text;
+        });
+        try {
+          await once(writer.stdout!, "data");
+          await sleep(Math.random() * 500);
+          kill(Object.values(pids)[round % 3]!);
+          const ended = await Promise.race([once(writer, "close").then(() => true), sleep(15_000, false)]);
+          expect(ended, "the writer met an error").toBe(true);
+          const last = Number(said.trim().split("\n").at(-1));
+          const text = await readFile(join(place.remote, "log"), "latin1");
+          const expected = Array.from({ length: last + 1 }, (_, number) => recordOf(number)).join("");
+          expect(text.startsWith(expected), `${last + 1} records are there`).toBe(true);
+        } finally {
+          for (const pid of [...Object.values(pids), writer.pid!]) kill(pid);
+          await removeStaleMount(place.local);
+        }
+        expect(await mountAt(place.local)).toBeUndefined();
+      }
+    },
+    ROUNDS * 25_000,
+  );
+
+  it("a mount whose process died is found and taken off", async () => {
+    await using place = await makePlace();
+    const mounter = await startMounter(place);
+    const { sshfs, socket } = await processesOf(mounter);
+    try {
+      await writeFile(join(place.local, "f"), "x");
+      kill(mounter.pid!);
+      await vi.waitFor(() => expect(readdir(place.local)).rejects.toMatchObject({ code: "EIO" }), { timeout: 10_000 });
+      expect(await mountAt(place.local)).toMatchObject({ type: "fuse.sshfs", source: "shipside:crash" });
+      expect(await removeStaleMount(place.local)).toBe(true);
+      expect(await removeStaleMount(place.local)).toBe(false);
+      expect(await readdir(place.local)).toEqual([]);
+      await vi.waitFor(() => expect(stat(dirname(socket))).rejects.toMatchObject({ code: "ENOENT" }));
+    } finally {
+      kill(sshfs);
+    }
+  });
+
+  it("while the mounting process stands still operations fail within 15 s, and work again when it goes on", async () => {
+    await using place = await makePlace();
+    const mounter = await startMounter(place);
+    const { sshfs } = await processesOf(mounter);
+    try {
+      await writeFile(join(place.local, "f"), "x");
+      mounter.kill("SIGSTOP");
+      const began = performance.now();
+      await expect(writeFile(join(place.local, "g"), "y")).rejects.toMatchObject({ code: "EIO" });
+      expect(performance.now() - began).toBeLessThan(15_000);
+      mounter.kill("SIGCONT");
+      await vi.waitFor(() => writeFile(join(place.local, "g"), "z"), { timeout: 10_000 });
+      expect(await readFile(join(place.remote, "g"), "utf8")).toBe("z");
+    } finally {
+      for (const pid of [mounter.pid!, sshfs]) kill(pid);
+      await removeStaleMount(place.local);
+    }
+  }, 60_000);
+});
