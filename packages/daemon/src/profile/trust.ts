@@ -30,7 +30,7 @@ export async function distrusted(plan: ProfilePlan, { given = [], env = process.
   if (isBelow(folder, await real(profilesDir(env)))) return [];
   const home = env["HOME"] || homedir();
   const own = await real(join(home, ".kube"));
-  const named = await Promise.all(pathsOf(env["KUBECONFIG"]).map(real));
+  const named = await Promise.all(pathsOf(env["KUBECONFIG"]).map((path) => real(path)));
   const isOwn = async (path: string): Promise<boolean> => {
     const where = await real(path);
     return isBelow(where, own) || named.includes(where);
