@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -56,7 +56,7 @@ describe.skipIf(missing !== undefined)("processes of a mount that are killed", (
       for (let round = 0; round < ROUNDS; round++) {
         await using place = await makePlace();
         const mounter = await startMounter(place);
-        const { socket: _socket, ...pids } = await processesOf(mounter);
+        const { socket, ...pids } = await processesOf(mounter);
         const writer = program("log-writer", join(place.local, "log"));
         let said = "";
         writer.stdout!.on("data", (text: string) => {
@@ -75,6 +75,8 @@ describe.skipIf(missing !== undefined)("processes of a mount that are killed", (
         } finally {
           for (const pid of [...Object.values(pids), writer.pid!]) kill(pid);
           await removeStaleMount(place.local);
+          // With all of them gone at once there is nobody left to do it.
+          await rm(dirname(socket), { recursive: true, force: true });
         }
         expect(await mountAt(place.local)).toBeUndefined();
       }
@@ -103,7 +105,7 @@ describe.skipIf(missing !== undefined)("processes of a mount that are killed", (
   it("while the mounting process stands still operations fail within 15 s, and work again when it goes on", async () => {
     await using place = await makePlace();
     const mounter = await startMounter(place);
-    const { sshfs } = await processesOf(mounter);
+    const { sshfs, socket } = await processesOf(mounter);
     try {
       await writeFile(join(place.local, "f"), "x");
       mounter.kill("SIGSTOP");
@@ -116,6 +118,7 @@ describe.skipIf(missing !== undefined)("processes of a mount that are killed", (
     } finally {
       for (const pid of [mounter.pid!, sshfs]) kill(pid);
       await removeStaleMount(place.local);
+      await rm(dirname(socket), { recursive: true, force: true });
     }
   }, 60_000);
 });
