@@ -58,6 +58,7 @@ test("flagged requests come to the local process, the rest to the pods; closed, 
   );
   const status = await user.run(["status"]);
   expect([status.code, status.stdout]).toEqual([0, expect.stringContaining("2 of 2 pods linked")]);
+  expect(status.stdout).toMatch(/connections opened before \d\d:\d\d:\d\d stay with their pods/);
   child.kill("SIGINT");
   expect(await once(child, "exit")).toEqual([130, null]);
   expect(await sample.ask({ url, headers: { "x-user": "alice" } })).toEqual([theirs]);
@@ -124,3 +125,50 @@ test.each([
   const ran = await user.run([...args, ...where()]);
   expect([ran.code, ran.stderr]).toEqual([code, expect.stringContaining(said)]);
 });
+
+test("shipside.yaml: shown, opened, seen by status, list and doctor, and closed", async () => {
+  const file = join(user.home, "tmp", "shipside.yaml");
+  const text = `
+namespace: ${NAMESPACE}
+intercepts:
+  - name: mine
+    service: core
+    ports: ["3020:${local.port}"]
+    match: { path: "/mine*" }
+exposes:
+  - name: hook
+    service: webhook
+    ports: ["80:${local.port}"]
+`;
+  await writeFile(file, text, { mode: 0o644 });
+  const run = async (...args: string[]): Promise<Ran> => {
+    const ran = await user.run(args, { env: { KUBECONFIG: kubeconfig } });
+    expect(ran.code, `${args.join(" ")}: ${ran.stderr}`).toBe(0);
+    return ran;
+  };
+  const plan = await run("up", "-f", file, "--dry-run");
+  expect(`${plan.stdout}${plan.stderr}`).toMatch(/mine[\s\S]*core[\s\S]*hook[\s\S]*webhook/);
+  expect(sample.objects()).toEqual(before);
+
+  await run("start", "--no-root");
+  await run("up", "-f", file);
+  expect(await sample.ask({ url: "http://core:3020/mine/a" }, { url }, { url: "http://webhook/b" })).toEqual([
+    "local /mine/a",
+    theirs,
+    "local /b",
+  ]);
+  const status = await run("status", "-n", NAMESPACE);
+  expect(`${status.stdout}${status.stderr}`).toMatch(/2 of 2 pods linked[\s\S]*1 of 1 pods linked/);
+  const listed = JSON.parse((await run("session", "list", "--json")).stdout) as Array<{ name?: string; kind: string }>;
+  expect(listed.map(({ name, kind }) => [name, kind])).toEqual([
+    ["mine", "intercept"],
+    ["hook", "expose"],
+  ]);
+  // Exit codes of doctor tell of the machine too: only what it says of relays matters here.
+  const doctor = await user.run(["doctor", "--json", "-n", NAMESPACE], { env: { KUBECONFIG: kubeconfig } });
+  const lines = (JSON.parse(doctor.stdout) as { lines: Array<{ check: string; level: string; text: string }> }).lines;
+  expect(lines.filter(({ check }) => check === "relays")).toMatchObject([
+    { level: "ok", text: expect.stringMatching(/^2 relays in namespace/) },
+  ]);
+  await run("down", "-f", file);
+}, 120_000);

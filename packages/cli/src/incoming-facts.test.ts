@@ -13,7 +13,7 @@ const exposed: IncomingInfo = {
     { ...port, protocol: "UDP", connections: 1, refused: 3, lastError: "nothing listens on 127.0.0.1:8080" },
   ],
 };
-const intercepted: IncomingInfo = { ...exposed, match: { all: true }, switched: false };
+const intercepted: IncomingInfo = { ...exposed, match: { all: true }, switched: false, switchedAt: "2026-01-02T03:04:05.000Z" };
 
 test("each port has its line, and what doesn't work is said", () => {
   expect(incomingFacts(exposed)).toEqual([
@@ -22,6 +22,9 @@ test("each port has its line, and what doesn't work is said", () => {
     "port 80/udp → 127.0.0.1:8080: 1 connection, 1 open, 3 refused (nothing listens on 127.0.0.1:8080)",
   ]);
   expect(incomingFacts(intercepted)[0]).toBe("mine leads to its own pods for now: no relay is ready");
+  expect(incomingFacts({ ...intercepted, switched: true })[1]).toMatch(
+    /^connections opened before \d\d:\d4:05 stay with their pods until they end$/,
+  );
 });
 
 test("traffic arrives where every ready pod of the relay is linked, and the Service leads there", () => {

@@ -71,6 +71,8 @@ export interface InterceptStatus {
   match: Match;
   /** Whether the Service leads to the relay now. */
   switched: boolean;
+  /** When it was last led there, in ISO 8601: connections that were opened before stay with their pods. */
+  switchedAt: string;
   relays: LinksState;
   ports: LocalPortStats[];
 }
@@ -259,6 +261,7 @@ async function engage(options: InterceptOptions, parts: Engagement): Promise<Int
   void own.ended.then(giveUp);
 
   let switched = true;
+  let switchedAt = parts.joined === undefined ? new Date().toISOString() : record.since;
   const service = await openSwitch(
     {
       ...{ cluster, service: ref, record, logger },
@@ -270,6 +273,7 @@ async function engage(options: InterceptOptions, parts: Engagement): Promise<Int
       },
       onSwitched() {
         switched = true;
+        switchedAt = new Date().toISOString();
         notice(`${ref.name} leads to the relay again`);
       },
       onBlind: (error) => onEvent({ kind: "warning", error }),
@@ -301,6 +305,7 @@ async function engage(options: InterceptOptions, parts: Engagement): Promise<Int
       ...(parts.joined !== undefined && { joined: parts.joined }),
       match,
       switched,
+      switchedAt,
       relays: own.state,
       ports: local.stats(),
     }),
