@@ -30,3 +30,14 @@ test("label selectors", () => {
     }),
   ).toBe("app=core,tier=x,a in (1,2),b notin (3),c,!d");
 });
+
+test("a name that somebody else chose is one part of the path, whatever it is", () => {
+  for (const name of ["../../secrets/x", "a/b", "a?watch=1", "a#b", "a%2f..", "a\nb"]) {
+    const { pathname, search, hash } = new URL(
+      resourcePath(PODS, { namespace: name, name, subresource: "portforward" }),
+      "http://x",
+    );
+    expect(pathname.split("/").map(decodeURIComponent)).toEqual(["", "api", "v1", "namespaces", name, "pods", name, "portforward"]);
+    expect([search, hash]).toEqual(["", ""]);
+  }
+});
