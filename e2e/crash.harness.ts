@@ -19,6 +19,7 @@ import {
   SERVICES,
 } from "@shipside/kube";
 import { bin, buildOnce, type Ran, type RunOptions } from "./cli.harness.ts";
+import { openMountNamespace } from "./mount-namespace.ts";
 
 /**
  * A machine of the test's own, as far as Shipside can see one: its own /etc, /var/lib, /var/log, home, temp and runtime folders and boot id,
@@ -78,22 +79,6 @@ const cli = fromSource
   ? ["--conditions=@shipside/source", fileURLToPath(new URL("../packages/cli/src/bin.ts", import.meta.url))]
   : [bin];
 
-const asRoot = process.getuid?.() === 0;
-
-/** Whether machines can be made here: Linux, and the right to mount in a namespace. */
-export const canMakeMachines = ((): boolean => {
-  try {
-    execFileSync("unshare", [...unshareFlags(), "sh", "-c", "mount -t tmpfs none /mnt && command -v nsenter"], { stdio: "ignore" });
-    return process.platform === "linux";
-  } catch {
-    return false;
-  }
-})();
-
-function unshareFlags(): string[] {
-  return asRoot ? ["--mount", "--propagation", "private"] : ["--mount", "--map-root-user"];
-}
-
 const USER = 4242;
 
 export interface MachineOptions {
@@ -123,7 +108,6 @@ export async function newMachine({ user = false }: MachineOptions = {}): Promise
   const newBoot = (): Promise<void> => writeFile(bootId, `${randomBytes(16).toString("hex")}\n`);
   await newBoot();
   const setup = [
-    "set -e",
     `for each in ${ETC.join(" ")}; do cp -a /etc/$each ${etc}/ 2>/dev/null || true; done`,
     `printf '127.0.0.1 localhost\\n# a person wrote this\\n10.0.0.1 printer' > ${etc}/hosts`,
     ...(user
@@ -138,14 +122,8 @@ export async function newMachine({ user = false }: MachineOptions = {}): Promise
     `mount --bind ${lib} /var/lib`,
     `mount --bind ${log} /var/log`,
     `mount --bind ${bootId} /proc/sys/kernel/random/boot_id`,
-    "echo ready",
-    "exec sleep infinity",
   ].join("\n");
-  const holder = spawn("unshare", [...unshareFlags(), "sh", "-c", setup], { stdio: ["ignore", "pipe", "inherit"] });
-  await once(holder.stdout!, "data");
-  const enter = asRoot
-    ? ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`, "--"]
-    : ["nsenter", `--target=${holder.pid}`, "--user", "--mount", "--preserve-credentials", "--"];
+  const holder = await openMountNamespace(setup);
   const namespace = await readlink(`/proc/${holder.pid}/ns/mnt`);
   const mountPoints = async (): Promise<string[]> =>
     (await readFile(`/proc/${holder.pid}/mountinfo`, "utf8"))
@@ -171,7 +149,8 @@ export async function newMachine({ user = false }: MachineOptions = {}): Promise
       } = process.env;
       const become = root ? [] : [`--setuid=${USER}`, `--setgid=${USER}`];
       const sudo = { SUDO_UID: `${USER}`, SUDO_GID: `${USER}`, HOME: join(dir, "root") };
-      const child = spawn(enter[0]!, [...enter.slice(1, -1), ...become, "--", ...command], {
+      const [program, ...args] = holder.command(command, become);
+      const child = spawn(program, args, {
         env: {
           ...inherited,
           NO_COLOR: "1",
@@ -228,7 +207,7 @@ export async function newMachine({ user = false }: MachineOptions = {}): Promise
     },
     async [Symbol.asyncDispose]() {
       await machine.killAll();
-      holder.kill("SIGKILL");
+      await holder[Symbol.asyncDispose]();
       await rm(dir, { recursive: true, force: true });
     },
   };
@@ -248,9 +227,9 @@ async function ran(child: ChildProcess): Promise<Ran> {
   return { code: code as number | null, stdout, stderr };
 }
 
-/** What is meant to stay: the address map, logs, the copies of the hosts file, Node's cache of compiled code. */
+/** What is meant to stay: the address map, logs, the copies of the hosts file, Node's cache of compiled code, the empty lock of fusermount3. */
 const STAYS =
-  /addresses\.json|daemon\.(log|stderr)|\/hosts\.original$|\/hosts\.shipside-backup$|node-compile-cache|\/\.kube\/cache/;
+  /\/etc\/mtab\.fuselock$|addresses\.json|daemon\.(log|stderr)|\/hosts\.original$|\/hosts\.shipside-backup$|node-compile-cache|\/\.kube\/cache/;
 
 async function describeTree(real: string, shown: string, into: Record<string, string>): Promise<void> {
   for (const name of await readdir(real)) {

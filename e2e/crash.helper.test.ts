@@ -6,7 +6,8 @@ import { startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { untilSaid } from "./cli.harness.ts";
 import type { LeaveOptions } from "./crash/leave.ts";
-import { canMakeMachines, clusterState, kill, type Machine, type MachineState, newMachine } from "./crash.harness.ts";
+import { clusterState, kill, type Machine, type MachineState, newMachine } from "./crash.harness.ts";
+import { canMount } from "./mount-namespace.ts";
 
 const NAMESPACE = "helped";
 const POLL = { timeout: 20_000, interval: 200 };
@@ -36,7 +37,7 @@ const stateNow = async () => ({ machine: await machine.state(), cluster: await c
 const kubeconfig = (): string => join(machine.home, "kubeconfig");
 const envFile = (): string => join(machine.home, "mine.env");
 const hosts = (): Promise<string> => readFile(machine.inside("/etc/hosts"), "utf8");
-const possible = canMakeMachines && process.getuid?.() === 0;
+const possible = canMount && process.getuid?.() === 0;
 
 beforeEach(async () => {
   if (!possible) return;

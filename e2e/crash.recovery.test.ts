@@ -6,8 +6,9 @@ import { startCluster } from "@shipside/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { untilSaid } from "./cli.harness.ts";
 import type { LeaveOptions } from "./crash/leave.ts";
-import { canMakeMachines, clusterState, newMachine } from "./crash.harness.ts";
+import { clusterState, newMachine } from "./crash.harness.ts";
 import { kubectls } from "./kubectl/binaries.ts";
+import { canMount } from "./mount-namespace.ts";
 
 const NAMESPACE = "by-hand";
 const closer = createCloser();
@@ -56,7 +57,7 @@ async function blocks(): Promise<string[]> {
   return [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
 }
 
-describe.runIf(canMakeMachines)("docs/recovery.md, to the letter", () => {
+describe.runIf(canMount)("docs/recovery.md, to the letter", () => {
   test("after a SIGKILL of everything, with no shipside at hand, all is as before", { timeout: 120_000 }, async () => {
     expect(kubectl, "no kubectl can be had").toBeDefined();
     await using machine = await newMachine();

@@ -11,7 +11,8 @@ import { type Cluster, connectCluster, DEPLOYMENTS, NAMESPACES, SERVICES } from 
 import { startCluster } from "@shipside/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { LeaveOptions } from "./crash/leave.ts";
-import { canMakeMachines, clusterState } from "./crash.harness.ts";
+import { clusterState } from "./crash.harness.ts";
+import { canMount } from "./mount-namespace.ts";
 
 const soak = process.env["SHIPSIDE_SOAK"] === "1";
 const program = fileURLToPath(new URL("crash/leave.ts", import.meta.url));
@@ -50,7 +51,7 @@ async function scene() {
       name,
       killAt: 0,
     },
-    mount: canMakeMachines,
+    mount: canMount,
   };
   return {
     name,

@@ -7,7 +7,8 @@ import { startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type RunOptions, untilSaid } from "./cli.harness.ts";
 import type { LeaveOptions } from "./crash/leave.ts";
-import { canMakeMachines, clusterState, kill, type Machine, type MachineState, newMachine } from "./crash.harness.ts";
+import { clusterState, kill, type Machine, type MachineState, newMachine } from "./crash.harness.ts";
+import { canMount } from "./mount-namespace.ts";
 
 const NAMESPACE = "crash";
 const PORT = 43122;
@@ -40,7 +41,7 @@ beforeAll(async () => {
 afterAll(() => closer.close());
 
 beforeEach(async () => {
-  if (!canMakeMachines) return;
+  if (!canMount) return;
   machine = await newMachine();
   await writeFile(join(machine.home, "mine.env"), "MINE=1\n");
   before = await stateNow();
@@ -92,7 +93,7 @@ async function expectClean(...args: string[]): Promise<void> {
   expect([again.code, JSON.parse(again.stdout)]).toEqual([0, { removed: [], forgotten: [], left: [] }]);
 }
 
-describe.runIf(canMakeMachines)("killed", { timeout: 120_000 }, () => {
+describe.runIf(canMount)("killed", { timeout: 120_000 }, () => {
   test("the daemon: the next `start` puts everything back", async () => {
     const { pid } = JSON.parse((await machine.run(["start", "--json"])).stdout);
     await machine.run(teleport("-f", envFile()));
@@ -173,7 +174,7 @@ describe.runIf(canMakeMachines)("killed", { timeout: 120_000 }, () => {
   });
 });
 
-describe.runIf(canMakeMachines)("meanwhile the hosts file", { timeout: 120_000 }, () => {
+describe.runIf(canMount)("meanwhile the hosts file", { timeout: 120_000 }, () => {
   /** A session is open, `change` happens, it is killed. */
   const killedAfter = async (change: string): Promise<void> => {
     const child = await inForeground();
@@ -227,7 +228,7 @@ describe.runIf(canMakeMachines)("meanwhile the hosts file", { timeout: 120_000 }
   });
 });
 
-describe.runIf(canMakeMachines)("a full disk", { timeout: 120_000 }, () => {
+describe.runIf(canMount)("a full disk", { timeout: 120_000 }, () => {
   const tmpfs = (path: string): string =>
     `set -e; cp -a ${path} /tmp/kept-$$; mount -t tmpfs -o size=4m,mode=700 none ${path}; cp -a /tmp/kept-$$/. ${path}; rm -rf /tmp/kept-$$`;
   const fill = (path: string): string =>

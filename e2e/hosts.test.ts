@@ -7,7 +7,8 @@ import { type Cluster, connectCluster, NAMESPACES, SERVICES } from "@shipside/ku
 import { startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { untilSaid } from "./cli.harness.ts";
-import { canMakeMachines, kill, type Machine, newMachine } from "./crash.harness.ts";
+import { kill, type Machine, newMachine } from "./crash.harness.ts";
+import { canMount } from "./mount-namespace.ts";
 
 const NAMESPACE = "hosts";
 const closer = createCloser();
@@ -24,7 +25,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => closer.close());
 beforeEach(async () => {
-  if (!canMakeMachines) return;
+  if (!canMount) return;
   machine = await newMachine();
   before = await hosts();
 }, 120_000);
@@ -58,7 +59,7 @@ function deadPid(): number {
   return Number(execFileSync("sh", ["-c", "echo $$"], { encoding: "utf8" }));
 }
 
-describe.runIf(canMakeMachines)("the hosts file", { timeout: 120_000 }, () => {
+describe.runIf(canMount)("the hosts file", { timeout: 120_000 }, () => {
   test("a copy of it as it was is kept before the first change, and never one with our lines", async () => {
     await end(await open());
     expect([await hosts(), await original()]).toEqual([before, before]);

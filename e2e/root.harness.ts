@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { bin, buildOnce, type Ran } from "./cli.harness.ts";
+import { canMount, openMountNamespace } from "./mount-namespace.ts";
 
 /** These tests need root, to make a machine of their own, and the real programs that give it. */
-export const canHaveMachine =
-  process.platform === "linux" && process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
+export const canHaveMachine = canMount && process.getuid?.() === 0;
 export const has = (program: "sudo" | "doas"): boolean => existsSync(`/usr/bin/${program}`);
 
 /** One that no other test file has: they run side by side. */
@@ -59,8 +59,7 @@ export async function newMachine({ sudo = false, doas = false, systemd = false }
   const dir = await mkdtemp(join(tmpdir(), "shipside-machine-"));
   await chmod(dir, 0o755);
   const home = join(dir, "home");
-  const script = `
-    set -e
+  const namespace = await openMountNamespace(`
     mount -t tmpfs -o mode=755 tmpfs /mnt
     cp -a /etc /mnt/etc
     mkdir -p /mnt/lib /mnt/log /mnt/sudo
@@ -74,19 +73,12 @@ export async function newMachine({ sudo = false, doas = false, systemd = false }
     ${sudo ? `echo '${NAME} ALL=(root) ${sudo === "asks" ? "" : "NOPASSWD:"} ALL' > /etc/sudoers.d/test` : hide("sudo")}
     ${doas ? `echo 'permit nopass keepenv ${NAME} as root' > /etc/doas.conf` : hide("doas")}
     ${systemd ? SYSTEMD : ""}
-    echo ready
-    exec sleep infinity
-  `;
-  const holder = spawn("unshare", ["--mount", "--propagation", "private", "sh", "-c", script], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const [ready] = (await once(holder.stdout, "data")) as [Buffer];
-  if (!String(ready).includes("ready")) throw new Error(`the machine said ${String(ready)}`);
-  const inside = ["--target", String(holder.pid), "--mount", "--"];
+  `);
 
   const sh = (commands: string): Promise<string> =>
     new Promise((resolve, reject) => {
-      execFile("nsenter", [...inside, "sh", "-c", commands], (error, stdout, stderr) => {
+      const [program, ...args] = namespace.command(["sh", "-c", commands]);
+      execFile(program, args, (error, stdout, stderr) => {
         if (error) reject(new Error(`${commands}: ${stderr || error.message}`, { cause: error }));
         else resolve(stdout.trim());
       });
@@ -99,7 +91,8 @@ export async function newMachine({ sudo = false, doas = false, systemd = false }
   const start: Machine["start"] = (args, { env = {}, as = "user", program = [process.execPath, bin] } = {}) => {
     const becomes = as === "user" ? ["setpriv", `--reuid=${UID}`, `--regid=${groups[0]}`, "--init-groups", "--"] : [];
     const own = as === "user" ? { HOME: home, USER: NAME, ...dirs } : { HOME: "/root", USER: "root" };
-    const child = spawn("nsenter", [...inside, ...becomes, ...program, ...args], {
+    const [enter, ...words] = namespace.command([...becomes, ...program, ...args]);
+    const child = spawn(enter, words, {
       env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NO_COLOR: "1", ...own, ...env },
       cwd: "/",
       stdio: ["pipe", "pipe", "pipe"],
@@ -128,8 +121,7 @@ export async function newMachine({ sudo = false, doas = false, systemd = false }
     async [Symbol.asyncDispose]() {
       // Whatever a test that failed has left; a helper ends with its daemon.
       await sh(`pkill -KILL -u ${UID} || true`);
-      holder.kill("SIGKILL");
-      await once(holder, "exit");
+      await namespace[Symbol.asyncDispose]();
       await rm(dir, { recursive: true, force: true });
     },
   };
