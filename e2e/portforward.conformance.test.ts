@@ -12,7 +12,8 @@ import { startFront } from "./portforward/front.ts";
 
 /**
  * What may be relied on in a forwarded connection, driven through a process that forwards, as `kubectl port-forward` is one. Runs on
- * the embedded cluster, or on the one of SHIPSIDE_E2E_KUBECONFIG. With SHIPSIDE_KUBECTL=path (or in the soak, where one is on PATH)
+ * the embedded cluster, or on the one of SHIPSIDE_E2E_KUBECONFIG; once by port-forward and once by a relay, which can do more. With
+ * SHIPSIDE_KUBECTL=path (or in the soak, where one is on PATH)
  * the same is done through kubectl, and a table shows the difference.
  */
 const soak = process.env["SHIPSIDE_SOAK"] === "1";
@@ -31,14 +32,17 @@ afterAll(() => target?.[Symbol.asyncDispose]());
 
 const through = (): Promise<Peer> => startOurs({ ...target, others: [SILENT_PORT] });
 
-describe("a connection through our port-forward", () => {
+describe.each([
+  { path: "our port-forward", viaRelay: false },
+  { path: "a relay", viaRelay: true },
+])("a connection through $path", ({ viaRelay }) => {
   let peer: Peer;
   beforeAll(async () => {
-    peer = await through();
-  }, 40_000);
+    peer = await startOurs({ ...target, others: [SILENT_PORT] }, { viaRelay });
+  }, 150_000);
   afterAll(() => peer?.[Symbol.asyncDispose]());
 
-  for (const one of CASES) {
+  for (const one of CASES.filter(({ exact }) => viaRelay || !exact)) {
     test(one.name, async () => expect(await outcome(one, peer, sizes)).toBeUndefined(), (one.timeoutMs ?? 15_000) + 5_000);
   }
 });

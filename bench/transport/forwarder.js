@@ -1,5 +1,5 @@
 // Our side of the comparison, in a process of its own as kubectl is: one pod's ports on 127.0.0.1.
-// node forwarder.js KUBECONFIG NAMESPACE POD REMOTE_PORT… [--via-relay]   prints {"ports": {remote: local}} once it listens.
+// node forwarder.js KUBECONFIG NAMESPACE POD REMOTE_PORT… [--via-relay=IMAGE]   prints {"ports": {remote: local}} once it listens.
 // Not TypeScript, so that what Node needs to strip types (some 40 MiB) is not counted as ours.
 
 import { createServer } from "node:net";
@@ -7,12 +7,13 @@ import { splice } from "@shipside/core";
 import { connectCluster, PODS } from "@shipside/kube";
 import { clusterRelay } from "@shipside/relay";
 
-const viaRelay = process.argv.includes("--via-relay");
-const [kubeconfig, namespace, pod, ...remotes] = process.argv.slice(2).filter((arg) => arg !== "--via-relay");
+const VIA_RELAY = "--via-relay=";
+const image = process.argv.find((arg) => arg.startsWith(VIA_RELAY))?.slice(VIA_RELAY.length);
+const [kubeconfig, namespace, pod, ...remotes] = process.argv.slice(2).filter((arg) => !arg.startsWith(VIA_RELAY));
 if (!kubeconfig || !namespace || !pod || remotes.length === 0) throw new Error("forwarder.js KUBECONFIG NAMESPACE POD PORT…");
 
 const cluster = await connectCluster({ kubeconfig });
-const relay = viaRelay ? clusterRelay({ cluster, namespace, owner: "bench" }) : undefined;
+const relay = image === undefined ? undefined : clusterRelay({ cluster, namespace, owner: "bench", image });
 const link = await relay?.link(new AbortController().signal);
 const podIP = relay && (await cluster.get(PODS, { namespace, name: pod })).status.podIP;
 const dial = (remote) => link?.connect(`${podIP}:${remote}`) ?? cluster.portForward({ namespace, name: pod }, remote);

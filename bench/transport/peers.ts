@@ -21,11 +21,14 @@ export interface PeerTarget {
   kubeconfig: string;
   namespace: string;
   pod: string;
+  /** Of the pod, and for a relay. Default `node:24`. */
+  image?: string;
   /** Remote ports besides the program's. */
   others?: readonly number[];
 }
 
-const READY_MS = 30_000;
+/** A relay's image may have to be pulled. */
+const READY_MS = 140_000;
 
 async function start(
   name: string,
@@ -72,7 +75,7 @@ export function startOurs(
 ): Promise<Peer> {
   const forwarder = fileURLToPath(import.meta.resolve("./forwarder.js"));
   const args = [forwarder, target.kubeconfig, target.namespace, target.pod, ...remotes(target).map(String)];
-  if (viaRelay) args.push("--via-relay");
+  if (viaRelay) args.push(`--via-relay=${target.image ?? "node:24"}`);
   if (!built) args.unshift("--conditions=@shipside/source");
   return start("ours", process.execPath, args, (line) => (JSON.parse(line) as { ports: Record<string, number> }).ports);
 }

@@ -7,7 +7,9 @@
  * | `down N` | sends N bytes of the pattern, then FIN |
  * | `up N` | reads N bytes, answers with their SHA-256 and FIN |
  * | `late MS TEXT` | answers TEXT after MS, whether or not the client has ended, then FIN |
- * | `eof TEXT` | answers TEXT once the client has ended, then FIN |
+ * | `eof MS TEXT` | answers TEXT so long after the client has ended, then FIN |
+ * | `watch` | reads, and remembers how many bytes came and what ended them |
+ * | `watched` | answers with that, for the last one that is over: `BYTES end` or `BYTES ECONNRESET` |
  * | `fin` | sends `bye` and FIN at once, and remembers what still comes |
  * | `remembered` | answers with that |
  * | `rst` | sends `before`, then a reset 100 ms later |
@@ -20,7 +22,7 @@
 const PROGRAM = `
 const net = require("node:net"), crypto = require("node:crypto");
 const block = Buffer.from(Array.from({ length: 65536 }, (_, i) => (i * 7 + (i >> 8)) & 255));
-let open = 0, remembered = "";
+let open = 0, remembered = "", watched = "";
 const down = (s, n) => {
   const more = () => {
     while (n > 0 && !s.destroyed) {
@@ -44,7 +46,14 @@ const commands = {
   down: (s, [n]) => { s.resume(); down(s, Number(n)); },
   up: (s, [n], rest) => up(s, Number(n), rest),
   late: (s, [ms, ...text]) => { s.resume(); setTimeout(() => s.destroyed || s.end(text.join(" ")), Number(ms)); },
-  eof: (s, text) => { s.resume(); s.on("end", () => s.end(text.join(" "))); },
+  eof: (s, [ms, ...text]) => { s.resume(); s.on("end", () => setTimeout(() => s.destroyed || s.end(text.join(" ")), Number(ms))); },
+  watch: (s, _, rest) => {
+    let bytes = rest.length;
+    s.on("data", (c) => (bytes += c.length)).on("error", (e) => (watched = bytes + " " + e.code));
+    s.on("end", () => { watched = bytes + " end"; s.end(); });
+    s.write("ready");
+  },
+  watched: (s) => s.end(watched),
   fin: (s, _, rest) => { remembered = rest.toString(); s.on("data", (c) => { remembered += c; }); s.end("bye"); },
   remembered: (s) => s.end(remembered),
   rst: (s) => { s.write("before"); setTimeout(() => s.resetAndDestroy(), 100); },

@@ -10,6 +10,7 @@ export interface ProgramTarget extends AsyncDisposable {
   kubeconfig: string;
   namespace: string;
   pod: string;
+  image: string;
   cluster: Cluster;
   /** Undefined where it is another cluster than the embedded one. */
   embedded: EmbeddedCluster | undefined;
@@ -37,7 +38,16 @@ export async function startTarget({ kubeconfig, image = "node:24" }: ProgramTarg
     closer.defer(() => cluster.delete(NAMESPACES, { name: namespace }));
     const addPod = (name: string): Promise<void> => runPod(cluster, closer, name, image);
     await addPod("program");
-    return { kubeconfig: path, namespace, pod: "program", cluster, embedded, addPod, [Symbol.asyncDispose]: () => closer.close() };
+    return {
+      kubeconfig: path,
+      namespace,
+      pod: "program",
+      image,
+      cluster,
+      embedded,
+      addPod,
+      [Symbol.asyncDispose]: () => closer.close(),
+    };
   } catch (error) {
     await closer.close();
     throw error;

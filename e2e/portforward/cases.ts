@@ -14,11 +14,12 @@ export interface Case {
   name: string;
   /** Throws where the path doesn't do it. */
   run(peer: Peer, sizes: Sizes): Promise<void>;
-  /** A remote port where nothing listens is asked for as well. */
   timeoutMs?: number;
+  /** Takes endings that are carried as they are: the port-forward API can't. */
+  exact?: true;
 }
 
-/** Where nothing listens in the pod. */
+/** Where nothing listens in the pod. It is asked for as well. */
 export const SILENT_PORT = 7099;
 
 const MIB = 1024 * 1024;
@@ -110,7 +111,7 @@ export const CASES: readonly Case[] = [
         socket.destroy();
       });
       await roundTrip(port);
-      await until(async () => Number(await ask(port, "count")) === 0, 10_000, "the pod's connections gone");
+      await until(async () => Number(await ask(port, "count")) === 0, 30_000, "the pod's connections gone");
     },
   },
   {
@@ -172,6 +173,62 @@ export const CASES: readonly Case[] = [
       same(String(await firstData(open1)), "b");
       await roundTrip(port);
       open1.destroy();
+    },
+  },
+  {
+    name: "the client's end reaches the pod at once",
+    exact: true,
+    async run({ port }) {
+      const socket = await open(port, "eof 0 bye");
+      const began = performance.now();
+      socket.end();
+      same(await readAll(socket), "bye");
+      const took = performance.now() - began;
+      if (took > 2_000) throw new Error(`after ${Math.round(took)} ms`);
+    },
+  },
+  {
+    name: "an answer that the pod begins 3 s after the client's end is not lost",
+    exact: true,
+    async run({ port }) {
+      const socket = await open(port, "eof 3000 here I am");
+      socket.end();
+      same(await readAll(socket), "here I am");
+    },
+  },
+  {
+    name: "the client may send 3 s after the pod has ended",
+    exact: true,
+    async run({ port }) {
+      const socket = await open(port, "fin");
+      socket.write("one ");
+      same(await readAll(socket), "bye");
+      await sleep(3_000);
+      socket.end("two");
+      await until(async () => (await ask(port, "remembered")) === "one two", 5_000, "what was sent last has arrived");
+    },
+  },
+  {
+    name: "the client's end comes after all that was sent before it",
+    exact: true,
+    async run({ port }) {
+      const socket = await open(port, "watch");
+      await firstData(socket);
+      socket.end(Buffer.alloc(8 * MIB));
+      await readAll(socket);
+      same(await ask(port, "watched"), `${8 * MIB} end`);
+    },
+  },
+  {
+    name: "a reset by the client is a reset in the pod, and no end",
+    exact: true,
+    async run({ port }) {
+      const socket = await open(port, "watch");
+      await firstData(socket);
+      socket.write("x");
+      await sleep(200);
+      socket.resetAndDestroy();
+      await until(async () => (await ask(port, "watched")) === "1 ECONNRESET", 5_000, "the pod was told of the reset");
     },
   },
 ];
