@@ -5,6 +5,7 @@ import { addOwners, createPod, isFinished, isReady, untilAvailable } from "./pod
 import { some } from "./replica-set.ts";
 import { hashOf, REVISION_LABEL, syncRevisions } from "./revisions.ts";
 import { rollingBounds } from "./rollout-math.ts";
+import { untolerated } from "./tolerations.ts";
 
 const RESOURCE = "daemonsets.apps";
 
@@ -15,7 +16,7 @@ export function daemonSetController(context: Context): Controller {
   const runsOn = (set: KubeJson, node: KubeJson): boolean =>
     Object.entries<string>(set["spec"].template.spec.nodeSelector ?? {}).every(
       ([key, value]) => node.metadata.labels?.[key] === value,
-    );
+    ) && untolerated(set["spec"].template, node, ["NoExecute"]).length === 0;
 
   return {
     name: "daemonset",
@@ -46,7 +47,7 @@ export function daemonSetController(context: Context): Controller {
         for (const pod of pods)
           if (isFinished(pod) || !nodes.some((node) => node.metadata.name === pod["spec"].nodeName)) remove(pod);
         for (const node of nodes) {
-          if (on(pods, node).length > 0) continue;
+          if (on(pods, node).length > 0 || untolerated(set["spec"].template, node, ["NoSchedule"]).length > 0) continue;
           const labels = { [REVISION_LABEL]: hash, "pod-template-generation": String(set.metadata.generation ?? 1) };
           const pod = createPod(context, set, { generateName: `${name.slice(0, 57)}-`, labels }, (spec) => {
             spec.nodeName = node.metadata.name;

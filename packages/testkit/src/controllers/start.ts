@@ -20,6 +20,7 @@ import { replicaSetController } from "./replica-set.ts";
 import { resourceQuotaController } from "./resource-quota.ts";
 import { createServiceIndex } from "./services-of.ts";
 import { statefulSetController } from "./stateful-set.ts";
+import { taintEvictionController } from "./taint-eviction.ts";
 import { createWorkQueue, type WorkQueue } from "./work-queue.ts";
 
 export interface ControllersOptions {
@@ -91,6 +92,7 @@ const controllersOf = (context: Context): Controller[] => [
   garbageCollector(context),
   disruptionController(context),
   resourceQuotaController(context),
+  taintEvictionController(context),
 ];
 
 function queueOf(controller: Controller, { clock, logger }: Context): WorkQueue {

@@ -441,6 +441,20 @@ describe.each(modes)("a node with %s", (network) => {
     expect(bed.store.get("persistentvolumes", undefined, pv.metadata.name)).toBeUndefined();
   });
 
+  it("leaves a pod unscheduled that doesn't tolerate the node's taint, until the taint is gone", async () => {
+    const taint = (taints: object[]): unknown =>
+      bed.store.mutate("nodes", undefined, "shipside", (node) => {
+        node["spec"] = { ...node["spec"], taints };
+      });
+    taint([{ key: "only", value: "me", effect: "NoSchedule" }]);
+    bed.pod("tainted", { containers: [sh("sleep 1000")] });
+    await bed.until("tainted", (pod) => pod["status"]?.conditions?.[0]?.reason === "Unschedulable");
+    expect(bed.events("tainted")).toContain("FailedScheduling: 0/1 nodes are available: 1 node(s) had untolerated taint(s).");
+    taint([]);
+    await bed.until("tainted", isReady);
+    await bed.remove("tainted");
+  });
+
   it("leaves a pod unscheduled whose claim doesn't exist", async () => {
     bed.pod("claimless", {
       volumes: [{ name: "v", persistentVolumeClaim: { claimName: "none" } }],

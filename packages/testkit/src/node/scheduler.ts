@@ -1,3 +1,4 @@
+import { untolerated } from "../controllers/tolerations.ts";
 import type { KubeJson, Store } from "../store.ts";
 import { createRecorder, time } from "./events.ts";
 import type { Claims } from "./volumes/claims.ts";
@@ -11,13 +12,20 @@ export function startScheduler(options: { store: Store; tracked: Store; nodeName
 
   const obstacle = (pod: KubeJson): string | undefined => {
     const spec = pod["spec"];
-    const labels = store.get("nodes", undefined, nodeName)?.metadata.labels ?? {};
+    const node = store.get("nodes", undefined, nodeName);
+    const labels = node?.metadata.labels ?? {};
     const selector: Record<string, string> = spec.nodeSelector ?? {};
     if (Object.entries(selector).some(([key, value]) => labels[key] !== value)) {
       return "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.";
     }
-    if (store.get("nodes", undefined, nodeName)?.["spec"]?.unschedulable)
+    const cordon = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
+    const cordoned = node?.["spec"]?.unschedulable && { ...node, spec: { taints: [cordon] } };
+    if (cordoned && untolerated(pod, cordoned, ["NoSchedule"]).length > 0) {
       return "0/1 nodes are available: 1 node(s) were unschedulable.";
+    }
+    if (node && untolerated(pod, node, ["NoSchedule", "NoExecute"]).length > 0) {
+      return "0/1 nodes are available: 1 node(s) had untolerated taint(s).";
+    }
     for (const volume of spec.volumes ?? []) {
       const name: string | undefined =
         volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral ? `${pod.metadata.name}-${volume.name}` : undefined);
