@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { newUser, type User, untilSaid } from "./cli.harness.ts";
+import { newUser, type Ran, type User, untilSaid } from "./cli.harness.ts";
 import { kubeconfigFor, NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
 
 let sample: SampleCluster;
@@ -127,7 +129,7 @@ test.each([
 });
 
 test("shipside.yaml: shown, opened, seen by status, list and doctor, and closed", async () => {
-  const file = join(user.home, "tmp", "shipside.yaml");
+  const file = join(user.home, "shipside.yaml");
   const text = `
 namespace: ${NAMESPACE}
 intercepts:

@@ -285,7 +285,12 @@ export async function openSession(options: SessionOptions, components: SessionCo
     const asked = refusedForwards(cluster, wanted, signal);
     const { via, remoteHosts = [] } = options;
     const relays = via === "port-forward" ? new Map<string, SessionRelay>() : await holdRelays(wanted);
-    if (via === "relay") await Promise.all([...relays.values()].map((relay) => relay.link(signal)));
+    if (via === "relay") {
+      // Without it no relay can be linked to, and nothing else is to be tried.
+      const [refusal] = await asked;
+      if (refusal) throw refusal;
+      await Promise.all([...relays.values()].map((relay) => relay.link(signal)));
+    }
     const wishes: TunnelWish[] = [
       ...wanted.map((where) => ({ namespace: where, rules })),
       ...remoteHosts.map((host) => ({ namespace, rules: serviceRules([], namespace), host })),
