@@ -14,7 +14,7 @@ const realpath = promisify(
 export const bytesOf = (path: string): Buffer => Buffer.from(path, "latin1");
 
 /** The real path of a byte string. */
-export const realPathOf = (path: string): Promise<string> => realpath(bytesOf(path), { encoding: "latin1" });
+const realPathOf = (path: string): Promise<string> => realpath(bytesOf(path), { encoding: "latin1" });
 
 const denied = (path: string): Error => Object.assign(new Error(`${path} is outside of what is served`), { code: "EACCES" });
 

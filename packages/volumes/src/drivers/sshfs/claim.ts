@@ -1,6 +1,5 @@
 import { posix } from "node:path";
-import type { VolumeMountRequest } from "@shipside/core";
-import { hasCode } from "@shipside/core";
+import { hasCode, type VolumeMountRequest } from "@shipside/core";
 import type { Cluster, KubeObject, Pod, ResourceType } from "@shipside/kube";
 import { volumesError } from "../../errors.ts";
 
@@ -10,7 +9,7 @@ export interface PersistentVolumeClaim extends KubeObject {
   status?: { phase?: string; accessModes?: string[] };
 }
 
-export const CLAIMS: ResourceType<PersistentVolumeClaim> = {
+const CLAIMS: ResourceType<PersistentVolumeClaim> = {
   ...{ group: "", version: "v1", plural: "persistentvolumeclaims", kind: "PersistentVolumeClaim" },
   ...{ namespaced: true, shortNames: ["pvc"] },
 };
