@@ -1,3 +1,5 @@
+import { copyFile } from "node:fs/promises";
+import { startCluster } from "@shipside/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import { bin } from "./cli.harness.ts";
 import { alive, canHaveMachine, has, inspect, type Machine, newMachine, until } from "./root.harness.ts";
@@ -76,6 +78,7 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("at boot", { timeout: 60_000 },
 
     expect(await machine.sh(`find ${unit} /usr/local/lib '(' ! -user root -o -perm /022 ')' -printf '%p %M\\n'`)).toBe("");
     expect(await machine.sh(`stat -c %a ${folder}/start.json; cat ${folder}/start.json`)).toMatch(/^600\n(?!.*of mine)/);
+    expect(await machine.sh(`find /etc /usr/local /var/lib /run ${machine.home} -type f -perm /6000`)).toBe("");
     // Nothing of it looks anything up elsewhere.
     expect(await machine.sh(`grep -hoE 'from "[^"]+"' ${folder}/*/*.js | grep -vE '"(node:)?[a-z_]+(/promises)?"' || true`)).toBe(
       "",
@@ -128,6 +131,49 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("at boot", { timeout: 60_000 },
     const { pid: victim } = JSON.parse((await machine.run(["start", "--json"], { env })).stdout);
     process.kill(victim, "SIGKILL");
     expect(await crashed).not.toBe("0");
+  });
+
+  test("a reboot: the boot undoes what the one before has left, the session's files and names too", async () => {
+    await boot();
+    await machine.sh("echo 01234567-0000 > /mnt/boot && mount --bind /mnt/boot /proc/sys/kernel/random/boot_id");
+    const { uid, home } = machine;
+    await using cluster = await startCluster({ node: false, controllers: false });
+    await cluster.apply([
+      { apiVersion: "v1", kind: "Service", metadata: { name: "web", namespace: "default" }, spec: { ports: [{ port: 43_191 }] } },
+      {
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: { name: "web", namespace: "default" },
+        spec: {
+          selector: { matchLabels: { app: "web" } },
+          template: { metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "web", image: "node" }] } },
+        },
+      },
+    ]);
+    await copyFile(cluster.kubeconfigPath, `${home}/kubeconfig`);
+    await machine.sh(`chown ${uid} ${home}/kubeconfig`);
+    expect(await machine.run(["start", "--install"], { env })).toMatchObject({ code: 0 });
+    const hosts = await machine.sh("md5sum < /etc/hosts");
+    const opened = await machine.run(["teleport", "deploy/web", "-k", `${home}/kubeconfig`, "-f", `${home}/web.env`], { env });
+    expect(opened.code, opened.stderr).toBe(0);
+    expect(await machine.sh("cat /etc/hosts")).toMatch(/127\.\S+ web /);
+    expect(await machine.sh(`ls ${home}`)).toContain("web.env");
+
+    const before = await pidOf();
+    const daemon = await daemonOf(before);
+    for (const pid of [before, daemon]) process.kill(pid, "SIGKILL");
+    await until(async () => !(await alive(before)) && !(await alive(daemon)));
+    expect(await machine.sh("md5sum < /etc/hosts")).not.toBe(hosts);
+    await machine.sh(`rm -rf /run/user/${uid}/*; echo 89abcdef-0000 > /mnt/boot; systemctl start ${service}`);
+    await daemonOf(await pidOf());
+    await until(
+      async () => (await machine.sh("md5sum < /etc/hosts")) === hosts && !(await machine.sh(`ls ${home}`)).includes("web.env"),
+    );
+    expect(await machine.run(["clean"], { env })).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("nothing was left behind"),
+    });
+    expect(await machine.run(["start", "--uninstall"], { env })).toMatchObject({ code: 0 });
   });
 
   test("where it can't be, it says why and changes nothing", async () => {
