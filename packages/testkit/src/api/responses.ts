@@ -19,9 +19,9 @@ export function send(response: ServerResponse, code: number, body: Buffer | stri
 
 export function sendStatus(response: ServerResponse, status: Status): void {
   if (status.code === 401) response.setHeader("www-authenticate", 'Bearer realm="kubernetes-api"');
-  if (status.details?.retryAfterSeconds !== undefined || status.code === 429) {
-    response.setHeader("retry-after", String(status.details?.retryAfterSeconds ?? 10));
-  }
+  const seconds = status.details?.retryAfterSeconds;
+  // Only where the status says so: kubectl would wait in silence instead of showing what was refused.
+  if (seconds) response.setHeader("retry-after", String(seconds));
   send(response, status.code, `${JSON.stringify(status)}\n`);
 }
 
