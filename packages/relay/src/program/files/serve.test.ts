@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { duplexPair } from "node:stream";
 import fc from "fast-check";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Client, encodeRequest, framed, initPacket, startClient } from "./fixtures/client.ts";
 import { serveFiles } from "./serve.ts";
 import { EXTENSIONS, OPEN_FLAGS, REPLIES, STATUS } from "./sftp.ts";
@@ -181,10 +181,10 @@ test("a client that reads nothing is sent no more than the stream holds", async 
   for (let id = 100; id < 1_100; id++) {
     client.stream.write(framed(encodeRequest({ id, type: "read", handle, offset: 0, length: 262_144 })));
   }
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  const held = client.far.writableLength + client.stream.readableLength;
-  expect(held).toBeGreaterThan(0);
-  expect(held).toBeLessThan(1024 * 1024);
+  const held = (): number => client.far.writableLength + client.stream.readableLength;
+  await vi.waitFor(() => expect(held()).toBeGreaterThan(0), { timeout: 10_000 });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(held()).toBeLessThan(1024 * 1024);
   client.far.destroy();
   await client.served;
 });

@@ -124,7 +124,7 @@ describe.skipIf(missing !== undefined)("sshfs", () => {
     expect(await relays()).toBe(0);
   });
 
-  it("the network away: operations fail within 15 s, and work again after; so they do when the relay's pod is replaced", async () => {
+  it("the network away: operations fail within 15 s, and work again after", async () => {
     const localPath = await mkdtemp(join(tmpdir(), "sshfs-driver-"));
     const request = { ...(await volume({})), localPath, readOnly: false, signal: new AbortController().signal };
     try {
@@ -140,18 +140,6 @@ describe.skipIf(missing !== undefined)("sshfs", () => {
       thaw();
       await vi.waitFor(() => writeFile(join(localPath, "after"), "3"), { timeout: 15_000, interval: 300 });
       expect(await run(`cat ${request.remotePath}/after`)).toBe("3");
-
-      const [relay] = await cluster.list(PODS, { namespace, labelSelector: RELAY_LABEL });
-      await cluster.delete(PODS, { namespace, name: relay!.metadata.name });
-      await vi.waitFor(
-        async () => {
-          const [now] = await cluster.list(PODS, { namespace, labelSelector: RELAY_LABEL });
-          expect(now?.metadata.name).not.toBe(relay!.metadata.name);
-          await writeFile(join(localPath, "replaced"), "4");
-        },
-        { timeout: 30_000, interval: 300 },
-      );
-      expect(await run(`cat ${request.remotePath}/replaced`)).toBe("4");
     } finally {
       await rm(localPath, { recursive: true, force: true });
     }
