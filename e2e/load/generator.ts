@@ -20,7 +20,7 @@ let open = 0;
 let ending = false;
 
 function ask(number: number): void {
-  const user = number % 2 === 1 ? users[(number >> 1) % users.length] : undefined;
+  const user = number % 2 === 1 ? users[(number >> 2) % users.length] : undefined;
   const fresh = number % 4 >= 2;
   const method = number % 5 === 4 ? "POST" : "GET";
   const at = Date.now();
