@@ -96,7 +96,9 @@ describe.skipIf(missing !== undefined)("processes of a mount that are killed", (
       expect(await removeStaleMount(place.local)).toBe(true);
       expect(await removeStaleMount(place.local)).toBe(false);
       expect(await readdir(place.local)).toEqual([]);
-      await vi.waitFor(() => expect(stat(dirname(socket))).rejects.toMatchObject({ code: "ENOENT" }));
+      await vi.waitFor(() => expect(stat(dirname(socket))).rejects.toMatchObject({ code: "ENOENT" }), {
+        timeout: 10_000,
+      });
     } finally {
       kill(sshfs);
     }
