@@ -61,7 +61,7 @@ server.listen(8080, process.env.POD_IP);
 
 const podOf = (name: string, field: string) => ({ name, valueFrom: { fieldRef: { fieldPath: field } } });
 
-export const shopManifests = (): object[] => [
+const shopManifests = (): object[] => [
   { apiVersion: "v1", kind: "Namespace", metadata: { name: SHOP } },
   {
     apiVersion: "apps/v1",
