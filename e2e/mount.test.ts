@@ -191,7 +191,7 @@ test("kept by the daemon: shown with how current it is, joined by the same wish,
   expect(session.mount).toMatchObject({
     dir: at("link"),
     container: "app",
-    driver: { name: "snapshot" },
+    drivers: [{ name: "snapshot" }],
     volumes: [
       { volume: "data", mountPath: "/data", by: "snapshot", updates: "never", readOnly: true },
       { volume: "settings", mountPath: "/etc/app", by: "api", updates: "followed" },

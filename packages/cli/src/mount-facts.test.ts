@@ -6,7 +6,7 @@ const volume = { localPath: "/x", readOnly: false, since: "2026-01-31T12:00:00.1
 const info: MountInfo = {
   dir: "/home/ann/core",
   container: "core",
-  driver: { name: "snapshot", why: "it was asked for" },
+  drivers: [{ name: "snapshot", why: "it was asked for" }],
   volumes: [
     { ...volume, volume: "conf", kind: "configMap", mountPath: "/etc/core", by: "api", updates: "followed" },
     { ...volume, volume: "conf", kind: "configMap", mountPath: "/app.json", by: "api", updates: "never" },

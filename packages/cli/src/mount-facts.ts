@@ -5,11 +5,11 @@ type Volume = MountInfo["volumes"][number];
 type Obstacle = MountInfo["obstacles"][number];
 
 /** How the volumes of a session stand, a line for each. */
-export function mountFacts({ dir, driver, volumes, obstacles }: MountInfo, paint: Paint): string[] {
+export function mountFacts({ dir, drivers, volumes, obstacles }: MountInfo, paint: Paint): string[] {
   return [
     `${volumes.length} ${volumes.length === 1 ? "volume" : "volumes"} in ${dir}`,
     ...volumes.map((volume) => `  ${volumeLine(volume)}`),
-    ...(driver ? [`  driver ${driver.name}: ${driver.why}`] : []),
+    ...drivers.map(({ name, why }) => `  driver ${name}: ${why}`),
     ...obstacles.map((obstacle) => paint("yellow", `  ${obstacleLine(obstacle)}`)),
   ];
 }

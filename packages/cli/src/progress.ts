@@ -91,10 +91,10 @@ export function createProgress(
           break;
         }
         case "mounted": {
-          const { dir, volumes, driver, obstacles } = event.mount;
+          const { dir, volumes, drivers, obstacles } = event.mount;
           terminal.done(`${plural(volumes.length, "volume")} in ${err("bold", dir)}`);
           for (const volume of volumes) terminal.say(`  ${volumeLine(volume)}`);
-          if (driver) terminal.say(`  driver ${err("bold", driver.name)}: ${driver.why}`);
+          for (const { name, why } of drivers) terminal.say(`  driver ${err("bold", name)}: ${why}`);
           for (const obstacle of obstacles) warn({ ...obstacle, message: `not mounted: ${obstacleLine(obstacle)}` });
           break;
         }

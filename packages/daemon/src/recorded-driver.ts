@@ -16,6 +16,7 @@ export function recordedDriver(driver: VolumeDriver, journal: Journal, session: 
   if (driver.copies) return driver;
   return {
     name: driver.name,
+    ...(driver.kinds && { kinds: driver.kinds }),
     unavailable: () => driver.unavailable(),
     async mount(request, components) {
       const { localPath, volume } = request;

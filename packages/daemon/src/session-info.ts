@@ -161,8 +161,8 @@ export interface SessionInfo {
 export interface MountInfo {
   dir: string;
   container: string;
-  /** Of those that aren't written from the API, where there are some: which, and why that one. */
-  driver?: { name: string; why: string };
+  /** Of what isn't written from the API: which, and why that one. */
+  drivers: ReadonlyArray<{ name: string; why: string }>;
   volumes: readonly OpenVolume[];
   /** What isn't there, each with its reason. */
   obstacles: readonly VolumeObstacle[];

@@ -1,7 +1,7 @@
 import type { Closable, EnvEntry, ErrorJson, Logger, Plugin } from "@shipside/core";
 import { collectEnv } from "@shipside/envexport";
 import type { Cluster, Workload } from "@shipside/kube";
-import { chooseDriver, clearVolumes, type OpenVolumes, openVolumes, type VolumeObstacle, volumesError } from "@shipside/volumes";
+import { chooseDrivers, clearVolumes, type OpenVolumes, openVolumes, type VolumeObstacle, volumesError } from "@shipside/volumes";
 import type { Journal } from "./journal.ts";
 import { recordedDriver } from "./recorded-driver.ts";
 import { recordVolumes } from "./residue/volumes.ts";
@@ -32,14 +32,14 @@ export interface SessionMountComponents {
 
 /**
  * Brings the workload's volumes to `options.mount.dir`, with everything in the journal before it is made. Rejects with the codes of
- * `openVolumes` and `chooseDriver`; of a session that is nothing but the mount also with `VOLUMES_NONE_MOUNTED`.
+ * `openVolumes` and `chooseDrivers`; of a session that is nothing but the mount also with `VOLUMES_NONE_MOUNTED`.
  */
 export async function openMount(options: SessionOptions, components: SessionMountComponents): Promise<SessionMount> {
   const { cluster, workload, env, journal, session, plugins, logger, signal, warn } = components;
   const { container, kubeconfig, kind } = options;
   const { dir, only, readOnly, driver: wanted } = options.mount!;
   const place = { cluster, ...(kubeconfig !== undefined && { kubeconfig }) };
-  const chosen = await chooseDriver(volumeDrivers({ place, workload, journal, session, plugins }), wanted);
+  const chosen = await chooseDrivers(volumeDrivers({ place, workload, journal, session, plugins }), wanted);
   const known = env ?? (await envForPaths(components, container));
   const { owner, undone } = await recordVolumes(journal, dir, session);
   let volumes: OpenVolumes;
@@ -49,7 +49,7 @@ export async function openMount(options: SessionOptions, components: SessionMoun
       ...(container !== undefined && { container }),
       ...(only && { only }),
       ...(readOnly && { readOnly }),
-      ...(chosen && { driver: recordedDriver(chosen.driver, journal, session) }),
+      driver: chosen.map(({ driver }) => recordedDriver(driver, journal, session)),
       ...(known && { env: Object.fromEntries(known.map(({ name, value }) => [name, value])) }),
       onObstacle: (obstacle) => warn(asError(obstacle)),
     });
@@ -66,12 +66,12 @@ export async function openMount(options: SessionOptions, components: SessionMoun
     await close();
     throw why;
   }
-  const used = chosen && volumes.volumes.some(({ by }) => by === chosen.driver.name);
+  const used = chosen.filter(({ driver }) => volumes.volumes.some(({ by }) => by === driver.name));
   return {
     info: () => ({
       dir: volumes.dir,
       container: volumes.container,
-      ...(used && { driver: { name: chosen.driver.name, why: chosen.why } }),
+      drivers: used.map(({ driver: { name }, why }) => ({ name, why })),
       volumes: volumes.volumes,
       // What isn't current is told as such.
       obstacles: volumes.obstacles.filter(({ code }) => code !== "VOLUMES_NOT_FOLLOWED"),

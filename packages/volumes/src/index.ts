@@ -1,4 +1,4 @@
-export { type ChosenDriver, chooseDriver } from "./choose-driver.ts";
+export { type ChosenDriver, chooseDrivers } from "./choose-drivers.ts";
 export { type SnapshotOptions, snapshotDriver } from "./drivers/snapshot.ts";
 export { type SshfsOptions, sshfsDriver } from "./drivers/sshfs/driver.ts";
 export { removeStaleMount } from "./drivers/sshfs/unmount.ts";

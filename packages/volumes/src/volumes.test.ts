@@ -6,6 +6,7 @@ import type { VolumeDriver } from "@shipside/core";
 import { type Cluster, CONFIG_MAPS, connectCluster, PODS } from "@shipside/kube";
 import { type EmbeddedCluster, SAMPLE_NAMESPACE, sampleManifests, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { snapshotDriver } from "./drivers/snapshot.ts";
 import { clearVolumes, volumesLeft } from "./owned-directory.ts";
 import { openVolumes } from "./volumes.ts";
 
@@ -306,6 +307,32 @@ it("says what isn't current: a ConfigMap that is gone, until it is back", async 
   await cluster.create(type, { metadata: { name: "fleeting", namespace }, data: { a: "2" } });
   await expect.poll(() => read("fleeting/a"), { timeout: 10_000 }).toBe("2");
   await expect.poll(() => volumes.stale, { timeout: 5_000 }).toEqual([]);
+});
+
+it("of several drivers, the first that brings the kind has a volume", async () => {
+  const claims: VolumeDriver = {
+    name: "claims",
+    kinds: ["persistentVolumeClaim"],
+    unavailable: async () => undefined,
+    async mount({ localPath }) {
+      await writeFile(join(localPath, "live"), "");
+      const close = () => rm(join(localPath, "live"));
+      return { localPath, close, [Symbol.asyncDispose]: close };
+    },
+  };
+  const wanted = { workload: "pod/app", namespace, dir, only: ["work"] };
+  await using copied = await openVolumes(cluster, { ...wanted, driver: [claims, snapshotDriver({ cluster })] });
+  expect(copied.volumes.map(({ by }) => by)).toEqual(["snapshot"]);
+  await copied.close();
+  await using none = await openVolumes(cluster, { ...wanted, driver: [claims] });
+  expect(none.obstacles).toEqual([
+    expect.objectContaining({ code: "VOLUMES_NO_DRIVER", message: expect.stringContaining("brings persistentVolumeClaim alone") }),
+  ]);
+  await using database = await openVolumes(cluster, {
+    ...{ workload: "statefulset/database", namespace: SAMPLE_NAMESPACE, only: ["data"] },
+    ...{ dir: join(scratch, "database"), driver: [claims, snapshotDriver({ cluster })] },
+  });
+  expect(database.volumes.map(({ by, updates }) => [by, updates])).toEqual([["claims", "live"]]);
 });
 
 describe("with a driver that mounts", () => {

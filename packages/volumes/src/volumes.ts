@@ -13,11 +13,12 @@ import {
   type Workload,
 } from "@shipside/kube";
 import { openApiObjects } from "./api-objects.ts";
+import { brings } from "./choose-drivers.ts";
 import type { PodFacts } from "./downward.ts";
 import { snapshotDriver } from "./drivers/snapshot.ts";
 import { volumesError } from "./errors.ts";
 import { isBelow } from "./local-path.ts";
-import { claimDirectory } from "./owned-directory.ts";
+import { claimDirectory, type PlaceKind } from "./owned-directory.ts";
 import { type Obstacle, type PlannedMount, plan } from "./plan.ts";
 import { mountProjected, type ProjectedVolume } from "./projected.ts";
 import { openRefresher } from "./refresher.ts";
@@ -34,8 +35,8 @@ export interface OpenVolumesOptions {
   container?: string;
   /** Names of volumes, or mount paths. Default all. */
   only?: readonly string[];
-  /** For what isn't written from the API: emptyDir, persistentVolumeClaim, ephemeral. Default: those are left out. */
-  driver?: "snapshot" | VolumeDriver;
+  /** For what isn't written from the API: emptyDir, persistentVolumeClaim, ephemeral. Of several, the first that brings the kind. Default: those are left out. */
+  driver?: "snapshot" | VolumeDriver | readonly VolumeDriver[];
   /** Nothing is written back, whatever the pod spec allows. */
   readOnly?: boolean;
   /** Stands in the directory while it is in use: by it `clearVolumes` knows what a process that was killed left. */
@@ -110,8 +111,14 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
     const container = options.container ?? defaultContainer(where);
     const { only, env } = options;
     const planned = plan(spec, { ...(container !== undefined && { container }), ...(only && { only }), ...(env && { env }) });
-    const driver = options.driver === "snapshot" ? snapshotDriver({ cluster }) : options.driver;
-    const unable = await driver?.unavailable();
+    const drivers = driversOf(options.driver, cluster);
+    const unable = new Map<VolumeDriver, string>();
+    for (const driver of drivers) {
+      const why = await driver.unavailable();
+      if (why !== undefined) unable.set(driver, why);
+    }
+    const driverOf = ({ means, kind }: PlannedMount): VolumeDriver | undefined =>
+      means === "driver" ? (drivers.find((each) => !unable.has(each) && brings(each, kind)) ?? drivers[0]) : undefined;
 
     const obstacles: VolumeObstacle[] = [];
     let opened = false;
@@ -121,7 +128,8 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
     };
     const usable: Array<PlannedMount & { localPath: string }> = [];
     for (const mount of planned.mounts) {
-      const obstacle = obstacleOf(mount, { driver, unable, pod: where.pod }) ?? insideDrive(mount, usable, driver);
+      const obstacle =
+        obstacleOf(mount, { driver: driverOf(mount), unable, pod: where.pod }) ?? insideDrive(mount, usable, driverOf);
       if (obstacle) tell({ ...obstacle, volume: mount.volume, mountPath: mount.mountPath });
       else usable.push(mount as PlannedMount & { localPath: string });
     }
@@ -129,10 +137,7 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
     const owned = closer.use(
       await claimDirectory(
         options.dir,
-        usable.map(({ localPath, means, subPath }) => ({
-          path: localPath,
-          kind: means === "api" ? (subPath === undefined ? "payload" : "copy") : driver?.copies ? "copy" : "mount",
-        })),
+        usable.map((mount) => ({ path: mount.localPath, kind: placeOf(mount, driverOf(mount)) })),
         options.owner,
       ),
     );
@@ -197,8 +202,9 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
       const pod = { namespace, name: where.pod!.metadata.name };
       const readOnly = mount.readOnly || options.readOnly === true;
       const request = { volume, remotePath: mountPath, localPath, readOnly, pod, container: planned.container, signal };
-      closer.use(await driver!.mount({ ...request, ...(subPath !== undefined && { subPath }) }, { logger }));
-      const { name, copies } = driver!;
+      const driver = driverOf(mount)!;
+      closer.use(await driver.mount({ ...request, ...(subPath !== undefined && { subPath }) }, { logger }));
+      const { name, copies } = driver;
       if (copies) {
         // A copy has along what is mounted inside; that has a place of its own here.
         for (const each of inner.filter((path) => isBelow(path, mount.localPath))) await rm(join(owned.path, each), RECURSIVELY);
@@ -274,15 +280,16 @@ function defaultContainer({ workload, pod }: Where): string | undefined {
 
 function obstacleOf(
   mount: PlannedMount,
-  { driver, unable, pod }: { driver: VolumeDriver | undefined; unable: string | undefined; pod: Pod | undefined },
+  { driver, unable, pod }: { driver: VolumeDriver | undefined; unable: ReadonlyMap<VolumeDriver, string>; pod: Pod | undefined },
 ): Obstacle | undefined {
   if (mount.obstacle || mount.means === "api") return mount.obstacle;
   const what = `volume ${mount.volume} (${mount.kind})`;
   if (!driver) return { code: "VOLUMES_NO_DRIVER", message: `${what} needs a driver`, hint: 'driver: "snapshot" copies it once' };
-  if (unable !== undefined)
+  const why = unable.get(driver) ?? (brings(driver, mount.kind) ? undefined : `it brings ${driver.kinds?.join(", ")} alone`);
+  if (why !== undefined)
     return {
       code: "VOLUMES_NO_DRIVER",
-      message: `the driver ${driver.name} can't bring ${what}: ${unable}`,
+      message: `the driver ${driver.name} can't bring ${what}: ${why}`,
       hint: "another driver may",
     };
   return pod
@@ -294,10 +301,22 @@ function obstacleOf(
       };
 }
 
-/** Files from the API would be written into the volume itself, for every pod that mounts it to see. */
-function insideDrive(mount: PlannedMount, outer: readonly PlannedMount[], driver: VolumeDriver | undefined): Obstacle | undefined {
-  if (mount.means !== "api" || driver?.copies) return undefined;
-  const drive = outer.find(({ means, localPath }) => means === "driver" && isBelow(mount.localPath!, localPath!));
+const driversOf = (given: OpenVolumesOptions["driver"], cluster: Cluster): readonly VolumeDriver[] =>
+  given === undefined ? [] : given === "snapshot" ? [snapshotDriver({ cluster })] : "mount" in given ? [given] : given;
+
+/** How it is cleared after a crash. */
+const placeOf = ({ means, subPath }: PlannedMount, driver: VolumeDriver | undefined): PlaceKind =>
+  means === "api" ? (subPath === undefined ? "payload" : "copy") : driver?.copies ? "copy" : "mount";
+
+/** Files from the API, or a copy, would be written into the volume itself, for every pod that mounts it to see. */
+function insideDrive(
+  mount: PlannedMount,
+  outer: readonly PlannedMount[],
+  driverOf: (mount: PlannedMount) => VolumeDriver | undefined,
+): Obstacle | undefined {
+  if (mount.means !== "api" && !driverOf(mount)?.copies) return undefined;
+  const isDrive = (each: PlannedMount): boolean => each.means === "driver" && !driverOf(each)?.copies;
+  const drive = outer.find((each) => isDrive(each) && isBelow(mount.localPath!, each.localPath!));
   if (!drive) return undefined;
   return {
     code: "VOLUMES_PATH_UNSAFE",
@@ -336,6 +355,7 @@ function checkOptions({ workload, dir, only, driver }: OpenVolumesOptions): void
   if (typeof dir !== "string" || dir === "" || dir.includes("\0")) throw bad("`dir` is not a path", "give a directory");
   if (only !== undefined && !(Array.isArray(only) && only.every((name) => typeof name === "string")))
     throw bad("`only` is not a list of names", 'give names of volumes or mount paths: ["config", "/data"]');
-  if (driver !== undefined && driver !== "snapshot" && typeof driver?.mount !== "function")
-    throw bad("`driver` is no driver", 'give "snapshot" or a VolumeDriver');
+  const drivers = Array.isArray(driver) ? driver : driver === undefined || driver === "snapshot" ? [] : [driver];
+  if (drivers.some((each) => typeof each?.mount !== "function"))
+    throw bad("`driver` is no driver", 'give "snapshot", a VolumeDriver or a list of them');
 }

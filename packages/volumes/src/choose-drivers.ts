@@ -8,22 +8,29 @@ export interface ChosenDriver {
 }
 
 /**
- * The driver of this name; `auto` is the first that can work on this machine, those whose files are the volume's own before those that
- * copy, else in the order given. Undefined where `auto` finds none. Rejects with `VOLUMES_DRIVER_UNKNOWN`, `VOLUMES_DRIVER_UNAVAILABLE`.
+ * The driver of this name; for `auto` all that can work on this machine, of which the first that brings a volume's kind has it: those whose
+ * files are the volume's own before those that copy, else in the order given. Rejects with `VOLUMES_DRIVER_UNKNOWN`,
+ * `VOLUMES_DRIVER_UNAVAILABLE`.
  */
-export async function chooseDriver(drivers: readonly VolumeDriver[], wanted = "auto"): Promise<ChosenDriver | undefined> {
-  if (wanted !== "auto") return named(drivers, wanted);
+export async function chooseDrivers(drivers: readonly VolumeDriver[], wanted = "auto"): Promise<ChosenDriver[]> {
+  if (wanted !== "auto") return [await named(drivers, wanted)];
+  const chosen: ChosenDriver[] = [];
   const passed: string[] = [];
   for (const driver of drivers.toSorted((a, b) => Number(a.copies ?? false) - Number(b.copies ?? false))) {
     const unable = await driver.unavailable();
-    if (unable === undefined) {
-      const others = passed.length > 0 ? passed.join("; ") : driver.copies ? "the only one there is" : "it works on this machine";
-      return { driver, why: `${others}${whatItMeans(driver)}` };
+    if (unable !== undefined) {
+      passed.push(`${driver.name} can't be used: ${unable}`);
+      continue;
     }
-    passed.push(`${driver.name} can't be used: ${unable}`);
+    const others =
+      drivers.length === 1 ? "the only one there is" : passed.length > 0 ? passed.join("; ") : "it works on this machine";
+    chosen.push({ driver, why: `${others}${whatItMeans(driver)}` });
+    if (driver.kinds) passed.push(`${driver.name} brings ${driver.kinds.join(", ")} alone`);
   }
-  return undefined;
+  return chosen;
 }
+
+export const brings = ({ kinds }: VolumeDriver, kind: string): boolean => kinds?.includes(kind) ?? true;
 
 async function named(drivers: readonly VolumeDriver[], wanted: string): Promise<ChosenDriver> {
   const driver = drivers.find(({ name }) => name === wanted);
