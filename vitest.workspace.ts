@@ -18,7 +18,7 @@ const project = (name: string, root: string) => ({
     hookTimeout: 30_000,
     // Processes, sockets and clocks are real, and a shared runner can stand still for a second. What passes only the second time is
     // named at the end of the run.
-    retry: process.env["CI"] ? 1 : 0,
+    retry: process.env["CI"] ? 2 : 0,
   },
 });
 

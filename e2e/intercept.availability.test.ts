@@ -26,6 +26,8 @@ const rate = figures ? 200 : 60;
 /** For how long the API server is away, in ms. */
 const awayMs = process.env["SHIPSIDE_SOAK"] === "1" ? 30_000 : 6_000;
 const original = { app: API, tier: "back" };
+/** Minutes long, and wrong where the machine has something else to do: in the soak, or where the figures are wanted. */
+const whole = test.runIf(figures || process.env["SHIPSIDE_SOAK"] === "1");
 
 beforeAll(async () => {
   shop = await openShop();
@@ -130,7 +132,7 @@ test("opened and closed under load: nothing is lost", async () => {
   expect(asked.filter(({ user, outcome }) => !user && !outcome.startsWith("pod "))).toEqual([]);
 }, 60_000);
 
-test("the developer's machine is killed: only what was there is lost, the pods answer within 5 s, and all is put back by itself", async () => {
+whole("the developer's machine is killed: only what was there is lost, the pods answer within 5 s, and all is put back by itself", async () => {
   await using user = await newUser();
   const kubeconfig = join(user.home, "kubeconfig");
   await copyFile(shop.embedded.kubeconfigPath, kubeconfig);
@@ -173,7 +175,7 @@ test("the developer's machine is killed: only what was there is lost, the pods a
   expect(asked.filter(({ user: whose, at, ms }) => whose && at > killed && ms > 5_000)).toEqual([]);
 }, 90_000);
 
-test("the network is cut: flagged requests go to the pods within 5 s, and after the grace period all is put back by itself", async () => {
+whole("the network is cut: flagged requests go to the pods within 5 s, and after the grace period all is put back by itself", async () => {
   const made = await intercept({ graceSeconds: 4 });
   await using load = await loaded();
   await load.until(isLocal, 5_000);
@@ -207,7 +209,7 @@ test("the network is cut: flagged requests go to the pods within 5 s, and after 
   expect(await made.ended).toMatchObject({ code: "PROXY_ENDED" });
 }, 90_000);
 
-test("a replica is evicted, another one killed: no unflagged request is lost, and it is back within 3 s of being ready", async () => {
+whole("a replica is evicted, another one killed: no unflagged request is lost, and it is back within 3 s of being ready", async () => {
   const made = await intercept();
   await expect.poll(() => bothLinked(made)).toBe(true);
   await using load = await loaded();
@@ -272,7 +274,7 @@ async function killAndReturn(
 const readyRelays = (): string[] =>
   shop.relayPods().filter((name) => isReady(shop.embedded.store.get("pods", SHOP, name) as unknown as Pod));
 
-test("both replicas are killed, and once more: the loss is bounded, and the Service leads to its pods until there is a relay", async () => {
+whole("both replicas are killed, and once more: the loss is bounded, and the Service leads to its pods until there is a relay", async () => {
   const made = await intercept();
   await expect.poll(() => bothLinked(made)).toBe(true);
   await using load = await loaded();
@@ -316,7 +318,7 @@ test("both replicas are killed, and once more: the loss is bounded, and the Serv
   expect(once.linkedMs).toBeLessThan(3_000);
 }, 90_000);
 
-test("all replicas are asked to go at once: the last one gives the Service back first, and nothing is lost", async () => {
+whole("all replicas are asked to go at once: the last one gives the Service back first, and nothing is lost", async () => {
   const made = await intercept();
   await expect.poll(() => bothLinked(made)).toBe(true);
   await using load = await loaded();
@@ -352,7 +354,7 @@ test("a replica that isn't ready: the other one serves, and nothing is lost", as
   expect(asked.filter(failed)).toEqual([]);
 }, 60_000);
 
-test(
+whole(
   "the API server is away: flagged requests go to the pods within 5 s, nothing else is lost, and the way back is found",
   async () => {
     const made = await intercept({ graceSeconds: 2 });

@@ -105,13 +105,15 @@ export const CASES: readonly Case[] = [
     name: "a download cancelled in the middle disturbs nothing, however often",
     timeoutMs: 60_000,
     async run({ port }, { cancels }) {
+      // A connection that nobody reads in the pod, of an earlier case or another path, may never end.
+      const before = Number(await ask(port, "count"));
       await times(cancels, 4, async () => {
         const socket = await open(port, "flood");
         await firstData(socket);
         socket.destroy();
       });
       await roundTrip(port);
-      await until(async () => Number(await ask(port, "count")) === 0, 30_000, "the pod's connections gone");
+      await until(async () => Number(await ask(port, "count")) <= before, 30_000, "the pod's connections gone");
     },
   },
   {
