@@ -103,9 +103,9 @@ test("the process is killed: `clean` removes it all", async () => {
 }, 60_000);
 
 test.each([
-  [["expose", "Mine", "--port", "80"], 2, "can't be the name of a Service"],
-  [["expose", "mine"], 2, "no port is given"],
-  [["expose", "mine", "--port", "80", "--port", "80:1"], 2, "given twice"],
+  [["expose", "Mine", "--port", "80"], 2, 'expose.service is "Mine"'],
+  [["expose", "mine"], 2, "expose.ports are missing"],
+  [["expose", "mine", "--port", "80", "--port", "80:1"], 2, "expose.ports name 80/tcp twice"],
   [["expose", "mine", "-l", "80"], 2, "no port is named"],
 ])("%j is refused with %i", async (args, code, said) => {
   const ran = await user.run([...args, ...where()]);
