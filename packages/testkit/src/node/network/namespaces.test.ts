@@ -89,6 +89,18 @@ describe.each(modes.filter((mode) => mode === "namespaces"))("pods in %s", (netw
     expect(new Set(answers).size).toBe(1);
   });
 
+  it("reach a service at once while other pods come and go", async () => {
+    service("steady", "10.96.0.50", ["one"]);
+    await expect.poll(() => ask("http://steady:8080")).toMatch(/one/);
+    for (let i = 0; i < 8; i++) {
+      bed.pod(`passing-${i}`, { containers: [web(80, "1")] });
+      await bed.until(`passing-${i}`, (pod) => pod["status"]?.phase === "Running");
+      const late = new Promise<string>((resolve) => setTimeout(resolve, 2_000, `no answer after pod ${i}`));
+      expect(await Promise.race([ask("http://steady:8080"), late])).toMatch(/ one$/);
+    }
+    await Promise.all(Array.from({ length: 8 }, (_, i) => bed.remove(`passing-${i}`, 0)));
+  });
+
   it("reach the API server through its own service", async () => {
     bed.create("services", {
       kind: "Service",

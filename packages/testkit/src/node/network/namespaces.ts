@@ -18,6 +18,8 @@ import { createServiceProxy } from "./service-proxy.ts";
 
 const FIRST_POD = "10.244.0.2";
 const GATEWAY = "10.244.0.1";
+/** Set, so that it stays: a bridge without one takes the least of its ports', which changes with the pods, and neighbours go on with the old. */
+const GATEWAY_MAC = "0a:58:0a:f4:00:01";
 /** The range of ClusterIPs: every address of it is the node's, so that the proxy may listen on any. */
 const SERVICE_RANGE = "10.96.0.0/12";
 
@@ -201,7 +203,7 @@ async function startNodeAgent(
   writeFileSync(file, `${table.join("\n")}\n`);
   const commands = [
     "link set lo up",
-    "link add br0 type bridge",
+    `link add br0 address ${GATEWAY_MAC} type bridge`,
     `addr add ${GATEWAY}/16 dev br0`,
     "link set br0 up",
     `route add local ${SERVICE_RANGE} dev lo`,
