@@ -129,7 +129,7 @@ describe.each(process.platform === "linux" ? modes : [])("with %s", (network) =>
     expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(stateDir);
   });
 
-  it.runIf(process.env["SHIPSIDE_SOAK"] === "1")("a pod whose agent is killed gets a new sandbox", async () => {
+  it("a pod whose agent is killed gets a new sandbox", async () => {
     await using bed = await makeBed({ network });
     bed.pod("lost", { containers: [web(3000, "1", { readinessProbe: { tcpSocket: { port: 3000 } } })] });
     const first = await bed.until("lost", isReady);
@@ -140,11 +140,15 @@ describe.each(process.platform === "linux" ? modes : [])("with %s", (network) =>
     });
     const own = family.filter((pid) => commandOf(pid).some((word) => word.includes("createServer")));
     expect(own.length).toBeGreaterThan(0);
+    const guards = family.filter((pid) => commandOf(pid).includes("shipside-guard"));
     // The last one is the pod's; without namespaces there is one for all.
     process.kill(agents.at(-1)!, "SIGKILL");
     const again = await bed.until("lost", (pod) => isReady(pod) && pod["status"].containerStatuses[0].restartCount === 1);
     // Nothing of the first one lives on and listens there.
     await expect.poll(() => own.filter(alive)).toEqual([]);
+    // The agent's guard cleans up after it, but the directory is the living node's.
+    if (network === "loopback") await expect.poll(() => guards.some(alive), { timeout: 4_000 }).toBe(false);
+    expect(existsSync(join(bed.node.stateDir, "compile-cache"))).toBe(true);
     expect(again["status"].podIP).not.toBe(first["status"].podIP);
     expect(bed.events("lost")).toContain("SandboxChanged: Pod sandbox changed, it will be killed and re-created.");
   });

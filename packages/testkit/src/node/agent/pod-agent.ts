@@ -16,8 +16,9 @@ const say = (message: AgentMessage, handle?: Socket): void => {
 
 /** Where the node keeps everything: removed from here when the node disappears without a word. */
 let adopted: string | undefined = process.argv[2];
+const node = process.argv[3];
 let guard: Guard | undefined;
-const theGuard = (): Guard => (guard ??= startGuard(adopted));
+const theGuard = (): Guard => (guard ??= startGuard(adopted, node));
 if (adopted !== undefined) theGuard();
 const containers = createContainers(say, theGuard);
 

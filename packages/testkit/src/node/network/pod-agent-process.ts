@@ -13,7 +13,7 @@ const podAgentArgv = (): string[] => [
  * removes that directory when this process disappears without closing it.
  */
 export const openPodAgent = (cwd: string, wrapper: readonly string[] = [], adopt = false): Promise<Agent> =>
-  openAgent([...wrapper, ...podAgentArgv(), ...(adopt ? [cwd] : [])], {
+  openAgent([...wrapper, ...podAgentArgv(), ...(adopt ? [cwd, String(process.pid)] : [])], {
     cwd,
     sharesProcesses: wrapper.length === 0,
     // Relative, so that an agent which starts when the directory is being removed can't make it again.
