@@ -26,8 +26,6 @@ const rate = figures ? 200 : 60;
 /** For how long the API server is away, in ms. */
 const awayMs = process.env["SHIPSIDE_SOAK"] === "1" ? 30_000 : 6_000;
 const original = { app: API, tier: "back" };
-/** Minutes long, and wrong where the machine has something else to do: in the soak, or where the figures are wanted. */
-const whole = test.runIf(figures || process.env["SHIPSIDE_SOAK"] === "1");
 
 beforeAll(async () => {
   shop = await openShop();
@@ -132,7 +130,7 @@ test("opened and closed under load: nothing is lost", async () => {
   expect(asked.filter(({ user, outcome }) => !user && !outcome.startsWith("pod "))).toEqual([]);
 }, 60_000);
 
-whole(
+test(
   "the developer's machine is killed: only what was there is lost, the pods answer within 5 s, and all is put back by itself",
   async () => {
     await using user = await newUser();
@@ -179,7 +177,7 @@ whole(
   90_000,
 );
 
-whole(
+test(
   "the network is cut: flagged requests go to the pods within 5 s, and after the grace period all is put back by itself",
   async () => {
     const made = await intercept({ graceSeconds: 4 });
@@ -217,7 +215,7 @@ whole(
   90_000,
 );
 
-whole(
+test(
   "a replica is evicted, another one killed: no unflagged request is lost, and it is back within 3 s of being ready",
   async () => {
     const made = await intercept();
@@ -286,7 +284,7 @@ async function killAndReturn(
 const readyRelays = (): string[] =>
   shop.relayPods().filter((name) => isReady(shop.embedded.store.get("pods", SHOP, name) as unknown as Pod));
 
-whole(
+test(
   "both replicas are killed, and once more: the loss is bounded, and the Service leads to its pods until there is a relay",
   async () => {
     const made = await intercept();
@@ -334,7 +332,7 @@ whole(
   90_000,
 );
 
-whole(
+test(
   "all replicas are asked to go at once: the last one gives the Service back first, and nothing is lost",
   async () => {
     const made = await intercept();
@@ -374,7 +372,7 @@ test("a replica that isn't ready: the other one serves, and nothing is lost", as
   expect(asked.filter(failed)).toEqual([]);
 }, 60_000);
 
-whole(
+test(
   "the API server is away: flagged requests go to the pods within 5 s, nothing else is lost, and the way back is found",
   async () => {
     const made = await intercept({ graceSeconds: 2 });

@@ -24,11 +24,6 @@ let local: Awaited<ReturnType<typeof serveHttp>>;
 const open: Intercept[] = [];
 const said: string[] = [];
 
-/**
- * In the soak. They go by the Service's ClusterIP while relays of earlier tests still drain, and a connection there has timed out now and
- * then, for a reason that isn't known: in the soak it is to be found.
- */
-const whole = test.runIf(process.env["SHIPSIDE_SOAK"] === "1");
 const original = { "app.kubernetes.io/name": "core", "app.kubernetes.io/part-of": "sample" };
 const manifest = (selector: Record<string, string> = original) => ({
   apiVersion: "v1",
@@ -161,25 +156,21 @@ test("somebody changes one key, which selects nothing: it is put right at once; 
   store.mutate("services", NAMESPACE, "core", (copy) => void (copy["spec"].selector = { ...original }));
 }, 60_000);
 
-whole(
-  "no relay is ready for 3 s: the Service leads to its pods, and to the relay again when one is",
-  async () => {
-    await intercept();
-    const { faults } = sample.embedded;
-    const relays = relayPods();
-    expect(relays).toHaveLength(2);
-    const began = performance.now();
-    const undo = relays.map(({ metadata }) => faults.setReadiness(NAMESPACE, metadata.name, false));
-    await expect.poll(selector, { timeout: 8_000, interval: 50 }).toEqual(original);
-    expect(performance.now() - began).toBeGreaterThan(2_500);
-    await expect.poll(() => said).toContain("core leads to its own pods: no relay has been ready for 3 s");
-    expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual([expect.stringContaining('"version": "cluster"')]);
-    for (const each of undo) each();
-    await expect.poll(isSwitched, { timeout: 10_000 }).toBe(true);
-    expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
-  },
-  60_000,
-);
+test("no relay is ready for 3 s: the Service leads to its pods, and to the relay again when one is", async () => {
+  await intercept();
+  const { faults } = sample.embedded;
+  const relays = relayPods();
+  expect(relays).toHaveLength(2);
+  const began = performance.now();
+  const undo = relays.map(({ metadata }) => faults.setReadiness(NAMESPACE, metadata.name, false));
+  await expect.poll(selector, { timeout: 8_000, interval: 50 }).toEqual(original);
+  expect(performance.now() - began).toBeGreaterThan(2_500);
+  await expect.poll(() => said).toContain("core leads to its own pods: no relay has been ready for 3 s");
+  expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual([expect.stringContaining('"version": "cluster"')]);
+  for (const each of undo) each();
+  await expect.poll(isSwitched, { timeout: 10_000 }).toBe(true);
+  expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
+}, 60_000);
 
 test("somebody deletes the relay: the Service is put back, the intercept ends and says why", async () => {
   const made = await intercept();
@@ -188,139 +179,123 @@ test("somebody deletes the relay: the Service is put back, the intercept ends an
   expect(selector()).toEqual(original);
 }, 60_000);
 
-whole(
-  "two developers: the second joins, an overlapping wish is refused with who has it, and can be taken over; the last one restores",
-  async () => {
-    const alice = await intercept();
-    const bob = { holder: "bob@desktop", match: parseMatch({ path: "/bob*" }, { user: "bob", key: "bob-1" }) };
-    const other = await serveHttp((request, response) => response.end(`bob ${request.url}`));
-    await using _other = other;
-    const ports = [{ remote: 3020, local: other.port }];
-    const second = await intercept({ ...bob, ports });
-    expect(second.status().joined).toBe("alice@laptop");
-    const urls = ["/mine", "/bob", "/x"].map((path) => ({ url: `http://core:3020${path}` }));
-    expect(await sample.ask(...urls)).toEqual(["local /mine", "bob /bob", expect.stringContaining('"version": "cluster"')]);
+test("two developers: the second joins, an overlapping wish is refused with who has it, and can be taken over; the last one restores", async () => {
+  const alice = await intercept();
+  const bob = { holder: "bob@desktop", match: parseMatch({ path: "/bob*" }, { user: "bob", key: "bob-1" }) };
+  const other = await serveHttp((request, response) => response.end(`bob ${request.url}`));
+  await using _other = other;
+  const ports = [{ remote: 3020, local: other.port }];
+  const second = await intercept({ ...bob, ports });
+  expect(second.status().joined).toBe("alice@laptop");
+  const urls = ["/mine", "/bob", "/x"].map((path) => ({ url: `http://core:3020${path}` }));
+  expect(await sample.ask(...urls)).toEqual(["local /mine", "bob /bob", expect.stringContaining('"version": "cluster"')]);
 
-    const wish = { ...bob, ports, match: parseMatch({ path: "/mine/b" }, { user: "bob", key: "bob-1" }) };
-    await expect(intercept(wish)).rejects.toMatchObject({
-      code: "PROXY_LEASE_TAKEN",
-      message: expect.stringMatching(/^alice@laptop intercepts some of this traffic since \d/),
-      hint: expect.stringContaining("--take-over"),
-    });
-    const third = await intercept({ ...wish, takeOver: true });
-    expect(await alice.ended).toMatchObject({ code: "PROXY_LEASE_TAKEN", message: expect.stringContaining("bob@desktop") });
-    await alice.close();
-    expect(isSwitched()).toBe(true);
-    expect(await sample.ask({ url: "http://core:3020/mine/b" }, urls[1]!)).toEqual(["bob /mine/b", "bob /bob"]);
-    await Promise.all([second.close(), third.close()]);
-  },
-  60_000,
-);
+  const wish = { ...bob, ports, match: parseMatch({ path: "/mine/b" }, { user: "bob", key: "bob-1" }) };
+  await expect(intercept(wish)).rejects.toMatchObject({
+    code: "PROXY_LEASE_TAKEN",
+    message: expect.stringMatching(/^alice@laptop intercepts some of this traffic since \d/),
+    hint: expect.stringContaining("--take-over"),
+  });
+  const third = await intercept({ ...wish, takeOver: true });
+  expect(await alice.ended).toMatchObject({ code: "PROXY_LEASE_TAKEN", message: expect.stringContaining("bob@desktop") });
+  await alice.close();
+  expect(isSwitched()).toBe(true);
+  expect(await sample.ask({ url: "http://core:3020/mine/b" }, urls[1]!)).toEqual(["bob /mine/b", "bob /bob"]);
+  await Promise.all([second.close(), third.close()]);
+}, 60_000);
 
-whole(
-  "the same once more, from another process of the same developer: it joins, and goes on when the first one ends; for another local port it is refused",
-  async () => {
-    const first = await intercept();
-    const second = await intercept();
-    expect(second.status().joined).toBe("alice@laptop");
-    expect(said.filter((line) => line.includes("the same open elsewhere"))).toHaveLength(1);
-    await expect(intercept({ ports: [{ remote: 3020, local: local.port + 1 }] })).rejects.toMatchObject({
-      code: "PROXY_LEASE_TAKEN",
-      message: expect.stringMatching(/^you intercept/),
-    });
-    const arrived = () => [first, second].map((each) => each.status().ports[0]!.connections);
-    expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
-    expect(arrived()).toEqual([1, 0]);
-    await first.close();
-    expect(isSwitched()).toBe(true);
-    expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
-    expect(arrived()).toEqual([1, 1]);
-    await second.close();
-    expect(isSwitched()).toBe(false);
-  },
-  60_000,
-);
+test("the same once more, from another process of the same developer: it joins, and goes on when the first one ends; for another local port it is refused", async () => {
+  const first = await intercept();
+  const second = await intercept();
+  expect(second.status().joined).toBe("alice@laptop");
+  expect(said.filter((line) => line.includes("the same open elsewhere"))).toHaveLength(1);
+  await expect(intercept({ ports: [{ remote: 3020, local: local.port + 1 }] })).rejects.toMatchObject({
+    code: "PROXY_LEASE_TAKEN",
+    message: expect.stringMatching(/^you intercept/),
+  });
+  const arrived = () => [first, second].map((each) => each.status().ports[0]!.connections);
+  expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
+  expect(arrived()).toEqual([1, 0]);
+  await first.close();
+  expect(isSwitched()).toBe(true);
+  expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
+  expect(arrived()).toEqual([1, 1]);
+  await second.close();
+  expect(isSwitched()).toBe(false);
+}, 60_000);
 
-whole(
-  "what one developer's crash left is undone without harm to another who uses the same relay",
-  async () => {
-    let trace: InterceptTrace | undefined;
-    let struckOut = false;
-    const alice = await intercept({
-      async record(recorded) {
-        expect(isSwitched(), "the record comes before anything is made").toBe(false);
-        trace = recorded;
-        return async () => void (struckOut = true);
-      },
-    });
-    const bob = await intercept({ holder: "bob@desktop", match: parseMatch({ path: "/bob*" }, { user: "bob", key: "bob-1" }) });
-    const signal = AbortSignal.timeout(20_000);
-    expect(await endIntercept(sample.cluster, trace!, signal)).toBe(false);
-    expect(isSwitched()).toBe(true);
-    await alice.close();
-    expect(struckOut).toBe(true);
-    await bob.close();
-    expect(await endIntercept(sample.cluster, trace!, signal), "nothing left: nothing to do").toBe(true);
-  },
-  60_000,
-);
+test("what one developer's crash left is undone without harm to another who uses the same relay", async () => {
+  let trace: InterceptTrace | undefined;
+  let struckOut = false;
+  const alice = await intercept({
+    async record(recorded) {
+      expect(isSwitched(), "the record comes before anything is made").toBe(false);
+      trace = recorded;
+      return async () => void (struckOut = true);
+    },
+  });
+  const bob = await intercept({ holder: "bob@desktop", match: parseMatch({ path: "/bob*" }, { user: "bob", key: "bob-1" }) });
+  const signal = AbortSignal.timeout(20_000);
+  expect(await endIntercept(sample.cluster, trace!, signal)).toBe(false);
+  expect(isSwitched()).toBe(true);
+  await alice.close();
+  expect(struckOut).toBe(true);
+  await bob.close();
+  expect(await endIntercept(sample.cluster, trace!, signal), "nothing left: nothing to do").toBe(true);
+}, 60_000);
 
-whole(
-  "with the built-in role edit, which may not create Roles, one can intercept and expose, and is told before anything starts; who may not create Deployments is told which rule",
-  async () => {
-    const rules = (verbs: string[], ...kinds: Array<[group: string, ...resources: string[]]>) =>
-      kinds.map(([group, ...resources]) => ({ apiGroups: [group], resources, verbs }));
-    const bind = (name: string, kind: "Role" | "ClusterRole", role: string) => ({
+test("with the built-in role edit, which may not create Roles, one can intercept and expose, and is told before anything starts; who may not create Deployments is told which rule", async () => {
+  const rules = (verbs: string[], ...kinds: Array<[group: string, ...resources: string[]]>) =>
+    kinds.map(([group, ...resources]) => ({ apiGroups: [group], resources, verbs }));
+  const bind = (name: string, kind: "Role" | "ClusterRole", role: string) => ({
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "RoleBinding",
+    metadata: { name, namespace: NAMESPACE },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name: role },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name }],
+  });
+  const verbs = ["get", "list", "watch", "create", "patch", "update", "delete"];
+  const core: [string, ...string[]] = ["", "services", "pods", "pods/portforward", "configmaps", "secrets", "events"];
+  await sample.embedded.apply([
+    bind("editor", "ClusterRole", "edit"),
+    {
       apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "RoleBinding",
-      metadata: { name, namespace: NAMESPACE },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name: role },
-      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name }],
-    });
-    const verbs = ["get", "list", "watch", "create", "patch", "update", "delete"];
-    const core: [string, ...string[]] = ["", "services", "pods", "pods/portforward", "configmaps", "secrets", "events"];
-    await sample.embedded.apply([
-      bind("editor", "ClusterRole", "edit"),
-      {
-        apiVersion: "rbac.authorization.k8s.io/v1",
-        kind: "Role",
-        metadata: { name: "reader", namespace: NAMESPACE },
-        rules: rules(verbs, core),
-      },
-      bind("reader", "Role", "reader"),
-    ]);
-    const as = async (name: string): Promise<Cluster> => {
-      const file = join(sample.embedded.node!.stateDir, `${name}.kubeconfig`);
-      await writeFile(file, sample.embedded.addUser({ name }));
-      return connectCluster({ kubeconfig: file, namespace: NAMESPACE });
-    };
-    await using reader = await as("reader");
-    await expect(intercept({ cluster: reader })).rejects.toMatchObject({
-      code: "KUBE_FORBIDDEN",
-      hint: expect.stringContaining("deployments"),
-    });
-    expect(selector()).toEqual(original);
+      kind: "Role",
+      metadata: { name: "reader", namespace: NAMESPACE },
+      rules: rules(verbs, core),
+    },
+    bind("reader", "Role", "reader"),
+  ]);
+  const as = async (name: string): Promise<Cluster> => {
+    const file = join(sample.embedded.node!.stateDir, `${name}.kubeconfig`);
+    await writeFile(file, sample.embedded.addUser({ name }));
+    return connectCluster({ kubeconfig: file, namespace: NAMESPACE });
+  };
+  await using reader = await as("reader");
+  await expect(intercept({ cluster: reader })).rejects.toMatchObject({
+    code: "KUBE_FORBIDDEN",
+    hint: expect.stringContaining("deployments"),
+  });
+  expect(selector()).toEqual(original);
 
-    await using editor = await as("editor");
-    const relays = (): string[] => Object.keys(sample.objects()).filter((name) => name.includes("shipside"));
-    let madeBefore: string[] | undefined;
-    const onEvent: NonNullable<InterceptOptions["onEvent"]> = (event) => {
-      if (event.kind === "notice" && event.message.startsWith("you may not create Roles here")) madeBefore = relays();
-    };
-    const made = await intercept({ cluster: editor, onEvent });
-    expect(madeBefore, "said before anything is made").toEqual([]);
-    expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
-    await made.close();
-    expect((await sample.cluster.get(SERVICES, { namespace: NAMESPACE, name: "core" })).spec.selector).toEqual(original);
-    await expect.poll(relays, { timeout: 10_000 }).toEqual([]);
+  await using editor = await as("editor");
+  const relays = (): string[] => Object.keys(sample.objects()).filter((name) => name.includes("shipside"));
+  let madeBefore: string[] | undefined;
+  const onEvent: NonNullable<InterceptOptions["onEvent"]> = (event) => {
+    if (event.kind === "notice" && event.message.startsWith("you may not create Roles here")) madeBefore = relays();
+  };
+  const made = await intercept({ cluster: editor, onEvent });
+  expect(madeBefore, "said before anything is made").toEqual([]);
+  expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
+  await made.close();
+  expect((await sample.cluster.get(SERVICES, { namespace: NAMESPACE, name: "core" })).spec.selector).toEqual(original);
+  await expect.poll(relays, { timeout: 10_000 }).toEqual([]);
 
-    madeBefore = undefined;
-    const ports = [{ remote: 80, local: local.port }];
-    const exposed = await openExpose({ cluster: editor, name: "mine", ports, holder: "alice@laptop", onEvent });
-    expect(madeBefore).toEqual([]);
-    expect(await sample.ask({ url: "http://mine/x" })).toEqual(["local /x"]);
-    await exposed.close();
-    await expect.poll(relays, { timeout: 10_000 }).toEqual([]);
-  },
-  90_000,
-);
+  madeBefore = undefined;
+  const ports = [{ remote: 80, local: local.port }];
+  const exposed = await openExpose({ cluster: editor, name: "mine", ports, holder: "alice@laptop", onEvent });
+  expect(madeBefore).toEqual([]);
+  expect(await sample.ask({ url: "http://mine/x" })).toEqual(["local /x"]);
+  await exposed.close();
+  await expect.poll(relays, { timeout: 10_000 }).toEqual([]);
+}, 90_000);
