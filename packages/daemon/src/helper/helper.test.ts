@@ -293,7 +293,8 @@ describe.runIf(isRoot)("a daemon gone mad", { timeout: 60_000 }, () => {
     await using place = await scratch();
     await using helper = await startHelper(place);
     await (await remoteOwner(helper)).apply([leaf]);
-    await helper.call("bytes", { text: bytes });
+    // Node answers some of it in a way that ends the stand-in, with or without its answer.
+    await helper.call("bytes", { text: bytes }).catch(() => {});
     // Node itself forgives some of these; what counts is that nothing was done, and that the end is in order.
     const still = await helper.call("meet").catch(() => undefined);
     if (still !== undefined) helper.child.kill("SIGTERM");
