@@ -29,3 +29,4 @@ export type { DatagramListener, Listener, ListenerFactory, ListenRequest } from 
 export type { ServiceFacts, ServiceSelector } from "./seams/service-selector.ts";
 export type { MountedVolume, VolumeDriver, VolumeMountRequest } from "./seams/volumes.ts";
 export { type SpliceOptions, type SpliceResult, splice } from "./splice.ts";
+export { createTurns, type Turns } from "./turns.ts";

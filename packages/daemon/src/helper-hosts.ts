@@ -1,4 +1,4 @@
-import { type HostsEntry, type HostsOwner, hasCode, isReservedName } from "@shipside/core";
+import { createTurns, type HostsEntry, type HostsOwner, hasCode, isReservedName } from "@shipside/core";
 import { openHosts } from "@shipside/hosts";
 import { daemonError } from "./errors.ts";
 import { hostsOwnerName } from "./helper/requests.ts";
@@ -10,15 +10,9 @@ export function helperHosts(call: CallHelper, path: string | undefined): HostsOw
   const reader = async (): Promise<HostsOwner> =>
     (opened ??= await openHosts({ owner: hostsOwnerName(process.getuid?.() ?? 0), ...(path !== undefined && { path }) }));
   let applied = false;
-  let closed: Promise<void> | undefined;
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const turn = last.then(work);
-    last = turn.catch(() => {});
-    return turn;
-  };
+  const turns = createTurns();
   const assertOpen = (): void => {
-    if (closed) throw daemonError("HELPER_GONE", "the hosts owner was used after close()");
+    if (turns.ended) throw daemonError("HELPER_GONE", "the hosts owner was used after close()");
   };
 
   /** Also checks every entry, with the hosts package's own errors. */
@@ -45,7 +39,7 @@ export function helperHosts(call: CallHelper, path: string | undefined): HostsOw
     },
     async apply(entries) {
       assertOpen();
-      return inTurn(async () => {
+      return turns.run(async () => {
         const { allowed, plan: planned } = await plan(entries);
         applied = true;
         const { result } = await call("hosts.apply", { entries: allowed });
@@ -54,17 +48,12 @@ export function helperHosts(call: CallHelper, path: string | undefined): HostsOw
     },
     async restore() {
       assertOpen();
-      await inTurn(restore);
+      await turns.run(restore);
     },
-    close() {
-      closed ??= inTurn(async () => {
+    close: () =>
+      turns.end(async () => {
         if (applied) await restore();
-      });
-      return closed.catch((error) => {
-        closed = undefined;
-        throw error;
-      });
-    },
+      }),
     [Symbol.asyncDispose]: () => hosts.close(),
   };
   return hosts;

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { type Closable, hasCode, identifySelf } from "@shipside/core";
+import { type Closable, createTurns, hasCode, identifySelf } from "@shipside/core";
 import { daemonError } from "./errors.ts";
 import {
   ABOUT,
@@ -115,14 +115,8 @@ function sessionFile({ dir, path, run, session, onStep }: FileOptions): SessionF
   let handle: FileHandle | undefined;
   let torn = false;
   let ended = false;
-  let queue: Promise<unknown> = Promise.resolve();
-
   /** One change at a time: a line is on disk whole before the next begins. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const turn = queue.then(work);
-    queue = turn.catch(() => {});
-    return turn;
-  };
+  const turns = createTurns();
 
   const append = async (line: JournalLine, header = ""): Promise<void> => {
     await onStep?.("before", line);
@@ -173,14 +167,14 @@ function sessionFile({ dir, path, run, session, onStep }: FileOptions): SessionF
       return [...outstanding.values()];
     },
     add: (entry) =>
-      inTurn(async () => {
+      turns.run(async () => {
         if (ended) throw new Error(`session ${session} is over`);
         const line: JournalLine = { op: "make", at: new Date().toISOString(), ...entry };
         await (handle ? append(line) : create(line));
         outstanding.set(entry.id, entry);
       }),
     strikeOut: (entry) =>
-      inTurn(async () => {
+      turns.run(async () => {
         if (!outstanding.delete(entry.id) || ended) return;
         try {
           await append({ op: "undone", id: entry.id });
@@ -191,7 +185,7 @@ function sessionFile({ dir, path, run, session, onStep }: FileOptions): SessionF
         if (outstanding.size === 0) await remove();
       }),
     end: () =>
-      inTurn(async () => {
+      turns.run(async () => {
         if (ended || !handle) return;
         ended = true;
         // Where it can't be marked, it is left to others when this process is gone.

@@ -1,7 +1,16 @@
 import { createHash, randomBytes } from "node:crypto";
 import { constants, copyFile, open, readFile, realpath, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { type Closable, codeOf, type EnvEntry, type EnvFormat, hasCode, type Logger, silentLogger } from "@shipside/core";
+import {
+  type Closable,
+  codeOf,
+  createTurns,
+  type EnvEntry,
+  type EnvFormat,
+  hasCode,
+  type Logger,
+  silentLogger,
+} from "@shipside/core";
 import { envError } from "./errors.ts";
 import { formatForFile, formatNamed, renderWhatFits } from "./formats/registry.ts";
 
@@ -50,13 +59,7 @@ export async function writeEnvFile(file: string, entries: readonly EnvEntry[], o
   const kept: string[] = [];
   let digest = options.ours ?? "";
   let skipped: string[] = [];
-  let last: Promise<unknown> = Promise.resolve();
-  let closed: Promise<void> | undefined;
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const turn = last.then(work);
-    last = turn.catch(() => {});
-    return turn;
-  };
+  const turns = createTurns();
 
   /** The bytes at `path` where they are not ours, else undefined. */
   const foreign = async (): Promise<Buffer | undefined> => {
@@ -90,8 +93,8 @@ export async function writeEnvFile(file: string, entries: readonly EnvEntry[], o
       return kept;
     },
     write: (next) =>
-      inTurn(async () => {
-        if (closed) throw envError("ENV_FILE_UNWRITABLE", `${path} was closed`, { hint: "write another with writeEnvFile" });
+      turns.run(async () => {
+        if (turns.ended) throw envError("ENV_FILE_UNWRITABLE", `${path} was closed`, { hint: "write another with writeEnvFile" });
         const rendered = skipUnrepresentable ? renderWhatFits(next, format) : { text: format.render(next), skipped: [] };
         try {
           const bytes = Buffer.from(rendered.text);
@@ -107,20 +110,15 @@ export async function writeEnvFile(file: string, entries: readonly EnvEntry[], o
           throw unwritable(path, error);
         }
       }),
-    close() {
-      closed ??= inTurn(async () => {
+    close: () =>
+      turns.end(async () => {
         try {
           if (await foreign()) await keepAside();
           await unlink(path);
         } catch (error) {
           if (codeOf(error) !== "ENOENT") throw unwritable(path, error);
         }
-      });
-      return closed.catch((error) => {
-        closed = undefined;
-        throw error;
-      });
-    },
+      }),
     [Symbol.asyncDispose]: () => self.close(),
   };
   await self.write(entries);

@@ -1,6 +1,7 @@
 import { isAbsolute } from "node:path";
 import {
   type Closable,
+  createTurns,
   type HostsConflict,
   type HostsEntry,
   type HostsOwner,
@@ -61,16 +62,10 @@ export async function openHostsWriter(options: HostsWriterOptions, findConflicts
   };
 
   let applied = false;
-  let closed: Promise<void> | undefined;
-  let last: Promise<unknown> = Promise.resolve();
   /** One change at a time: a handle never waits for its own lock. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const turn = last.then(work);
-    last = turn.catch(() => {});
-    return turn;
-  };
+  const turns = createTurns();
   const assertOpen = (what: string): void => {
-    if (closed) {
+    if (turns.ended) {
       throw hostsError("HOSTS_CLOSED", `${what} on the hosts owner ${owner} after close()`, {
         hint: "open another with openHosts",
       });
@@ -101,7 +96,7 @@ export async function openHostsWriter(options: HostsWriterOptions, findConflicts
       assertOpen("apply");
       checkEntries(entries);
       const lines = render(entries);
-      return inTurn(async () => {
+      return turns.run(async () => {
         applied = true;
         const { previous, unchanged } = await write(lines);
         return { ...diff(previous, lines), conflicts: await conflicts(entries), unchanged };
@@ -109,17 +104,12 @@ export async function openHostsWriter(options: HostsWriterOptions, findConflicts
     },
     async restore() {
       assertOpen("restore");
-      await inTurn(restore);
+      await turns.run(restore);
     },
-    close() {
-      closed ??= inTurn(async () => {
+    close: () =>
+      turns.end(async () => {
         if (applied) await restore();
-      });
-      return closed.catch((error) => {
-        closed = undefined;
-        throw error;
-      });
-    },
+      }),
     [Symbol.asyncDispose]: () => self.close(),
   };
   return self;

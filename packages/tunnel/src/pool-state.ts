@@ -2,7 +2,16 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
-import { acquireFileLock, type Closable, codeOf, type FileLock, hasCode, type Logger, type ShipsideError } from "@shipside/core";
+import {
+  acquireFileLock,
+  type Closable,
+  codeOf,
+  createTurns,
+  type FileLock,
+  hasCode,
+  type Logger,
+  type ShipsideError,
+} from "@shipside/core";
 import { tunnelError } from "./errors.ts";
 
 /** Key → address, as it was and with what a change adds. */
@@ -43,7 +52,7 @@ export function memoryPoolState(): PoolState {
 export function openPoolState(file = defaultStateFile(), logger: Logger): PoolState {
   const fallback = memoryPoolState();
   let warned = false;
-  let queue: Promise<unknown> = Promise.resolve();
+  const turns = createTurns();
 
   const update: PoolState["update"] = async (change) => {
     let held: FileLock;
@@ -66,13 +75,9 @@ export function openPoolState(file = defaultStateFile(), logger: Logger): PoolSt
   };
 
   return {
-    update(change) {
-      const done = queue.then(() => update(change));
-      queue = done.catch(() => {});
-      return done;
-    },
-    close: () => queue.then(() => {}),
-    [Symbol.asyncDispose]: () => queue.then(() => {}),
+    update: (change) => turns.run(() => update(change)),
+    close: () => turns.run(async () => {}),
+    [Symbol.asyncDispose]: () => turns.run(async () => {}),
   };
 }
 
