@@ -1,8 +1,8 @@
 import { isSessionName, SESSION_NAME_HINT, type SessionOptions } from "@shipside/daemon/client";
-import { flag, type Invocation, list, text } from "./command.ts";
-import { directory } from "./directory.ts";
+import { type Invocation, text } from "./command.ts";
 import { cliError } from "./errors.ts";
 import { kubeconfigOf } from "./session-options.ts";
+import { volumeOptions } from "./volume-options.ts";
 
 /** What `shipside mount` asks of a session: `deployment/core DIR`, `deployment core DIR`, `core DIR`. Throws `USAGE`. */
 export function mountOptions(invocation: Invocation): SessionOptions {
@@ -13,17 +13,13 @@ export function mountOptions(invocation: Invocation): SessionOptions {
     throw cliError("USAGE", `${words.join(" ")}: one workload and one directory are needed`, {
       hint: "shipside mount deployment/core ./core-root",
     });
-  const [only, driver] = [list(invocation, "only").filter((name) => name !== ""), text(invocation, "driver")];
   const options: SessionOptions = {
     kind: "mount",
     workload: workload.join("/"),
-    mount: {
-      dir: directory(dir),
-      ...(only.length > 0 && { only }),
-      ...(flag(invocation, "read-only") && { readOnly: true }),
-      ...(driver !== undefined && { driver }),
-    },
+    mount: volumeOptions(invocation, dir, "only"),
   };
+  const image = text(invocation, "image");
+  if (image !== undefined) options.relayImage = image;
   for (const name of ["namespace", "context", "container", "name"] as const) {
     const value = text(invocation, name);
     if (value !== undefined) options[name] = value;

@@ -3,8 +3,8 @@ import { homedir } from "node:os";
 import { delimiter, resolve } from "node:path";
 import { isSessionName, SESSION_NAME_HINT, type SessionEnvOptions, type SessionOptions } from "@shipside/daemon/client";
 import { flag, type Invocation, list, text } from "./command.ts";
-import { directory } from "./directory.ts";
 import { cliError } from "./errors.ts";
+import { teleportVolumes } from "./volume-options.ts";
 
 /** What a command line asks of a session. Paths become absolute: a daemon stands in another folder. */
 export function sessionOptions(
@@ -38,14 +38,8 @@ export function sessionOptions(
   else if (format !== undefined && kind === "teleport") {
     throw cliError("USAGE", "-m says a file's form, and there is no file", { hint: "name it: -f .env" });
   }
-  const root = text(invocation, "mount");
-  if (root !== undefined) {
-    if (workload === undefined)
-      throw cliError("USAGE", "--mount: a namespace as such has no volumes", {
-        hint: "name a workload: shipside teleport deployment/core",
-      });
-    options.mount = { dir: directory(root) };
-  }
+  const volumes = teleportVolumes(invocation, workload);
+  if (volumes) options.mount = volumes;
   const wanted = envOptions(invocation);
   if (wanted) options.env = wanted;
   const services = kind === "teleport" ? serviceRulesOf(invocation) : [];

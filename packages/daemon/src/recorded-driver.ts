@@ -24,8 +24,8 @@ export function recordedDriver(driver: VolumeDriver, journal: Journal, session: 
       const { remove } = await makeMount(
         journal,
         { path: localPath },
-        async () => {
-          mounted = await driver.mount(request, components);
+        async (path) => {
+          mounted = await driver.mount({ ...request, localPath: path }, components);
         },
         session,
       );

@@ -28,6 +28,8 @@ export interface SessionMountComponents {
   signal: AbortSignal;
   /** Told of what can't be brought up to date from now on. */
   warn(error: ErrorJson): void;
+  /** Told of what is being done in the cluster. */
+  notice(message: string): void;
 }
 
 /**
@@ -35,11 +37,11 @@ export interface SessionMountComponents {
  * `openVolumes` and `chooseDrivers`; of a session that is nothing but the mount also with `VOLUMES_NONE_MOUNTED`.
  */
 export async function openMount(options: SessionOptions, components: SessionMountComponents): Promise<SessionMount> {
-  const { cluster, workload, env, journal, session, plugins, logger, signal, warn } = components;
-  const { container, kubeconfig, kind } = options;
+  const { cluster, workload, env, journal, session, plugins, logger, signal, warn, notice } = components;
+  const { container, kubeconfig, kind, relayImage: image } = options;
   const { dir, only, readOnly, driver: wanted } = options.mount!;
   const place = { cluster, ...(kubeconfig !== undefined && { kubeconfig }) };
-  const chosen = await chooseDrivers(volumeDrivers({ place, workload, journal, session, plugins }), wanted);
+  const chosen = await chooseDrivers(volumeDrivers({ place, journal, session, image, plugins, notice }), wanted);
   const known = env ?? (await envForPaths(components, container));
   const { owner, undone } = await recordVolumes(journal, dir, session);
   let volumes: OpenVolumes;

@@ -103,8 +103,10 @@ function checkRules(given: unknown, kind: string, invalid: Invalid): readonly st
 function checkReach(options: Record<string, unknown>, kind: string, invalid: Invalid): Partial<SessionOptions> {
   const { via, remoteHosts, relayImage } = options;
   const checked: Partial<SessionOptions> = {};
-  if (kind !== "teleport" && (via ?? remoteHosts ?? relayImage) !== undefined)
-    throw invalid("via, remoteHosts and relayImage", "are of a teleport", "leave them out");
+  if (kind !== "teleport" && (via ?? remoteHosts) !== undefined)
+    throw invalid("via and remoteHosts", "are of a teleport", "leave them out");
+  if (kind !== "teleport" && kind !== "mount" && relayImage !== undefined)
+    throw invalid("relayImage", "is of a teleport or a mount", "leave it out");
   if (via !== undefined) {
     if (via !== "relay" && via !== "port-forward")
       throw invalid("via", `is ${JSON.stringify(via)}`, 'use "relay" or "port-forward", or leave it out for whichever is needed');

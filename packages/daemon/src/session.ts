@@ -377,6 +377,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
         await openMount(options, {
           ...{ cluster, workload, env: env?.entries, journal, session: id, plugins, logger, signal },
           warn: (error) => emit({ step: "warning", error }),
+          notice: (message) => emit({ step: "notice", message }),
         }),
       );
       emit({ step: "mounted", mount: mount.info() });

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, stat, unlink, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, realpath, rename, rm, rmdir, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Closable, codeOf, createCloser, hasCode, isTokenDead, newToken } from "@shipside/core";
 import { removeRemains } from "./atomic-directory.ts";
@@ -112,12 +112,14 @@ async function clear(path: string, marker: string, { places }: Marker): Promise<
     throw error;
   }
   try {
+    // A mount is known by the path that the system calls it by. Of the directory alone: one whose server is dead doesn't answer.
+    const real = await realpath(path);
     for (const { path: place, kind } of places.toReversed()) {
-      const at = join(path, place);
+      const at = join(real, place);
       if (kind === "payload") await removeRemains(at);
       if (kind === "mount") await removeStaleMount(at);
       if (kind === "copy") await rm(at, { recursive: true, force: true });
-      await removeEmpty(at, path, false);
+      await removeEmpty(at, real, false);
     }
   } catch (error) {
     // For the next try.

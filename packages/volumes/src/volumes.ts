@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Closable, createCloser, errorToJson, hasCode, type Logger, silentLogger, type VolumeDriver } from "@shipside/core";
 import {
@@ -201,7 +201,9 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
       const localPath = await owned.ensure(mount.localPath);
       const pod = { namespace, name: where.pod!.metadata.name };
       const readOnly = mount.readOnly || options.readOnly === true;
-      const request = { volume, remotePath: mountPath, localPath, readOnly, pod, container: planned.container, signal };
+      // As the system calls it: a mount is known by that alone.
+      const real = await realpath(localPath);
+      const request = { volume, remotePath: mountPath, localPath: real, readOnly, pod, container: planned.container, signal };
       const driver = driverOf(mount)!;
       closer.use(await driver.mount({ ...request, ...(subPath !== undefined && { subPath }) }, { logger }));
       const { name, copies } = driver;

@@ -23,6 +23,18 @@ const RESTART: readonly OptionSpec[] = [
   { name: "grace", type: "string", value: "SECONDS", describe: "from its SIGTERM to SIGKILL; default 5" },
 ];
 
+/** How volumes are mounted. */
+const VOLUMES: readonly OptionSpec[] = [
+  { name: "read-only", type: "boolean", describe: "of volumes: nothing is written back" },
+  {
+    name: "driver",
+    type: "string",
+    value: "DRIVER",
+    describe: "for volumes that only a pod has; default auto, which says what it took",
+    complete: ["auto", "sshfs", "snapshot"],
+  },
+];
+
 /** What a workload has, on this machine. */
 export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
   {
@@ -66,6 +78,8 @@ export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
         describe: "the workload's volumes there; SHIPSIDE_ROOT names it",
         complete: "file",
       },
+      { name: "mount-only", type: "list", value: "NAME", describe: "of volumes: this one, or what is at this path (repeatable)" },
+      ...VOLUMES,
       {
         name: "services",
         type: "texts",
@@ -180,14 +194,8 @@ export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
     options: [
       { name: "container", type: "string", value: "NAME", describe: "whose volumes, where the pod has several containers" },
       { name: "only", type: "list", value: "NAME", describe: "this volume, or what is mounted at this path, alone (repeatable)" },
-      { name: "read-only", type: "boolean", describe: "nothing is written back" },
-      {
-        name: "driver",
-        type: "string",
-        value: "DRIVER",
-        describe: "for what only a pod has; default auto, which says what it took",
-        complete: ["auto", "snapshot"],
-      },
+      ...VOLUMES,
+      { name: "image", type: "string", value: "IMAGE", describe: "what the relay of a drive runs in: a Node of 22 or later" },
       ...NAMED,
       FOREGROUND,
     ],

@@ -1,6 +1,7 @@
 /** What a workload's volumes take: see the volumes package. Pure. */
 import { parseReference } from "@shipside/kube";
 import { execRules, workloadRules } from "./parts.ts";
+import { relayRules } from "./relay.ts";
 import type { Rule } from "./rule.ts";
 
 export interface VolumesUse {
@@ -12,6 +13,23 @@ export interface VolumesUse {
 
 /** What each driver of ours takes besides; a plugin's own says what it takes. */
 const OF_DRIVER: Readonly<Record<string, (namespace: string) => Rule[]>> = {
+  sshfs: (namespace) => [
+    ...relayRules({ namespace, replicas: 1 }),
+    {
+      ...{ namespace, group: "", resource: "persistentvolumeclaims", verbs: ["get"] },
+      why: "whether the claim is bound, and who may mount it",
+    },
+    { namespace, group: "", resource: "pods", verbs: ["get"], why: "where the pod's volume is, and as whom it is used" },
+    ...execRules(namespace, "as whom the container runs, where its spec doesn't say").map((rule) => ({
+      ...rule,
+      optional: "it is taken to be root",
+    })),
+    {
+      ...{ namespace, group: "", resource: "namespaces", verbs: ["get"], names: [namespace] },
+      why: "whether it forbids pods that run as root",
+      optional: "that is told only when the relay is refused",
+    },
+  ],
   snapshot: (namespace) => execRules(namespace, "copies of volumes that only a pod has"),
 };
 

@@ -28,7 +28,14 @@ export const fuse: Check = {
       );
     const helper = await firstIn(env["PATH"] ?? "", ["fusermount3", "fusermount"]);
     if (helper === undefined) findings.push(warning("fusermount3 is not in PATH: only root can mount volumes", INSTALL));
-    return findings.length > 0 ? findings : [ok(`/dev/fuse and ${helper}`)];
+    if ((await firstIn(env["PATH"] ?? "", ["sshfs"])) === undefined)
+      findings.push(
+        warning(
+          "sshfs is not in PATH: PersistentVolumeClaims can't be mounted as drives, only copied",
+          "install sshfs (apt install sshfs, dnf install fuse-sshfs)",
+        ),
+      );
+    return findings.length > 0 ? findings : [ok(`/dev/fuse, ${helper} and sshfs`)];
   },
 };
 

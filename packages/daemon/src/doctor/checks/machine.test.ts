@@ -228,14 +228,18 @@ describe("proxies", () => {
 });
 
 describe("FUSE", () => {
-  test("no device, no fusermount3", async () => {
+  test("no device, no programs", async () => {
     const lines = await look(fuse, { root: dir, platform: "linux", env: { PATH: "/nonexistent" } });
-    expect(texts(lines)).toEqual([expect.stringMatching(/no \/dev\/fuse/), expect.stringMatching(/fusermount3 is not in PATH/)]);
+    expect(texts(lines)).toEqual([
+      expect.stringMatching(/no \/dev\/fuse/),
+      expect.stringMatching(/fusermount3 is not in PATH/),
+      expect.stringMatching(/sshfs is not in PATH/),
+    ]);
   });
 
-  test("both there; and no word on another system", async () => {
+  test("all there; and no word on another system", async () => {
     await put("dev/fuse", "");
-    await chmod(await put("bin/fusermount3", ""), 0o755);
+    for (const program of ["fusermount3", "sshfs"]) await chmod(await put(`bin/${program}`, ""), 0o755);
     expect(texts(await look(fuse, { root: dir, platform: "linux", env: { PATH: join(dir, "bin") } }))[0]).toMatch(/^ok:/);
     expect(await look(fuse, { platform: "darwin" })).toEqual([]);
   });

@@ -110,7 +110,7 @@ describe.skipIf(missing !== undefined)("sshfs", () => {
       expect(volumes.volumes.map(({ mountPath, by, updates }) => [mountPath, by, updates])).toEqual([["/data", "sshfs", "live"]]);
       expect(volumes.obstacles.map(({ mountPath, code }) => [mountPath, code]).sort()).toEqual([
         ["/alone", "VOLUMES_CLAIM_EXCLUSIVE"],
-        ["/scratch", "VOLUMES_KIND_UNSUPPORTED"],
+        ["/scratch", "VOLUMES_NO_DRIVER"],
       ]);
       await mkdir(join(dir, "data/sub"));
       await writeFile(join(dir, "data/sub/from-here"), "hello");

@@ -39,6 +39,7 @@ export function sshfsDriver(options: SshfsOptions): VolumeDriver {
   const relays = sharedRelays(options);
   return {
     name: "sshfs",
+    kinds: ["persistentVolumeClaim", "ephemeral"],
     unavailable: missingForSshfs,
     async mount(request, { logger }): Promise<MountedVolume> {
       const { localPath, readOnly, signal, container, volume } = request;
