@@ -1,0 +1,40 @@
+import { resolve } from "node:path";
+import type { SessionMountOptions } from "@shipside/daemon/client";
+import { flag, type Invocation, list, text } from "./command.ts";
+import { cliError } from "./errors.ts";
+
+/** What a command line says of volumes. `only`: the option that names some, since a teleport's `--only` is of variables. */
+export function volumeOptions(invocation: Invocation, dir: string, only: "only" | "mount-only"): SessionMountOptions {
+  const wanted = list(invocation, only).filter((name) => name !== "");
+  const driver = text(invocation, "driver");
+  return {
+    dir: directory(dir),
+    ...(wanted.length > 0 && { only: wanted }),
+    ...(flag(invocation, "read-only") && { readOnly: true }),
+    ...(driver !== undefined && { driver }),
+  };
+}
+
+/** Absolute: a daemon stands in another folder. */
+function directory(given: string): string {
+  if (given !== "") return resolve(given);
+  throw cliError("USAGE", "the directory for the volumes has no name", { hint: "such as ./core-root" });
+}
+
+/** A teleport's, undefined without `--mount`. Throws `USAGE`. */
+export function teleportVolumes(invocation: Invocation, workload: string | undefined): SessionMountOptions | undefined {
+  const dir = text(invocation, "mount");
+  if (dir === undefined) {
+    const stray = ["mount-only", "driver"].find(
+      (name) => list(invocation, name).length > 0 || text(invocation, name) !== undefined,
+    );
+    const given = stray ?? (flag(invocation, "read-only") ? "read-only" : undefined);
+    if (given === undefined) return undefined;
+    throw cliError("USAGE", `--${given} is of volumes, and none are mounted`, { hint: "say where: --mount ./root" });
+  }
+  if (workload === undefined)
+    throw cliError("USAGE", "--mount: a namespace as such has no volumes", {
+      hint: "name a workload: shipside teleport deployment/core",
+    });
+  return volumeOptions(invocation, dir, "mount-only");
+}
