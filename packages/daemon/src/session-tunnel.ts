@@ -1,6 +1,7 @@
 import { errorFromJson, type HostsEntry } from "@shipside/core";
 import { type ServiceRules, type Tunnel, type TunneledService, type TunnelStatus, tunnelError } from "@shipside/tunnel";
 import { refusalIn } from "./rbac/refusal.ts";
+import { onTunnelEvents } from "./tunnel-events.ts";
 
 /** What a session sees of a namespace's tunnel: the services that its own rules admit. Other sessions may have the tunnel serve more. */
 export interface SessionTunnel {
@@ -83,22 +84,15 @@ export function sessionTunnel(tunnel: Tunnel, rules: ServiceRules): SessionTunne
         if (refusal) refused?.(refusal);
       };
       for (const { error } of tunnel.status().stale) onRefused({ error: errorFromJson(error) });
-      tunnel.events.on("stale", onRefused);
-      tunnel.events.on("connection-closed", onRefused);
-      tunnel.events.on("service-added", onAdded);
-      tunnel.events.on("service-removed", onRemoved);
-      tunnel.events.on("service-changed", onChanged);
-      tunnel.events.on("port-failed", onFailed);
-      tunnel.events.on("names-changed", onNames);
-      return () => {
-        tunnel.events.off("stale", onRefused);
-        tunnel.events.off("connection-closed", onRefused);
-        tunnel.events.off("service-added", onAdded);
-        tunnel.events.off("service-removed", onRemoved);
-        tunnel.events.off("service-changed", onChanged);
-        tunnel.events.off("port-failed", onFailed);
-        tunnel.events.off("names-changed", onNames);
-      };
+      return onTunnelEvents(tunnel.events, {
+        stale: onRefused,
+        "connection-closed": onRefused,
+        "service-added": onAdded,
+        "service-removed": onRemoved,
+        "service-changed": onChanged,
+        "port-failed": onFailed,
+        "names-changed": onNames,
+      });
     },
   };
 }
