@@ -42,11 +42,20 @@ test.each([
   ["reserved-port", service({ ports: [{ port: 28_601 }] })],
   ["internal-local", service({ internalTrafficPolicy: "Local" })],
   ["external-local", service({ type: "NodePort", externalTrafficPolicy: "Local" })],
-  ["session-affinity", service({ sessionAffinity: "ClientIP" })],
+  ["session-affinity (handled)", service({ sessionAffinity: "ClientIP", ports: [{ port: 80, targetPort: 8080 }] })],
   ["headless (handled)", service({ clusterIP: "None" })],
   ["ending", service({}, { deletionTimestamp: "2026-01-01T00:00:00Z" })],
 ])("%s", (what, given) => {
   expect(found({ service: given })).toEqual([what]);
+});
+
+test("ClientIP affinity takes one number of a named target port", () => {
+  const sticky = service({ sessionAffinity: "ClientIP", ports: [{ port: 80, targetPort: "http" }] });
+  const has = (...numbers: number[]): Pod[] =>
+    numbers.map((containerPort) => pod({ containers: [{ name: "main", ports: [{ name: "http", containerPort }] }] }));
+  expect(found({ service: sticky, pods: has(8080, 8080) })).toEqual(["session-affinity (handled)"]);
+  expect(found({ service: sticky, pods: has(8080, 8081) })).toEqual(["session-affinity"]);
+  expect(found({ service: sticky })).toEqual(["session-affinity"]);
 });
 
 test("headless with names of pods; a mesh's sidecar, also as an init container", () => {
@@ -129,7 +138,7 @@ test("quotas and limits that leave no room", () => {
 });
 
 test("each says what it is about in a sentence, and refusals come first", () => {
-  const all = findObstacles(around({ service: service({ clusterIP: "None", sessionAffinity: "ClientIP" }) }));
+  const all = findObstacles(around({ service: service({ clusterIP: "None", ports: [{ port: 80, protocol: "SCTP" }] }) }));
   expect(all.map(({ refused }) => refused)).toEqual([true, false]);
   for (const { sentence } of all) expect(sentence).toMatch(/^[a-z].{20,}[^.]$/);
 });

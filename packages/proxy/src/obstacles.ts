@@ -1,6 +1,7 @@
 import { parseQuantity } from "@shipside/core";
 import type { KubeObject, LabelSelector, Pod, Service } from "@shipside/kube";
 import { RESERVED_PORTS } from "@shipside/relay";
+import { keepsClients, numbersOf } from "./ports.ts";
 
 /** Something special about a Service. `refused`: it can't be intercepted without harm; otherwise it is handled, and the user is told. */
 export interface Obstacle {
@@ -157,14 +158,27 @@ const externalLocal: Rule = ({ service }) =>
         "intercept the Service behind it, or make a second one with a ClusterIP for the same pods",
       );
 
-const sessionAffinity: Rule = ({ service: { spec } }) =>
-  spec.sessionAffinity !== "ClientIP"
-    ? undefined
-    : refuse(
-        "session-affinity",
-        "its sessionAffinity is ClientIP: behind the relay clients would no longer keep their pod",
-        "intercept it where that is None",
-      );
+const sessionAffinity: Rule = ({ service, pods }) => {
+  if (!keepsClients(service)) return undefined;
+  for (const { targetPort } of service.spec.ports ?? []) {
+    if (typeof targetPort !== "string") continue;
+    const numbers = numbersOf(targetPort, pods);
+    if (numbers.length === 1) continue;
+    const known =
+      numbers.length === 0 ? "no pod says which number" : `its pods have several numbers (${numbers.join(", ")}) for what`;
+    return refuse(
+      "session-affinity",
+      `its sessionAffinity is ClientIP, for which the relay must know its pods' port, and ${known} ${targetPort} is`,
+      "intercept it when its pods are there and agree, or where the target port is a number",
+    );
+  }
+  return {
+    what: "session-affinity",
+    refused: false,
+    sentence:
+      "its sessionAffinity is ClientIP: the relay keeps each client at one pod, by its address; which one may change now, when pods come or go, and at the end",
+  };
+};
 
 const MESH = /^(istio-proxy|linkerd-proxy|consul-dataplane|kuma-sidecar|aws-appmesh-envoy)$/;
 

@@ -50,6 +50,22 @@ describe("planIntercept", () => {
     expect(plan.accept[0]).toMatchObject({ name: "main", backend: { host: "b.shop.svc", port: 80 } });
   });
 
+  test("where it goes when all is put back; a Service that keeps its clients has their pods looked up, at their own port", () => {
+    const shop = (spec: object): Service => ({
+      metadata: { name: "core", namespace: "shop" },
+      spec: { ports: [{ port: 80, targetPort: "http" }], ...spec },
+    });
+    const restored = { host: "core.shop.svc", port: 80 };
+    const backend = { host: "b.shop.svc", port: 80 };
+    expect(planIntercept(shop({}), [], options).accept).toMatchObject([{ backend, restored }]);
+    expect(planIntercept(shop({ sessionAffinity: "ClientIP" }), [], options).accept).toMatchObject([
+      { backend: { host: "b.shop.svc", port: 3020, perClient: true }, restored },
+    ]);
+    expect(planIntercept(shop({ clusterIP: "None", sessionAffinity: "ClientIP" }), [], options).accept[0]).toEqual(
+      expect.not.objectContaining({ restored: expect.anything(), backend: expect.objectContaining({ perClient: true }) }),
+    );
+  });
+
   test("none meant: every TCP port, each on its own number", () => {
     const plan = planIntercept(service({ port: 80 }, { port: 53, protocol: "UDP" }), [], options);
     expect(plan.claimed).toEqual([{ port: 80, localPort: 80, protocol: "TCP" }]);

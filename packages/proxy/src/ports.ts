@@ -65,7 +65,9 @@ export function planIntercept(
   wishes: readonly PortWish[],
   options: { pods: readonly Pod[]; backendHost: string; tcp: boolean },
 ): InterceptPlan {
-  const ports = service.spec.ports ?? [];
+  const { metadata, spec } = service;
+  const ports = spec.ports ?? [];
+  const perClient = keepsClients(service);
   const wanted = wishes.map((wish): Claim => [wish, findPort(service, wish)]);
   const claims =
     wanted.length > 0 ? wanted : ports.filter(({ protocol = "TCP" }) => protocol === "TCP").map((port): Claim => [{}, port]);
@@ -89,10 +91,8 @@ export function planIntercept(
       takenBy.set(port, same);
       continue;
     }
-    const listen =
-      named === undefined
-        ? Number(port.targetPort ?? port.port)
-        : freeListen(resolveName(named, options.pods) ?? port.port, protocol, accept, ports);
+    const target = targetPortOf(port, options.pods);
+    const listen = named === undefined ? target : freeListen(target, protocol, accept, ports);
     const made: AcceptPort = {
       port: port.port,
       ...(port.name !== undefined && { name: port.name }),
@@ -100,7 +100,9 @@ export function planIntercept(
       ...(named !== undefined && { targetName: named }),
       protocol,
       mode: modeOf(port, protocol, options.tcp, isClaimed(port)),
-      backend: { host: options.backendHost, port: port.port },
+      backend: perClient ? { host: options.backendHost, port: target, perClient } : { host: options.backendHost, port: port.port },
+      // A headless Service's name leads to pods, and for a while still to the relay's.
+      ...(spec.clusterIP !== "None" && { restored: { host: `${metadata.name}.${metadata.namespace}.svc`, port: port.port } }),
     };
     accept.push(made);
     takenBy.set(port, made);
@@ -139,14 +141,21 @@ function findPort(service: Service, { remote, protocol = "TCP" }: PortWish): Ser
   });
 }
 
-/** The number that a name of a target port has in the pods. It may differ from pod to pod; the relay needs any. */
-function resolveName(name: string, pods: readonly Pod[]): number | undefined {
-  for (const { spec } of pods)
-    for (const { ports = [] } of spec.containers) {
-      const found = ports.find((port) => port.name === name);
-      if (found) return found.containerPort;
-    }
-  return undefined;
+/** Whether each client is to keep its pod. */
+export const keepsClients = ({ spec }: Service): boolean => spec.sessionAffinity === "ClientIP" && spec.clusterIP !== "None";
+
+/** The numbers that a name of a target port has in the pods: one, where they agree. */
+export const numbersOf = (name: string, pods: readonly Pod[]): number[] => [
+  ...new Set(
+    pods
+      .flatMap(({ spec }) => spec.containers.flatMap(({ ports = [] }) => ports))
+      .flatMap((port) => (port.name === name ? [port.containerPort] : [])),
+  ),
+];
+
+/** Where the pods listen, as far as is known; of a name that differs from pod to pod, any. */
+function targetPortOf({ port, targetPort = port }: ServicePort, pods: readonly Pod[]): number {
+  return typeof targetPort === "number" ? targetPort : (numbersOf(targetPort, pods)[0] ?? port);
 }
 
 /** `wanted`, or where that is taken by another target port or the relay itself, one that isn't. */

@@ -1,5 +1,6 @@
 import type { KubeObject, ObjectMeta, Service } from "@shipside/kube";
 import { type FieldOwner, INTERCEPT_ANNOTATION, type Selector } from "@shipside/relay";
+import { keepsClients } from "./ports.ts";
 
 /** What stands in the Service itself while it is switched: whoever finds it, also without us, sees what was there and who did it. */
 export interface InterceptRecord {
@@ -106,6 +107,8 @@ export function backendService(
     },
     spec: {
       type: "ClusterIP",
+      // Who is to keep each client at its pod has to see them.
+      ...(keepsClients(service) && { clusterIP: "None" }),
       selector: { ...original },
       ...(publishNotReadyAddresses && { publishNotReadyAddresses }),
       ports: ports.map(({ nodePort: _nodePort, ...port }) => port),

@@ -59,7 +59,14 @@ export interface AcceptPort {
   /** `http`: looked into, request by request. `tcp`: a connection as a whole. */
   mode: "http" | "tcp";
   /** Where traffic goes that is nobody's; none: it is refused (an exposed port has nothing behind it). */
-  backend?: { host: string; port: number };
+  backend?: {
+    host: string;
+    port: number;
+    /** Each client keeps its pod: then `host` is a headless Service, and `port` the pods' own. */
+    perClient?: boolean;
+  };
+  /** Where that goes when all has been put back and only what drains is left: the backend may be gone by then. */
+  restored?: { host: string; port: number };
 }
 
 /** On a switched Service: the record of who switched it and what it was. The relay takes it off when it restores the Service. */

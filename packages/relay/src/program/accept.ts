@@ -1,9 +1,11 @@
 import { createServer, type Server, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Closable, createCloser, type Logger } from "@shipside/core";
 import { relayError } from "../errors.ts";
 import type { AcceptPort, RelayConfig } from "../protocol.ts";
 import type { Developers } from "./developers.ts";
 import { HEAD_MS } from "./http1.ts";
+import { LINGER_MS } from "./http1-upstreams.ts";
 import type { Leases } from "./lease.ts";
 import { serveHttp } from "./sniff.ts";
 import { serveConnection } from "./tcp.ts";
@@ -27,31 +29,39 @@ export interface Accept extends Closable {
   /** Where it listens, by the Service's ports (with `listen: 0`, which one it got). */
   readonly listening: ReadonlyMap<number, number>;
   /**
-   * Brings everything to its end: answers say `Connection: close`, HTTP/2 sessions GOAWAY. New connections are taken for another
-   * `settleMs`, for the cluster takes a while to send them elsewhere; what is still open after `boundMs` is cut. Resolves when all is over.
+   * Lets everything come to its end: from now on answers say `Connection: close`, HTTP/2 sessions GOAWAY. New connections are still taken,
+   * for the cluster takes a while to send them elsewhere. Resolves when `settleMs` have passed since it was first called and nothing is
+   * open but connections that wait for a request, and at the latest after `boundMs`.
    */
   drain(options: { settleMs: number; boundMs: number }): Promise<void>;
+  /**
+   * The last of it. Who ends a connection that waits for a request loses a request that is sent in that very moment, so that each has
+   * another `patienceMs` to be used once more or to be ended by its client. Then all is cut. Resolves when it is over.
+   */
+  leave(options: { patienceMs: number }): Promise<void>;
 }
+
+/** How often it is looked whether all have gone, in ms. */
+const LOOK_MS = 50;
 
 /** Takes the cluster's traffic on every port of the configuration. Rejects with what listening failed with; then it listens nowhere. */
 export async function startAccept(options: AcceptOptions): Promise<Accept> {
   const { config, leases, developers, logger, host, headMs = HEAD_MS } = options;
   const closer = createCloser();
   const draining = new AbortController();
+  const leaving = new AbortController();
+  const lifetime = new AbortController();
   const sockets = new Set<Socket>();
   const servers: Server[] = [];
   const listening = new Map<number, number>();
   /** Ends of connections that wait for a request. */
   const idle = new Set<() => void>();
-  let whenEmpty = (): void => {};
+  let drainingSince: number | undefined;
 
   const take = (socket: Socket, context: PortContext): void => {
     sockets.add(socket);
     socket.on("error", () => {});
-    socket.once("close", () => {
-      sockets.delete(socket);
-      if (sockets.size === 0) whenEmpty();
-    });
+    socket.once("close", () => sockets.delete(socket));
     const peer = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
     const served = context.port.mode === "http" ? serveHttp(socket, context, peer) : serveConnection(socket, context, { peer });
     served.catch((error: Error) => {
@@ -62,7 +72,8 @@ export async function startAccept(options: AcceptOptions): Promise<Accept> {
 
   try {
     for (const port of config.accept) {
-      const context: PortContext = { port, leases, developers, logger, draining: draining.signal, idle, headMs };
+      const signals = { draining: draining.signal, leaving: leaving.signal };
+      const context: PortContext = { port, leases, developers, logger, ...signals, idle, headMs };
       if (port.protocol === "UDP") {
         const datagrams = closer.use(await serveDatagrams(context, { host }));
         listening.set(port.port, datagrams.port);
@@ -80,8 +91,14 @@ export async function startAccept(options: AcceptOptions): Promise<Accept> {
   }
   closer.defer(() => {
     draining.abort();
+    leaving.abort();
+    lifetime.abort();
     for (const socket of sockets) socket.destroy();
   });
+  const until = async (holds: () => boolean, ms: number): Promise<void> => {
+    for (const limit = performance.now() + ms; !holds() && !lifetime.signal.aborted && performance.now() < limit; )
+      await sleep(LOOK_MS);
+  };
 
   return {
     get connections() {
@@ -90,26 +107,17 @@ export async function startAccept(options: AcceptOptions): Promise<Accept> {
     listening,
     async drain({ settleMs, boundMs }) {
       draining.abort();
-      await new Promise<void>((resolve) => {
-        const bound = setTimeout(resolve, boundMs);
-        const settled = setTimeout(
-          () => {
-            for (const server of servers) server.close();
-            for (const end of idle) end();
-            whenEmpty = () => {
-              clearTimeout(bound);
-              resolve();
-            };
-            if (sockets.size === 0) whenEmpty();
-          },
-          Math.min(settleMs, boundMs),
-        );
-        closer.defer(() => {
-          clearTimeout(bound);
-          clearTimeout(settled);
-          resolve();
-        });
-      });
+      const settled = (drainingSince ??= performance.now()) + settleMs;
+      await until(() => performance.now() >= settled && sockets.size <= idle.size, boundMs);
+    },
+    async leave({ patienceMs }) {
+      draining.abort();
+      leaving.abort();
+      const empty = (): boolean => sockets.size === 0;
+      await until(empty, patienceMs);
+      for (const server of servers) server.close();
+      for (const end of idle) end();
+      await until(empty, LINGER_MS);
       await closer.close();
     },
     close: () => closer.close(),

@@ -10,9 +10,12 @@ import { restoreService } from "./restore.ts";
 
 /** In ms. */
 export const ENDING = {
-  /** How long connections are still taken after the Service was restored: every node has to learn of it. */
+  /** How long the relay stays at least after the Service was restored: every node has to learn of it. */
   settleMs: 3_000,
-  /** How long what is open then may go on, and how long where the pod was asked to end: less than its termination grace period. */
+  /**
+   * How long what is under way may go on, and how long it may where the pod was asked to end, which is also how long connections that
+   * wait for a request may stay: less than its termination grace period.
+   */
   boundMs: 60_000,
   terminateBoundMs: 15_000,
   /** How long the Deployment is watched for another ready replica, and how long a restore may take, once the pod was asked to end. */
@@ -24,7 +27,7 @@ export interface EndingOptions {
   config: RelayConfig;
   api: KubeApi | undefined;
   leases: Leases;
-  accept: Pick<Accept, "drain">;
+  accept: Pick<Accept, "drain" | "leave">;
   /** This pod's name. */
   pod: string;
   logger: Logger;
@@ -32,7 +35,10 @@ export interface EndingOptions {
 }
 
 export interface Ending extends Closable {
-  /** Restores the Service, drains, removes what is the relay's. Once, however often it is called. */
+  /**
+   * Restores the Service, drains, removes what is the relay's, upon which the kubelet asks this pod to end. Once, however often it is
+   * called.
+   */
   end(why: string): Promise<void>;
   /** The pod is to go (SIGTERM). Restores the Service where no other replica is ready; resolves when everything has drained. */
   terminate(): Promise<void>;
@@ -72,7 +78,9 @@ export function watchEnding(options: EndingOptions): Ending {
       logger.info("no other replica is ready");
       await restoreService(api, config, logger, AbortSignal.any([lifetime.signal, AbortSignal.timeout(timing.terminateRestoreMs)]));
     }
+    const until = performance.now() + timing.terminateBoundMs;
     await accept.drain({ settleMs: timing.settleMs, boundMs: timing.terminateBoundMs });
+    await accept.leave({ patienceMs: Math.max(0, until - performance.now()) });
   };
 
   return {

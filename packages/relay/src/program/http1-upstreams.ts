@@ -1,9 +1,10 @@
 import type { Duplex } from "node:stream";
+import { dialBackend } from "./backend.ts";
 import { byteSource } from "./byte-source.ts";
 import type { ConnectionInfo } from "./developers.ts";
 import type { HeldLease } from "./lease.ts";
 import type { Side } from "./tunnel.ts";
-import { dialBackend, openDeveloper, type PortContext } from "./upstream.ts";
+import { openDeveloper, type PortContext } from "./upstream.ts";
 
 export interface Upstream extends Side {
   /** Whose it is; undefined: the cluster's. */
@@ -16,7 +17,7 @@ export interface Upstreams {
   /** Rejects as `dialBackend`. */
   backend(): Promise<Upstream>;
   developer(held: HeldLease): Promise<Upstream | undefined>;
-  /** The one that served last: when it ends, so does the client's connection, as if there were nobody between. */
+  /** The one that served last: when it is the cluster's and ends, so does the client's connection, as if there were nobody between. */
   readonly last: Upstream | undefined;
   /** It can take another request. */
   keep(upstream: Upstream): void;
@@ -28,7 +29,7 @@ export interface Upstreams {
 /** An upstream that others were used after is used again only within this time, in ms: its server may be about to close it. */
 const STALE_MS = 1_000;
 /** How long the far side may take to end, after we have. */
-const LINGER_MS = 2_000;
+export const LINGER_MS = 2_000;
 
 export function createUpstreams(context: PortContext, info: ConnectionInfo, signal: AbortSignal): Upstreams {
   const kept = new Map<HeldLease | undefined, Upstream>();
@@ -57,7 +58,7 @@ export function createUpstreams(context: PortContext, info: ConnectionInfo, sign
   };
 
   return {
-    backend: async () => reuse() ?? made(await dialBackend(context, signal)),
+    backend: async () => reuse() ?? made(await dialBackend(context, info, signal)),
     async developer(held) {
       const upstream = reuse(held);
       if (upstream) return upstream;

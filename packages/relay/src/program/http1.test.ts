@@ -577,6 +577,49 @@ describe("a developer's end that is away", () => {
     socket.destroy();
   });
 
+  test.each([
+    ["at once, it is asked anew", 0],
+    ["after a while, it is waited for", 5_000],
+  ])("its process ends with a request, and is back %s", async (_when, holdMs) => {
+    await using pods = await listenNamed("pods");
+    await using again = await listenNamed("again");
+    await using rig = await startRig(pods.port);
+    await using first = await listenHttp((request) => {
+      rig.move("me", holdMs === 0 ? again.port : undefined);
+      if (holdMs > 0) setTimeout(() => rig.move("me", again.port), 500);
+      request.socket.destroy();
+    });
+    rig.lease("me", { all: true }, first.port, { holdMs });
+    expect(await talk(rig.port, "GET / HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n")).toContain("again GET");
+    expect(rig.leases.list()[0]).toMatchObject({ requests: 1 });
+  });
+
+  test("its process ends with every request: the pods answer in the end", async () => {
+    await using pods = await listenNamed("pods");
+    await using laptop = await listenHttp((request) => void request.socket.destroy());
+    await using rig = await startRig(pods.port);
+    rig.lease("me", { all: true }, laptop.port);
+    expect(await talk(rig.port, "GET / HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n")).toContain("pods GET");
+    expect(laptop.connections).toBe(2);
+  });
+
+  test("it ends an idle connection, and the client's stays", async () => {
+    await using pods = await listenNamed("pods");
+    await using laptop = await listenHttp((request, response) => {
+      response.end("x");
+      setTimeout(() => request.socket.end(), 20);
+    });
+    await using rig = await startRig(pods.port);
+    rig.lease("me", { all: true }, laptop.port);
+    const socket = connect({ port: rig.port, host: "127.0.0.1" });
+    for (const pause of [0, 150]) {
+      await sleep(pause);
+      socket.write("GET / HTTP/1.1\r\nHost: s\r\n\r\n");
+      expect(String((await once(socket, "data"))[0])).toMatch(/\r\n\r\n(1\r\n)?x/);
+    }
+    socket.destroy();
+  });
+
   test("no answer is timed out", async () => {
     await using laptop = await listenHttp((_request, response) => void setTimeout(() => response.end("late"), 1_500));
     await using rig = await startRig(undefined);
@@ -665,22 +708,68 @@ test("a copy goes to who mirrors: the pods answer, and are not waited for", asyn
   ).toEqual([`pods POST /big ${big.length}`]);
 });
 
-test("draining: answers say close, those under way get theirs, who waits for a request is ended", async () => {
-  await using pods = await listenHttp(
-    (request, response) => void setTimeout(() => response.end("x"), request.url === "/slow" ? 400 : 0),
-  );
-  await using rig = await startRig(pods.port);
-  const idle = connect({ port: rig.port, host: "127.0.0.1" });
-  idle.write("GET /a HTTP/1.1\r\nHost: s\r\n\r\n");
-  expect(String((await once(idle, "data"))[0])).not.toContain("Connection: close");
-  const ended = once(idle, "end");
-  const slow = talk(rig.port, "GET /slow HTTP/1.1\r\nHost: s\r\n\r\n");
-  await sleep(50);
-  const drained = rig.accept.drain({ settleMs: 200, boundMs: 10_000 });
-  // The nodes learn of it in a moment only.
-  expect(await talk(rig.port, "GET /b HTTP/1.1\r\nHost: s\r\n\r\n")).toContain("Connection: close");
-  expect(await slow).toMatch(/Connection: close[\s\S]*x/);
-  await ended;
-  await drained;
-  await expect(talk(rig.port, "")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+describe("going", () => {
+  /** A connection that has had an answer, and waits for another request. */
+  const waiting = async (port: number): Promise<{ socket: Socket; ask(path: string): Promise<string> }> => {
+    const socket = connect({ port, host: "127.0.0.1" });
+    const ask = async (path: string): Promise<string> => {
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: s\r\n\r\n`);
+      return String((await once(socket, "data"))[0]);
+    };
+    expect(await ask("/first")).not.toContain("Connection: close");
+    return { socket, ask };
+  };
+
+  test("draining: answers say close, those under way get theirs, and who waits for a request can send it", async () => {
+    await using pods = await listenHttp(
+      (request, response) => void setTimeout(() => response.end("x"), request.url === "/slow" ? 600 : 0),
+    );
+    await using rig = await startRig(pods.port);
+    const idle = await waiting(rig.port);
+    const slow = talk(rig.port, "GET /slow HTTP/1.1\r\nHost: s\r\n\r\n");
+    await sleep(50);
+    let over = false;
+    const drained = rig.accept.drain({ settleMs: 100, boundMs: 10_000 }).then(() => {
+      over = true;
+    });
+    // The nodes learn of it in a moment only.
+    expect(await talk(rig.port, "GET /b HTTP/1.1\r\nHost: s\r\n\r\n")).toContain("Connection: close");
+    await sleep(200);
+    expect(over, "something is under way").toBe(false);
+    expect(await slow).toMatch(/Connection: close[\s\S]*x/);
+    await drained;
+    const left = rig.accept.leave({ patienceMs: 10_000 });
+    await sleep(100);
+    const ended = once(idle.socket, "end");
+    expect(await idle.ask("/last")).toMatch(/Connection: close[\s\S]*x/);
+    await ended;
+    await left;
+    await expect(talk(rig.port, "")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+
+  test("who waits for longer is ended; what it sends in that moment isn't passed on", async () => {
+    await using pods = await listenNamed("pods");
+    await using rig = await startRig(pods.port);
+    const idle = await waiting(rig.port);
+    const ended = once(idle.socket, "end");
+    const left = rig.accept.leave({ patienceMs: 100 });
+    await ended;
+    idle.socket.on("error", () => {});
+    idle.socket.write("POST /late HTTP/1.1\r\nHost: s\r\nContent-Length: 0\r\n\r\n");
+    await left;
+    expect(pods.received()).not.toContain("/late");
+  });
+
+  test("when what stood behind it is gone, it asks the Service that has been put back", async () => {
+    await using pods = await listenNamed("pods");
+    const gone = await listenNamed("backend");
+    await using rig = await startRig(gone.port, { restored: { host: "127.0.0.1", port: pods.port } });
+    const idle = connect({ port: rig.port, host: "127.0.0.1" });
+    await once(idle, "connect");
+    await gone[Symbol.asyncDispose]();
+    const left = rig.accept.leave({ patienceMs: 5_000 });
+    idle.write("GET / HTTP/1.1\r\nHost: s\r\n\r\n");
+    expect(String((await once(idle, "data"))[0])).toContain("pods GET");
+    await left;
+  });
 });

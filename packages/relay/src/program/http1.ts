@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { codeOf, resetStream } from "@shipside/core";
+import { dialBackend } from "./backend.ts";
 import { type ByteSource, byteSource } from "./byte-source.ts";
 import { type Caller, forwardedHeaders } from "./forwarded.ts";
 import { bodyScanner } from "./http1-body.ts";
@@ -14,15 +15,14 @@ import {
   tokens,
   valuesOf,
 } from "./http1-head.ts";
-import { createUpstreams, linger, type Upstreams } from "./http1-upstreams.ts";
+import { createUpstreams, LINGER_MS, linger, type Upstreams } from "./http1-upstreams.ts";
 import { startMirror } from "./mirror.ts";
 import { requestBody } from "./request-body.ts";
 import { tunnel } from "./tunnel.ts";
-import { dialBackend, openDeveloper, type PortContext } from "./upstream.ts";
+import { openDeveloper, type PortContext } from "./upstream.ts";
 
 /** How long a head may take from its first byte to its last, in ms. */
 export const HEAD_MS = 60_000;
-const LINGER_MS = 2_000;
 
 /**
  * Methods that can be sent again when it isn't known whether they arrived (RFC 9110, 9.2.2). Another one that a developer's machine took
@@ -62,7 +62,7 @@ export async function serveHttp1(stream: Duplex, context: PortContext, options: 
     upstreams.close();
     const held = context.leases.whole(context.port.port);
     const opened = held && (await openDeveloper(context, held, info, gone.signal));
-    const to = opened ?? (await dialBackend(context, gone.signal));
+    const to = opened ?? (await dialBackend(context, info, gone.signal));
     await tunnel(client, { stream: to, source: byteSource(to) });
   };
 
@@ -88,9 +88,12 @@ export async function serveHttp1(stream: Duplex, context: PortContext, options: 
     });
     const given = { head, bytes, body, client, upstreams, draining: context.draining };
     try {
-      const upstream = lease && (await upstreams.developer(lease));
-      if (upstream) {
-        lease.requests++;
+      // Once more where it was not answered: by a process that has ended, which the lease may want to be waited for, or on a kept
+      // connection that it closed in that moment.
+      for (let tries = 0; lease && tries < 2; tries++) {
+        const upstream = await upstreams.developer(lease);
+        if (!upstream) break;
+        if (tries === 0) lease.requests++;
         const outcome = await exchange({ ...given, upstream });
         if (outcome !== "unanswered") return outcome === "next";
         if (gone.signal.aborted) return false;
@@ -102,7 +105,7 @@ export async function serveHttp1(stream: Duplex, context: PortContext, options: 
           refuse("502 Bad Gateway", `${lease.lease.holder} had this request when the connection to them ended`);
           return false;
         }
-        context.logger.info("a request goes to the cluster: its developer's end did not answer it", { lease: lease.lease.id });
+        context.logger.info("a request was not answered by its developer's end", { lease: lease.lease.id });
       }
       return (await exchange({ ...given, upstream: await upstreams.backend() })) === "next";
     } catch (error) {
@@ -147,9 +150,13 @@ async function nextHead(
   { last }: Upstreams,
   { idle, headMs, late }: { idle: Set<() => void>; headMs: number; late: () => void },
 ): Promise<NextHead> {
-  // Between two requests the client sees the end of its server's connection as it would without us.
-  const end = (): void => linger(stream, LINGER_MS);
-  const off = last?.source.onEnd(end);
+  let left = false;
+  const end = (): void => {
+    left = true;
+    linger(stream, LINGER_MS);
+  };
+  // Between two requests the client sees the end of its server's connection as it would without us. A developer's may come and go.
+  const off = last?.developer ? undefined : last?.source.onEnd(end);
   idle.add(end);
   let timer: NodeJS.Timeout | undefined;
   let overdue = false;
@@ -158,7 +165,8 @@ async function nextHead(
     for (;;) {
       const chunk = source.take() ?? (await source.read());
       if (!chunk) return bytes.length > 0 && !overdue ? { plain: false, bytes } : "ended";
-      if (overdue) continue;
+      // What is sent to who has left can't be answered, and so it isn't passed on either.
+      if (overdue || left) continue;
       off?.();
       idle.delete(end);
       const looked = bytes.length;

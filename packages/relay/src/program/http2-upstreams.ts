@@ -1,8 +1,9 @@
 import { type ClientHttp2Session, connect, type Http2Session } from "node:http2";
 import type { Duplex } from "node:stream";
+import { dialBackend } from "./backend.ts";
 import type { ConnectionInfo } from "./developers.ts";
 import type { HeldLease } from "./lease.ts";
-import { dialBackend, openDeveloper, type PortContext } from "./upstream.ts";
+import { openDeveloper, type PortContext } from "./upstream.ts";
 
 /** The sessions that one client's session has behind it, each made when it is first needed. */
 export interface SessionUpstreams {
@@ -23,7 +24,7 @@ export function createSessionUpstreams(context: PortContext, info: ConnectionInf
   const open = new Set<ClientHttp2Session>();
 
   const make = async (held: HeldLease | undefined): Promise<ClientHttp2Session | undefined> => {
-    const stream = held ? await openDeveloper(context, held, info, signal) : await dialBackend(context, signal);
+    const stream = held ? await openDeveloper(context, held, info, signal) : await dialBackend(context, info, signal);
     if (!stream) return undefined;
     const session = connect("http://upstream", {
       createConnection: () => stream,

@@ -78,15 +78,16 @@ async function serveStream(incoming: Incoming): Promise<void> {
   const onward = onwardHeaders(incoming);
   for (const held of mirrors) void copy(incoming, held, onward);
   try {
-    const session = lease && (await upstreams.developer(lease));
-    if (stream.destroyed) return;
-    if (session) {
-      lease.requests++;
+    for (let tries = 0; lease && tries < 2; tries++) {
+      const session = await upstreams.developer(lease);
+      if (stream.destroyed) return;
+      if (!session) break;
+      if (tries === 0) lease.requests++;
       const outcome = await relayStream(incoming, session, onward);
       if (outcome.answered || stream.destroyed) return;
       const again = ended && (outcome.code === NGHTTP2_REFUSED_STREAM || REPEATABLE.has(headers[":method"] ?? ""));
       if (!again) return refuse(stream, 502);
-      context.logger.info("a request goes to the cluster: its developer's end did not answer it", { lease: lease.lease.id });
+      context.logger.info("a request was not answered by its developer's end", { lease: lease.lease.id });
     }
     let outcome = await relayStream(incoming, await upstreams.backend(), onward);
     if (!outcome.answered && ended && outcome.code === NGHTTP2_REFUSED_STREAM && !stream.destroyed) {

@@ -198,6 +198,7 @@ describe("a relay's end", () => {
     const order: string[] = [];
     const accept = {
       drain: async () => void order.push(`drained with the selector ${JSON.stringify(at.service()?.spec.selector)}`),
+      leave: async () => void order.push("left"),
     };
     const ending = watchEnding({ config: at.config, api: at.api, leases, accept, pod, logger, timing });
     closer.use(leases);
@@ -279,14 +280,14 @@ describe("a relay's end", () => {
     cluster.faults.fail({ resource: "deployments.apps", verbs: ["get"], status: 500, times: 1 });
     await one.ending.terminate();
     expect(at.service()?.spec.selector).toEqual(switched);
-    expect(one.order).toHaveLength(1);
+    expect(one.order).toHaveLength(2);
 
     // Still counted when it is told to go, and no longer a moment later.
     const other = replica(at, "p2");
     setTimeout(() => ready(0), 150);
     await other.ending.terminate();
     back(at);
-    expect(other.order).toEqual(drainedAfter);
+    expect(other.order).toEqual([...drainedAfter, "left"]);
     expect(at.deployment()).toBeDefined();
   });
 });

@@ -1,8 +1,9 @@
 import type { Socket } from "node:net";
 import { codeOf, resetStream } from "@shipside/core";
+import { dialBackend } from "./backend.ts";
 import { byteSource } from "./byte-source.ts";
 import { tunnel } from "./tunnel.ts";
-import { dialBackend, openDeveloper, type PortContext } from "./upstream.ts";
+import { openDeveloper, type PortContext } from "./upstream.ts";
 
 /** A connection as a whole: to who takes everything of the port, else to the real pods. Never rejects. */
 export async function serveConnection(
@@ -18,7 +19,7 @@ export async function serveConnection(
   try {
     const held = context.leases.whole(context.port.port);
     const developer = held && (await openDeveloper(context, held, info, gone.signal));
-    const stream = developer ?? (await dialBackend(context, gone.signal));
+    const stream = developer ?? (await dialBackend(context, info, gone.signal));
     await tunnel({ stream: socket, source }, { stream, source: byteSource(stream) });
   } catch (error) {
     if (!gone.signal.aborted) context.logger.warn("a connection found nobody", { port: context.port.port, code: codeOf(error) });

@@ -3,6 +3,8 @@ import { isIPv6 } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Closable, createCloser, datagramReader, encodeDatagram } from "@shipside/core";
 import { relayError } from "../errors.ts";
+import { backendAddresses } from "./backend.ts";
+import type { ConnectionInfo } from "./developers.ts";
 import { openDeveloper, type PortContext } from "./upstream.ts";
 
 /** Who sends from one address and port is one flow; one that is silent for this long is over, in ms. */
@@ -112,7 +114,7 @@ function openFlow(
     protocol: "udp" as const,
   };
   const opening = held ? openDeveloper(context, held, info, gone.signal) : Promise.resolve(undefined);
-  void opening.then((stream) => begin(stream ? overStream(stream, back, over) : toBackend(context, back, over)));
+  void opening.then(async (stream) => begin(stream ? overStream(stream, back, over) : await toBackend(context, info, back, over)));
 
   return {
     send(datagram) {
@@ -130,8 +132,14 @@ function openFlow(
   };
 }
 
-function toBackend({ port, logger }: PortContext, back: (answer: Buffer) => void, over: () => void): Flow | undefined {
-  const { backend } = port;
+async function toBackend(
+  context: PortContext,
+  info: ConnectionInfo,
+  back: (answer: Buffer) => void,
+  over: () => void,
+): Promise<Flow | undefined> {
+  const { port, logger } = context;
+  const [backend] = await backendAddresses(context, info).catch(() => []);
   if (!backend) return undefined;
   const socket = createSocket(isIPv6(backend.host) ? "udp6" : "udp4");
   socket.on("error", (error) => {

@@ -1,0 +1,87 @@
+import { lookup } from "node:dns/promises";
+import { connect } from "node:net";
+import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { abortError } from "@shipside/core";
+import { relayError } from "../errors.ts";
+import { inOrderFor } from "./affinity.ts";
+import type { ConnectionInfo } from "./developers.ts";
+import type { PortContext } from "./upstream.ts";
+
+/** Pauses between attempts to reach the pods, in ms: nothing was sent yet, and a pod that goes is still an endpoint for a moment. */
+const RETRY_MS = [50, 150, 400];
+const CONNECT_MS = 5_000;
+
+interface Address {
+  host: string;
+  port: number;
+}
+
+/**
+ * A connection to the real pods, for who calls. Rejects with `DIAL_REFUSED` where the port has none behind it, and with what connecting
+ * failed with.
+ */
+export async function dialBackend(context: PortContext, info: ConnectionInfo, signal: AbortSignal): Promise<Duplex> {
+  for (const pause of [...RETRY_MS, undefined]) {
+    try {
+      return await connectToFirst(await backendAddresses(context, info), signal);
+    } catch (error) {
+      if (pause === undefined || signal.aborted || !context.port.backend) throw error;
+      await sleep(pause, undefined, { signal });
+    }
+  }
+  throw abortError(signal);
+}
+
+/** Where the pods are, best first. Rejects with `DIAL_REFUSED` where there are none. */
+export async function backendAddresses({ port, leaving }: PortContext, { peer }: ConnectionInfo): Promise<Address[]> {
+  const { backend, restored } = port;
+  if (!backend) throw relayError("DIAL_REFUSED", `port ${port.port} has nobody behind it now`);
+  if (leaving.aborted && restored) return [restored];
+  if (!backend.perClient) return [backend];
+  const found = await lookup(backend.host, { all: true });
+  const client = peer.slice(0, peer.lastIndexOf(":"));
+  return inOrderFor(
+    client,
+    found.map(({ address }) => address),
+  ).map((host) => ({ host, port: backend.port }));
+}
+
+async function connectToFirst(addresses: readonly Address[], signal: AbortSignal): Promise<Duplex> {
+  let failure: unknown;
+  for (const address of addresses) {
+    try {
+      return await connectTo(address, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+function connectTo(to: Address, signal: AbortSignal): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(abortError(signal));
+    const socket = connect({ host: to.host, port: to.port, noDelay: true, allowHalfOpen: true });
+    const fail = (error: Error): void => {
+      settle();
+      socket.destroy();
+      reject(error);
+    };
+    const onAbort = (): void => fail(abortError(signal));
+    const timer = setTimeout(() => fail(relayError("DIAL_FAILED", `${to.host}:${to.port} did not answer in time`)), CONNECT_MS);
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+      socket.off("error", fail);
+    };
+    socket.on("error", () => {});
+    socket.on("error", fail);
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.once("connect", () => {
+      settle();
+      resolve(socket);
+    });
+  });
+}
