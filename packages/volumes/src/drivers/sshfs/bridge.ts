@@ -51,8 +51,9 @@ setInterval(() => {
   if (now - heard > SILENCE_MS) end();
 }, TICK_MS);
 
-process.stdin.on("error", end);
-process.stdout.on("error", end);
-process.stdin.on("end", end);
+// sshfs hangs up also when that process was killed, and may be heard before the socket.
+process.stdin.on("error", endAfterLook);
+process.stdout.on("error", endAfterLook);
+process.stdin.on("end", endAfterLook);
 process.stdin.pipe(data);
 data.pipe(process.stdout);
