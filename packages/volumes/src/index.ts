@@ -1,6 +1,8 @@
 export { type ChosenDriver, chooseDrivers } from "./choose-drivers.ts";
 export { type SnapshotOptions, snapshotDriver } from "./drivers/snapshot.ts";
 export { type SshfsOptions, sshfsDriver } from "./drivers/sshfs/driver.ts";
+export { mountSshfs, type SshfsMount, type SshfsMountOptions } from "./drivers/sshfs/mount.ts";
+export { type Holder, holdersOf } from "./drivers/sshfs/mount-table.ts";
 export { removeStaleMount } from "./drivers/sshfs/unmount.ts";
 export { VOLUMES_ERRORS, type VolumesErrorCode, volumesError } from "./errors.ts";
 export { clearVolumes, volumesLeft } from "./owned-directory.ts";

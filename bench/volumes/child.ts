@@ -1,0 +1,29 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+export interface Program {
+  child: ChildProcess;
+  /** The first line that it printed. */
+  said: string;
+}
+
+/** Starts a program of this directory with its options, waits for its first line, and ends it with the stack by the end of its stdin. */
+export async function startProgram(stack: AsyncDisposableStack, name: string, options: object): Promise<Program> {
+  const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
+  const child = spawn(process.execPath, ["--conditions=@shipside/source", file, JSON.stringify(options)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  stack.defer(() => stop(child, () => child.stdin!.end()));
+  for await (const said of createInterface(child.stdout!)) return { child, said };
+  throw new Error(`${name} of the benchmark did not start`);
+}
+
+/** Waits for its end. */
+export async function stop(child: ChildProcess, how: () => void): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, "exit");
+  how();
+  await gone;
+}

@@ -1,0 +1,38 @@
+// A process of the benchmark: the sshfs driver's own mount, over a link to a relay. `mounter.ts '{"port":N,…}'` prints a line when it stands,
+// and takes it off when its stdin ends.
+import { once } from "node:events";
+import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { silentLogger } from "@shipside/core";
+import { FILES_AUTHORITY, openRelayLink } from "@shipside/relay";
+import { mountSshfs } from "@shipside/volumes";
+
+export interface MounterOptions {
+  port: number;
+  host: string;
+  tls: boolean;
+  secret: string;
+  remotePath: string;
+  localPath: string;
+}
+
+const { port, host, tls, secret, remotePath, localPath } = JSON.parse(process.argv[2]!) as MounterOptions;
+const to = { port, host, noDelay: true, allowHalfOpen: true };
+
+await using link = openRelayLink({
+  secret,
+  async open(signal) {
+    const socket = tls ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to);
+    socket.on("error", () => {});
+    await once(socket, tls ? "secureConnect" : "connect", { signal });
+    return socket;
+  },
+});
+await link.ready;
+await using _mount = await mountSshfs({
+  name: "bench",
+  ...{ remotePath, localPath, readOnly: false, logger: silentLogger, signal: new AbortController().signal },
+  open: (signal) => link.connect(FILES_AUTHORITY, { signal }),
+});
+console.log("mounted");
+await once(process.stdin.resume(), "end");
