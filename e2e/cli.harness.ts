@@ -7,7 +7,8 @@ import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-const NOBODY = 65534;
+/** The user of these tests where they run as root: uid and gid. */
+export const NOBODY = 65534;
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** The command line as it is shipped, built where its sources are newer. */
@@ -60,11 +61,17 @@ export interface User extends AsyncDisposable {
   left(): Promise<string[]>;
 }
 
+export interface UserOptions {
+  asSelf?: boolean;
+  /** A command line that runs another one as the user, elsewhere than this process is. */
+  enter?: (words: readonly string[]) => readonly string[];
+}
+
 /**
  * A user who isn't root: the machine's hosts file is safe from these tests, and what works works without privilege. Where the tests
  * don't run as root, or with `asSelf`, it is the user who runs them.
  */
-export async function newUser({ asSelf = false }: { asSelf?: boolean } = {}): Promise<User> {
+export async function newUser({ asSelf = false, enter }: UserOptions = {}): Promise<User> {
   await buildOnce();
   const home = await mkdtemp(join(tmpdir(), "shipside-e2e-"));
   const dirs = { XDG_STATE_HOME: join(home, "state"), XDG_RUNTIME_DIR: join(home, "run"), TMPDIR: join(home, "tmp") };
@@ -74,11 +81,12 @@ export async function newUser({ asSelf = false }: { asSelf?: boolean } = {}): Pr
 
   const start: User["start"] = (args, { env = {}, cwd = "/" } = {}) => {
     const { KUBECONFIG: _kubeconfig, ...inherited } = process.env;
-    const child = spawn(process.execPath, [bin, ...args], {
+    const [program, ...words] = enter ? enter([process.execPath, bin, ...args]) : [process.execPath, bin, ...args];
+    const child = spawn(program!, words, {
       env: { ...inherited, NO_COLOR: "1", HOME: home, ...dirs, ...env },
       cwd,
       stdio: ["ignore", "pipe", "pipe"],
-      ...(other && { uid: NOBODY, gid: NOBODY }),
+      ...(other && !enter && { uid: NOBODY, gid: NOBODY }),
     });
     child.on("error", () => {});
     return child;

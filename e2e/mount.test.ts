@@ -141,7 +141,7 @@ function whoAsks(folder: string, ca: string, token: string): Promise<string> {
 
 test("every kind of volume is where the container has it, and follows the cluster; after Ctrl-C all is gone", async () => {
   await setMode("first");
-  const child = start(["mount", "deploy", "app", "root", ...where], { cwd: user.home });
+  const child = start(["mount", "deploy", "app", "root", "--driver", "snapshot", ...where], { cwd: user.home });
   const said = await untilSaid(child, /ready in/);
   expect(said).toContain(`7 volumes in ${at("root")}`);
   expect(said).toContain("/etc/app  configMap settings, kept current");
@@ -185,20 +185,20 @@ test("kept by the daemon: shown with how current it is, joined by the same wish,
   await mkdir(at("real"), { mode: 0o777 });
   await chmod(at("real"), 0o777);
   await symlink(at("real"), at("link"));
-  const opened = await user.run(["mount", "app", at("link"), "--only", "settings,/data", "--read-only", ...where, "--json"]);
+  const opened = await user.run(["mount", "app", at("link"), "--only", "settings,/data", "--read-only", "--driver", "snapshot", ...where, "--json"]);
   expect(opened.code, opened.stderr).toBe(0);
   const { session } = JSON.parse(opened.stdout);
   expect(session.mount).toMatchObject({
     dir: at("link"),
     container: "app",
-    drivers: [{ name: "snapshot" }],
+    drivers: [{ name: "snapshot", why: expect.stringContaining("it was asked for") }],
     volumes: [
       { volume: "data", mountPath: "/data", by: "snapshot", updates: "never", readOnly: true },
       { volume: "settings", mountPath: "/etc/app", by: "api", updates: "followed" },
     ],
     obstacles: [],
   });
-  const again = await user.run(["mount", "app", at("link"), "--only", "/data,settings", "--read-only", ...where]);
+  const again = await user.run(["mount", "app", at("link"), "--only", "/data,settings", "--read-only", "--driver", "snapshot", ...where]);
   expect([again.code, again.stderr]).toEqual([0, expect.stringContaining(`session ${session.id} is open already`)]);
   const other = await user.run(["mount", "app", at("real"), ...where]);
   expect([other.code, other.stderr]).toEqual([7, expect.stringContaining("VOLUMES_DIR_BUSY")]);
@@ -216,7 +216,7 @@ test("everything is killed: `clean` removes what was there, and nothing of someb
   expect((await user.run(["start", "--no-root"])).code).toBe(0);
   const kept = await user.run(["mount", "app", at("one"), ...where, "--json"]);
   expect(kept.code, kept.stderr).toBe(0);
-  const child = start(["teleport", "app", "--mount", at("two"), "--foreground", ...where]);
+  const child = start(["teleport", "app", "--mount", at("two"), "--driver", "snapshot", "--foreground", ...where]);
   await untilSaid(child, /ready in/);
   const list = JSON.parse((await user.run(["session", "list", "--json"])).stdout) as Array<{ pid: number }>;
   for (const { pid } of list) process.kill(pid, "SIGKILL");
@@ -244,7 +244,7 @@ test("`up` opens mounts, again leaves them as they are, and `down` closes them",
 
 describe("rights", () => {
   test("it works with exactly what --print-rbac says; without one, that volume alone is missing, and why is said", async () => {
-    const printed = await user.run(["mount", "deployment/app", "root", "--print-rbac", "--json", ...where]);
+    const printed = await user.run(["mount", "deployment/app", "root", "--driver", "snapshot", "--print-rbac", "--json", ...where]);
     const [{ roles }] = JSON.parse(printed.stdout).needs;
     const subjects = [{ kind: "User", name: "limited", apiGroup: RBAC }];
     const bind = async (given: Array<{ rules: Array<{ resources: string[] }> }>): Promise<void> => {
@@ -256,7 +256,7 @@ describe("rights", () => {
     };
     await writeFile(at("limited"), embedded.addUser({ name: "limited" }), { mode: 0o644 });
     const mount = async () => {
-      const child = start(["mount", "deployment/app", at("root"), "--json", "-k", at("limited"), "-n", NAMESPACE]);
+      const child = start(["mount", "deployment/app", at("root"), "--driver", "snapshot", "--json", "-k", at("limited"), "-n", NAMESPACE]);
       const out = await untilSaid(child, /"readyMs".*\n/s);
       child.kill("SIGINT");
       await once(child, "exit");
@@ -282,10 +282,13 @@ test("what can't be is refused, with its reason and its exit code", async () => 
   await mkdir(at("full"));
   await writeFile(at("full/mine"), "x");
   await writeFile(at("file"), "x");
+  await mkdir(at("locked"), { mode: 0o700 });
   const refusals: Array<[args: string[], code: number, said: string]> = [
+    // As root there is nothing that may not be written.
+    ...(process.getuid?.() === 0 ? [[["mount", "app", at("locked")], 7, "EACCES"] as [string[], number, string]] : []),
     [["mount", "app", at("full")], 7, "is not empty: mine"],
     [["mount", "app", at("file")], 7, "it is no directory"],
-    [["mount", "app", at("x"), "--driver", "pigeon"], 2, "there is snapshot, and auto"],
+    [["mount", "app", at("x"), "--driver", "pigeon"], 2, "there are sshfs, snapshot, and auto"],
     [["mount", "app", at("x"), "--only", "nope"], 6, "it mounts settings at /etc/app"],
     [["mount", "app", at("x"), "--container", "nope"], 6, "it has app, bare"],
     [["mount", "nope", at("x")], 6, "nope"],

@@ -67,8 +67,11 @@ export interface SessionHost extends Closable {
   env(id: string): readonly EnvEntry[];
   /** Asks each session's API server, and tries its tunnels from end to end, now. */
   probe(options?: ProbeOptions): Promise<ProbeResult[]>;
-  /** Closes a session whoever holds it. `id`: its id, a beginning of one that fits only it, or its name. Throws `SESSION_UNKNOWN`. */
-  end(id: string): Promise<SessionInfo>;
+  /**
+   * Closes a session whoever holds it. `id`: its id, a beginning of one that fits only it, or its name. Throws `SESSION_UNKNOWN`, and
+   * without `force` `VOLUMES_BUSY` where a process works in its volumes.
+   */
+  end(id: string, options?: { force?: boolean }): Promise<SessionInfo>;
 }
 
 export function createSessionHost(options: HostOptions = {}): SessionHost {
@@ -257,8 +260,10 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
     list: () => [...live.values()].map(({ session, holders }) => ({ ...session.info(), holders })),
     probe: (probing) => Promise.all([...live.values()].map(({ session }) => session.probe(probing))),
     env: (id) => find(id).session.env,
-    async end(id) {
+    async end(id, { force = false } = {}) {
       const found = find(id);
+      const busy = force ? undefined : await found.session.inUse();
+      if (busy) throw busy;
       const info = { ...found.session.info(), holders: found.holders };
       await found.session.close();
       return info;

@@ -1,4 +1,4 @@
-import type { Closable, EnvEntry, ErrorJson, Logger, Plugin } from "@shipside/core";
+import { type Closable, type EnvEntry, type ErrorJson, errorToJson, type Logger, type Plugin } from "@shipside/core";
 import { collectEnv } from "@shipside/envexport";
 import type { Cluster, Workload } from "@shipside/kube";
 import { chooseDrivers, clearVolumes, type OpenVolumes, openVolumes, type VolumeObstacle, volumesError } from "@shipside/volumes";
@@ -7,12 +7,15 @@ import { recordedDriver } from "./recorded-driver.ts";
 import { recordVolumes } from "./residue/volumes.ts";
 import type { MountInfo, SessionOptions } from "./session-info.ts";
 import { volumeDrivers } from "./volume-drivers.ts";
+import { untilUnused, volumesInUse } from "./volume-users.ts";
 
 /** The part of a session that has a workload's volumes on this machine. */
 export interface SessionMount extends Closable {
   info(): MountInfo;
   /** What keeps files from being current. */
   stale(): ErrorJson[];
+  /** `VOLUMES_BUSY` where a process works in a drive, and who. */
+  inUse(): Promise<Error | undefined>;
 }
 
 export interface SessionMountComponents {
@@ -59,7 +62,11 @@ export async function openMount(options: SessionOptions, components: SessionMoun
     await clearVolumes(dir, owner).then(undone, (left: Error) => logger.error("could not undo", { error: left.message }));
     throw error;
   }
+  const drives = volumes.volumes.filter(({ updates }) => updates === "live").map(({ localPath }) => localPath);
+  const inUse = (): Promise<Error | undefined> => volumesInUse(drives, volumes.dir, session);
   const close = async (): Promise<void> => {
+    const busy = await untilUnused(inUse);
+    if (busy) warn({ ...errorToJson(busy), hint: "it is taken off all the same: what they write from now on fails" });
     await volumes.close();
     await undone();
   };
@@ -79,6 +86,7 @@ export async function openMount(options: SessionOptions, components: SessionMoun
       obstacles: volumes.obstacles.filter(({ code }) => code !== "VOLUMES_NOT_FOLLOWED"),
     }),
     stale: () => volumes.stale.map(asError),
+    inUse,
     close,
     [Symbol.asyncDispose]: close,
   };

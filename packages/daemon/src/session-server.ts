@@ -1,4 +1,4 @@
-import { type Closable, createCloser, errorToJson, type Logger, silentLogger } from "@shipside/core";
+import { type Closable, createCloser, errorToJson, hasCode, type Logger, silentLogger } from "@shipside/core";
 import { foregroundPath } from "./control/hosts.ts";
 import { type MethodContext, type Methods, serveControl } from "./control/server.ts";
 import type { OpenedEvent, SessionMethods } from "./control/sessions.ts";
@@ -62,8 +62,14 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
     return error ? { error: errorToJson(error) } : {};
   };
 
-  const endAll = async (): Promise<SessionMethods["session.endAll"]["result"]> =>
-    Promise.all(host.list().map(({ id }) => host.end(id)));
+  const endAll = async (force: boolean): Promise<SessionMethods["session.endAll"]["result"]> => {
+    const ends = host.list().map(({ id }) =>
+      host.end(id, { force }).catch((error: unknown) => {
+        if (!hasCode(error, "VOLUMES_BUSY")) throw error;
+      }),
+    );
+    return (await Promise.all(ends)).filter((ended) => ended !== undefined);
+  };
 
   const methods: Methods = {
     "session.open": (params, context) => open(params as SessionMethods["session.open"]["params"], context),
@@ -78,12 +84,12 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
       const held = host.list().reduce((sum, { holders }) => sum + holders, 0);
       return { kept: sessions, attached: held - sessions.length } satisfies SessionMethods["session.export"]["result"];
     },
-    "session.end": async (params) => host.end(String((params as { id?: unknown }).id ?? "")),
-    "session.endAll": endAll,
+    "session.end": async (params) => host.end(String((params as { id?: unknown }).id ?? ""), { force: isForced(params) }),
+    "session.endAll": async (params) => endAll(isForced(params)),
     helper: async (): Promise<SessionMethods["helper"]["result"]> =>
       helper ? { pid: helper.pid, running: !helper.ended.aborted } : null,
     stop: async () => {
-      const ended = await endAll();
+      const ended = await endAll(true);
       onStop();
       return ended;
     },
@@ -99,3 +105,5 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
   );
   return closer;
 }
+
+const isForced = (params: unknown): boolean => (params as { force?: unknown } | undefined)?.force === true;

@@ -46,6 +46,8 @@ export interface Session extends Closable {
   refresh(signal: AbortSignal): Promise<void>;
   /** Returns its undo. What was told before is not told again. */
   subscribe(listener: (event: SessionEvent) => void): () => void;
+  /** Who works in its volumes, as `VOLUMES_BUSY`; undefined where nobody does. Closing takes them off all the same. */
+  inUse(): Promise<Error | undefined>;
   /** Resolves when it is closed: with the reason, where it wasn't asked to. */
   readonly ended: Promise<Error | undefined>;
   /** True from the beginning of its end. */
@@ -155,6 +157,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
         asked,
       ),
     refresh: async (until) => env?.refresh(until),
+    inUse: async () => mount?.inUse(),
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -91,7 +91,10 @@ async function succeed(path: string, marker: string): Promise<string | undefined
 export async function clearVolumes(dir: string, owner: string): Promise<void> {
   const path = resolve(dir);
   const marker = join(path, MARKER);
-  const found = await readMarker(path, marker);
+  const found = await readMarker(path, marker).catch((error: unknown) => {
+    // Who may not look into it has made nothing there.
+    if (!hasCode(error, "EACCES", "EPERM")) throw error;
+  });
   if (found?.owner !== owner || !(await clear(path, marker, found))) return;
   if (found.made !== undefined) await removeEmpty(path, found.made);
 }

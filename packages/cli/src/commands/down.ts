@@ -1,3 +1,4 @@
+import { hasCode } from "@shipside/core";
 import type { CommandModule } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { profileFile } from "../profile-file.ts";
@@ -10,13 +11,23 @@ export const run: CommandModule["run"] = async (invocation, terminal) => {
   const { sessions, failed } = await listSessions();
   for (const error of failed) terminal.warn(error.message);
   const own = sessions.filter(({ origin }) => origin?.file === file).toReversed();
+  const closed: string[] = [];
   for (const session of own) {
-    await endSession(session.id);
+    try {
+      await endSession(session.id);
+    } catch (error) {
+      // One whose volumes are in use keeps none of the others open.
+      if (!hasCode(error, "VOLUMES_BUSY")) throw error;
+      terminal.error(error);
+      continue;
+    }
+    closed.push(session.id);
     terminal.done(`closed ${terminal.err("bold", session.origin!.entry)} ${describe(session)}`);
   }
   const left = await recoverNow(terminal);
   if (own.length === 0) terminal.say(`nothing of ${file} is open`);
-  terminal.result({ file, closed: own.map(({ id }) => id), residue: left }, "");
+  terminal.result({ file, closed, residue: left }, "");
   if (left.length > 0) return EXIT.residue;
+  if (closed.length < own.length) return EXIT.volumes;
   return failed.length > 0 ? EXIT.daemon : EXIT.ok;
 };

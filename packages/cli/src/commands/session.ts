@@ -1,4 +1,4 @@
-import { codeOf, isRunning, pidOf } from "@shipside/core";
+import { codeOf, errorToJson, hasCode, isRunning, pidOf } from "@shipside/core";
 import {
   type ControlClient,
   connectSessionHosts,
@@ -76,13 +76,26 @@ async function close(id: string | undefined, verb: string, invocation: Invocatio
   if (id === undefined && !all && verb === "close" && !flag(invocation, "clean")) {
     throw cliError("USAGE", "which session?", { hint: "name an id or a name of `shipside session list`, or --all" });
   }
-  const closed = id !== undefined ? [await endSession(id)] : all ? await endAll(terminal) : [];
+  const force = flag(invocation, "force");
+  const { ended: closed, refused }: Ended = all
+    ? await endAll(terminal, force)
+    : { ended: id === undefined ? [] : [await endSession(id, { force })], refused: [] };
   for (const session of closed) terminal.done(`closed ${terminal.err("bold", session.id)} ${describe(session)}`);
-  if (flag(invocation, "force")) await forceOut(terminal);
+  if (force) await forceOut(terminal);
   const left = await recoverNow(terminal);
-  if (closed.length === 0) terminal.say("nothing else was open");
-  terminal.result({ closed: closed.map(({ id: each }) => each), residue: left }, "");
-  return left.length > 0 ? EXIT.residue : EXIT.ok;
+  for (const error of refused) terminal.error(error);
+  if (closed.length === 0 && refused.length === 0) terminal.say("nothing else was open");
+  terminal.result(
+    { closed: closed.map(({ id: each }) => each), residue: left, ...(refused.length > 0 && { refused: refused.map(errorToJson) }) },
+    "",
+  );
+  return left.length > 0 ? EXIT.residue : refused.length > 0 ? EXIT.volumes : EXIT.ok;
+}
+
+/** What was closed, and why others weren't. */
+interface Ended {
+  ended: SessionInfo[];
+  refused: Error[];
 }
 
 /** Undoes what processes that are gone left; resolves to what is still there. The code for it is loaded only where there is something. */
@@ -95,14 +108,14 @@ export async function recoverNow(terminal: Terminal): Promise<string[]> {
 }
 
 /** `word`: an id, a beginning of one, or a name, of any process. */
-export async function endSession(word: string): Promise<SessionInfo> {
+export async function endSession(word: string, { force = false } = {}): Promise<SessionInfo> {
   const { clients, failed } = await connectSessionHosts();
   try {
     const open: Array<{ client: ControlClient; session: SessionInfo }> = [];
     for (const client of clients)
       open.push(...((await client.call("session.list")) as SessionInfo[]).map((session) => ({ client, session })));
     const found = matchingSessions(open, word, ({ session }) => session);
-    if (found.length === 1) return await end(found[0]!.client, found[0]!.session);
+    if (found.length === 1) return await end(found[0]!.client, found[0]!.session, force);
     if (found.length === 0 && failed[0]) throw failed[0].error;
     throw unknownSession(
       word,
@@ -115,30 +128,38 @@ export async function endSession(word: string): Promise<SessionInfo> {
 }
 
 /** A process in the foreground whose last session ends may be gone before it has answered. */
-async function end(client: ControlClient, session: SessionInfo): Promise<SessionInfo> {
+async function end(client: ControlClient, session: SessionInfo, force: boolean): Promise<SessionInfo> {
   try {
-    return (await client.call("session.end", { id: session.id })) as SessionInfo;
+    return (await client.call("session.end", { id: session.id, force })) as SessionInfo;
   } catch (error) {
     if (client.hello.kind !== "foreground" || codeOf(error) !== "DAEMON_GONE") throw error;
     return session;
   }
 }
 
-async function endAll(terminal: Terminal): Promise<SessionInfo[]> {
+async function endAll(terminal: Terminal, force: boolean): Promise<Ended> {
   const { clients, failed } = await connectSessionHosts();
   for (const { error } of failed) terminal.warn(error.message);
   const ended: SessionInfo[] = [];
+  const refused: Error[] = [];
   for (const client of clients) {
     // A foreground process whose only session ends may be gone before it has answered.
     const sessions = (await client.call("session.list").catch(() => [])) as SessionInfo[];
-    const told = await client.call("session.endAll").catch((error: unknown) => {
+    const told = await client.call("session.endAll", { force }).catch((error: unknown) => {
       if (codeOf(error) !== "DAEMON_GONE") throw error;
       return sessions;
     });
     ended.push(...(told as SessionInfo[]));
+    for (const session of sessions.filter(({ id }) => !ended.some((each) => each.id === id))) {
+      await end(client, session, force).then(
+        (closed) => ended.push(closed),
+        // It has ended by itself meanwhile.
+        (error: Error) => hasCode(error, "SESSION_UNKNOWN") || refused.push(error),
+      );
+    }
     await client.close();
   }
-  return ended;
+  return { ended, refused };
 }
 
 /** What has sessions and doesn't answer is ended by a signal; then its journal is nobody's, and is undone here. */

@@ -18,7 +18,7 @@ export const SESSION_COMMANDS: readonly CommandSpec[] = [
     options: [
       { name: "details", alias: "d", type: "boolean", describe: "with each service, its address and its ports" },
       { name: "all", type: "boolean", describe: "close every session" },
-      { name: "force", type: "boolean", describe: "also undo what a running shipside left that doesn't answer" },
+      { name: "force", type: "boolean", describe: "also volumes that are in use, and what a shipside left that doesn't answer" },
     ],
     examples: [
       ["shipside session list --details", "what is open, with addresses"],

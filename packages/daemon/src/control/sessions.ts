@@ -20,9 +20,10 @@ export interface SessionMethods {
    * A wish may hold values that the user gave (`env.set`).
    */
   "session.export": { params: Record<string, never>; result: ExportedSessions };
-  "session.end": { params: { id: string }; result: SessionInfo };
-  /** Ends every session. */
-  "session.endAll": { params: Record<string, never>; result: SessionInfo[] };
+  /** Refused with `VOLUMES_BUSY` where a process works in its volumes; `force` takes them off all the same. */
+  "session.end": { params: { id: string; force?: boolean }; result: SessionInfo };
+  /** Ends every session but those that `session.end` refuses, and answers with those it has ended. */
+  "session.endAll": { params: { force?: boolean }; result: SessionInfo[] };
   /** The privileged helper that started the process; null where it has none, as one in the foreground. */
   helper: { params: Record<string, never>; result: { pid: number; running: boolean } | null };
   /** Ends every session and the process. */

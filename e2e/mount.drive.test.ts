@@ -1,0 +1,206 @@
+import { type ChildProcess, execFile } from "node:child_process";
+import { once } from "node:events";
+import { chmod, copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type Cluster, connectCluster, DEPLOYMENTS, PODS } from "@shipside/kube";
+import { RELAY_LABEL } from "@shipside/relay";
+import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { untilSaid } from "./cli.harness.ts";
+import { canHaveDrives, type DriveUser, newDriveUser } from "./mount.drives.ts";
+
+const namespace = "shop";
+const object = (apiVersion: string, kind: string, name: string, fields: object = {}) => ({
+  apiVersion,
+  kind,
+  metadata: { name, namespace },
+  ...fields,
+});
+const labels = { app: "db" };
+
+const manifests = [
+  { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
+  object("v1", "ConfigMap", "settings", { data: { mode: "first" } }),
+  object("v1", "PersistentVolumeClaim", "data", {
+    spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Mi" } } },
+  }),
+  object("apps/v1", "Deployment", "db", {
+    spec: {
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          terminationGracePeriodSeconds: 0,
+          volumes: [
+            { name: "data", persistentVolumeClaim: { claimName: "data" } },
+            { name: "settings", configMap: { name: "settings" } },
+            { name: "work", emptyDir: {} },
+          ],
+          containers: [
+            {
+              name: "db",
+              image: "busybox",
+              command: ["sh", "-c", "mkdir -p /data/part; echo row > /data/row; echo warm > /work/cache; exec sleep 98771"],
+              volumeMounts: [
+                { name: "data", mountPath: "/data" },
+                { name: "data", mountPath: "/part", subPath: "part" },
+                { name: "data", mountPath: "/look", readOnly: true },
+                { name: "settings", mountPath: "/etc/db" },
+                { name: "work", mountPath: "/work" },
+              ],
+            },
+          ],
+        },
+      },
+    },
+  }),
+];
+
+describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { timeout: 90_000 }, () => {
+  let embedded: EmbeddedCluster;
+  let cluster: Cluster;
+  let pod: { namespace: string; name: string };
+  let user: DriveUser;
+  let where: string[];
+  const children: ChildProcess[] = [];
+
+  beforeAll(async () => {
+    embedded = await startCluster();
+    await embedded.apply(manifests);
+    cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath, namespace });
+    pod = await vi.waitFor(
+      async () => {
+        const [found] = await cluster.list(PODS, { namespace });
+        expect(found?.status?.phase).toBe("Running");
+        return { namespace, name: found!.metadata.name };
+      },
+      { timeout: 60_000, interval: 100 },
+    );
+    await vi.waitFor(async () => expect(await there("cat /work/cache")).toBe("warm\n"), { timeout: 30_000, interval: 100 });
+  }, 150_000);
+  afterAll(async () => {
+    await cluster?.close();
+    await embedded?.close();
+  });
+  beforeEach(async () => {
+    user = await newDriveUser();
+    const kubeconfig = join(user.home, "kubeconfig");
+    await copyFile(embedded.kubeconfigPath, kubeconfig);
+    await chmod(kubeconfig, 0o644);
+    where = ["-k", kubeconfig, "-n", namespace];
+  }, 120_000);
+  afterEach(async () => {
+    try {
+      for (const child of children.splice(0)) child.kill("SIGKILL");
+      await user.run(["stop", "-q"]);
+      await user.run(["clean", "--yes", "-q"]);
+      expect([await user.mounts(), await user.left()]).toEqual([[], []]);
+      expect(await inCluster()).toEqual([]);
+    } finally {
+      await user[Symbol.asyncDispose]();
+    }
+  }, 60_000);
+
+  const at = (...path: string[]): string => join(user.home, ...path);
+  /** A script in the workload's container. */
+  async function there(script: string): Promise<string> {
+    const { exitCode, stdout, stderr } = await cluster.exec(pod, ["sh", "-ec", script]);
+    expect(exitCode, stderr.toString()).toBe(0);
+    return stdout.toString();
+  }
+  /** A script as the user. */
+  async function here(script: string): Promise<string> {
+    const { code, stdout, stderr } = await user.sh(`cd ${user.home} && { ${script}; }`);
+    expect(code, stderr).toBe(0);
+    return stdout;
+  }
+  const start = (args: readonly string[]): ChildProcess => {
+    const child = user.start(args);
+    children.push(child);
+    return child;
+  };
+  const inCluster = async (): Promise<string[]> =>
+    (await cluster.list(DEPLOYMENTS, { namespace, labelSelector: RELAY_LABEL })).map(({ metadata }) => metadata.name);
+
+  test("a claim is a drive: written here and seen there, and back; subPath, read-only; Ctrl-C leaves nothing", async () => {
+    const child = start(["mount", "deploy/db", at("root"), ...where]);
+    const said = await untilSaid(child, /ready in/);
+    expect(said).toMatch(/deploying a relay into namespace shop, which mounts the claim there: shipside-/);
+    expect(said).toContain("/data  persistentVolumeClaim data, by sshfs\n");
+    expect(said).toContain("/look  persistentVolumeClaim data, by sshfs, read-only\n");
+    expect(said).toMatch(/\/work {2}emptyDir work, a copy by snapshot, of 2/);
+    expect(said).toContain("driver sshfs: it works on this machine\n");
+    expect(said).toContain("driver snapshot: sshfs brings persistentVolumeClaim, ephemeral alone; files are a copy");
+
+    expect(await here("cat root/data/row root/look/row root/work/cache root/etc/db/mode")).toBe("row\nrow\nwarm\nfirst");
+    await here("echo 'from here' > root/data/mine; mkdir root/part/deep; echo deeper > root/part/deep/file; sync root/data/mine");
+    expect(await there("cat /data/mine /data/part/deep/file")).toBe("from here\ndeeper\n");
+    await there("echo 'from there' > /data/theirs; rm -r /data/part/deep");
+    await vi.waitFor(async () => expect(await here("cat root/data/theirs; ls root/part")).toBe("from there\n"), {
+      timeout: 10_000,
+    });
+    expect((await user.sh(`echo x > ${at("root/look/new")}`)).stderr).toMatch(/read-only file system/i);
+    await here("rm root/data/mine");
+
+    child.kill("SIGINT");
+    expect(await once(child, "exit")).toEqual([130, null]);
+    expect(await user.mounts()).toEqual([]);
+    expect(await here("ls")).not.toContain("root");
+    expect(await inCluster()).toEqual([]);
+    expect(await there("ls /data")).toBe("part\nrow\ntheirs\n");
+  });
+
+  test("kept by the daemon: what is in use isn't taken away unless by force, and who uses it is said", async () => {
+    expect((await user.run(["start", "--no-root"])).code).toBe(0);
+    // Through a link: a mount is known by the path that the system calls it by.
+    await here("mkdir real && ln -s real link");
+    const opened = await user.run(["mount", "db", at("link"), "--only", "/data", "--read-only", ...where, "--json"]);
+    expect(opened.code, opened.stderr).toBe(0);
+    const { session } = JSON.parse(opened.stdout);
+    expect(session.mount.volumes).toMatchObject([{ mountPath: "/data", by: "sshfs", updates: "live", readOnly: true }]);
+    expect(await here("cat real/data/row")).toBe("row\n");
+    expect((await user.sh(`echo x > ${at("real/data/new")}`)).stderr).toMatch(/read-only file system/i);
+
+    // `exec`: no process of the test's own stays in there.
+    const [holder, pid] = [user.sh(`cd ${at("real/data")} && echo $$ > ${at("pid")} && exec sleep 30`), vi.fn()];
+    await vi.waitFor(async () => pid((await here("cat pid")).trim()), { timeout: 10_000 });
+    const number = String(pid.mock.lastCall?.[0]);
+    for (const args of [
+      ["session", "close", session.id],
+      ["session", "close", "--all"],
+      ["mount", "db", at("link"), "--clean", ...where],
+    ]) {
+      const refused = await user.run(args);
+      expect([args, refused.code, refused.stderr]).toEqual([args, 14, expect.stringContaining(`sleep (${number})`)]);
+      expect(refused.stderr).toContain(`session close ${session.id} --force`);
+    }
+    expect(await user.mounts()).toHaveLength(1);
+    const forced = await user.run(["session", "close", session.id, "--force"]);
+    expect([forced.code, forced.stderr]).toEqual([0, expect.stringContaining(`closed ${session.id}`)]);
+    expect([await user.mounts(), await inCluster()]).toEqual([[], []]);
+    process.kill(Number(number), "SIGKILL");
+    await holder;
+    expect(await here("ls real")).toBe("");
+  });
+
+  test("the daemon is killed: what was written stands, and `clean` takes the drive and the relay away", async () => {
+    expect((await user.run(["start", "--no-root"])).code).toBe(0);
+    const opened = await user.run(["mount", "db", at("root"), "--only", "data", ...where, "--json"]);
+    expect(opened.code, opened.stderr).toBe(0);
+    await here("echo kept > root/part/kept; sync root/part/kept");
+    const [{ pid }] = JSON.parse((await user.run(["session", "list", "--json"])).stdout);
+    process.kill(pid, "SIGKILL");
+    expect(await there("cat /data/part/kept; rm /data/part/kept")).toBe("kept\n");
+    expect(await user.mounts()).toHaveLength(3);
+    expect(await inCluster()).toHaveLength(2);
+    const clean = await user.run(["clean", "--yes"]);
+    expect(clean.code, clean.stderr).toBe(0);
+    expect([await user.mounts(), await inCluster()]).toEqual([[], []]);
+    expect(await here("ls")).not.toContain("root");
+    // The programs that served it end by themselves.
+    const left = async () =>
+      (await promisify(execFile)("pgrep", ["-f", `sshfs .*${user.home}`]).catch(() => ({ stdout: "" }))).stdout;
+    await vi.waitFor(async () => expect(await left()).toBe(""), { timeout: 15_000, interval: 200 });
+  });
+});
