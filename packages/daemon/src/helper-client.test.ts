@@ -76,27 +76,30 @@ test("a socket that comes when nobody waits for it any more is closed", async ()
 
 test("the helper is asked only for what this process may not do", async () => {
   const asked: ListenRequest[] = [];
-  const failing = (code: string, cause?: unknown): ListenerFactory => ({
+  const failing = (code: string, cause?: unknown): Required<ListenerFactory> => ({
     name: "local",
     listen: () => Promise.reject(new ShipsideError(code, "", { cause })),
+    listenDatagrams: () => Promise.reject(new ShipsideError(code, "", { cause })),
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},
   });
-  const helper: ListenerFactory = {
-    ...failing("LISTEN_FAILED"),
-    async listen(request) {
-      asked.push(request);
-      throw new ShipsideError("LISTEN_FORBIDDEN", "by the helper");
-    },
+  const refuse = async (request: ListenRequest): Promise<never> => {
+    asked.push(request);
+    throw new ShipsideError("LISTEN_FORBIDDEN", "by the helper");
   };
+  const helper = { ...failing("LISTEN_FAILED"), listen: refuse, listenDatagrams: refuse };
   const low = { address: "127.72.0.1", port: 80 };
-  await expect(listenersWithHelper(helper, failing("LISTEN_FORBIDDEN")).listen(low)).rejects.toThrow("by the helper");
   const missing = Object.assign(new Error(), { code: "EADDRNOTAVAIL" });
-  await expect(listenersWithHelper(helper, failing("LISTEN_FAILED", missing)).listen(low)).rejects.toThrow("by the helper");
-  expect(asked).toEqual([low, low]);
-  await expect(listenersWithHelper(helper, failing("LISTEN_IN_USE")).listen(low)).rejects.toMatchObject({ code: "LISTEN_IN_USE" });
-  await expect(listenersWithHelper(helper, failing("LISTEN_FAILED")).listen(low)).rejects.toMatchObject({ code: "LISTEN_FAILED" });
-  expect(asked).toHaveLength(2);
-  await using own = listenersWithHelper(helper);
-  expect((await own.listen({ address: "127.72.0.1", port: 0 })).port).toBeGreaterThan(0);
+  for (const method of ["listen", "listenDatagrams"] as const) {
+    const listen = (code: string, cause?: unknown): Promise<unknown> =>
+      listenersWithHelper(helper, failing(code, cause))[method](low);
+    await expect(listen("LISTEN_FORBIDDEN")).rejects.toThrow("by the helper");
+    await expect(listen("LISTEN_FAILED", missing)).rejects.toThrow("by the helper");
+    expect(asked.splice(0)).toEqual([low, low]);
+    await expect(listen("LISTEN_IN_USE")).rejects.toMatchObject({ code: "LISTEN_IN_USE" });
+    await expect(listen("LISTEN_FAILED")).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+    expect(asked).toEqual([]);
+    await using own = listenersWithHelper(helper);
+    expect((await own[method]({ address: "127.72.0.1", port: 0 })).port).toBeGreaterThan(0);
+  }
 });

@@ -1,7 +1,7 @@
-import type { Server } from "node:net";
 import { type Closable, createCloser, type ErrorJson, errorFromJson, type HostsOwner, type ListenerFactory } from "@shipside/core";
 import { daemonError } from "./errors.ts";
 import { HELPER_PROTOCOL, type HelperRequest, type HelperResults } from "./helper/requests.ts";
+import type { HandedSocket } from "./helper/sockets.ts";
 import { helperHosts } from "./helper-hosts.ts";
 import { helperListeners } from "./helper-listeners.ts";
 
@@ -12,7 +12,7 @@ export type HelperChannel = Pick<NodeJS.Process, "on" | "off" | "send" | "discon
 export interface Helper extends Closable {
   readonly pid: number;
   /** Every listener is made by the helper, also one that this process could make. Traffic never passes through it. */
-  listeners(): ListenerFactory;
+  listeners(): Required<ListenerFactory>;
   /** This user's names in the machine's hosts file. `path` says where the helper writes, for reading it. */
   hosts(options?: { path?: string }): HostsOwner;
   /** Fires when the helper is gone: from then on everything that needs it rejects with `HELPER_GONE`. */
@@ -23,11 +23,11 @@ export interface Helper extends Closable {
 
 type Op = HelperRequest["op"];
 
-/** Asks the helper. Rejects with its error, or `HELPER_GONE`. A socket that came with the answer is listening. */
+/** Asks the helper. Rejects with its error, or `HELPER_GONE`. A socket that came with the answer is listening, or bound. */
 export type CallHelper = <O extends Op>(
   op: O,
   fields: Omit<Extract<HelperRequest, { op: O }>, "id" | "op">,
-) => Promise<{ result: HelperResults[O]; server: Server | undefined }>;
+) => Promise<{ result: HelperResults[O]; socket: HandedSocket | undefined }>;
 
 /**
  * Meets the helper over `channel`. Rejects with `HELPER_VERSION` where it speaks another protocol, and `HELPER_GONE` where nobody answers
@@ -36,7 +36,10 @@ export type CallHelper = <O extends Op>(
 export async function connectHelper(channel: HelperChannel, options: { timeoutMs?: number } = {}): Promise<Helper> {
   const { timeoutMs = 30_000 } = options;
   const ended = new AbortController();
-  const waiting = new Map<number, { resolve(answer: { result: unknown; server?: Server }): void; reject(error: Error): void }>();
+  const waiting = new Map<
+    number,
+    { resolve(answer: { result: unknown; socket?: HandedSocket }): void; reject(error: Error): void }
+  >();
   let next = 1;
   let pid = 0;
 
@@ -66,12 +69,12 @@ export async function connectHelper(channel: HelperChannel, options: { timeoutMs
 
   const onMessage = (message: unknown, handle: unknown): void => {
     const { id, result, error } = (message ?? {}) as { id?: number | null; result?: unknown; error?: ErrorJson };
-    const server = handle as Server | undefined;
+    const socket = handle as HandedSocket | undefined;
     const asker = typeof id === "number" ? waiting.get(id) : undefined;
     // Who asked for it waits no longer.
-    if (!asker) server?.close();
+    if (!asker) socket?.close();
     else if (error) asker.reject(errorFromJson(error));
-    else asker.resolve({ result, ...(server && { server }) });
+    else asker.resolve({ result, ...(socket && { socket }) });
   };
   const onDisconnect = (): void => {
     const error = gone("has ended");

@@ -14,7 +14,7 @@ import { tunnelError } from "./errors.ts";
 import { describeHolder, findHolder } from "./holder.ts";
 
 /** Makes listening sockets in this process, with what privileges it has. */
-export function localListeners(): ListenerFactory {
+export function localListeners(): Required<ListenerFactory> {
   const open = new Set<Closable>();
   let closed = false;
   const close = async (): Promise<void> => {

@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { chmod, mkdir, readdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -23,6 +24,20 @@ async function ask(address: string, port: number): Promise<string> {
   const socket = connect({ host: address, port });
   await once(socket, "connect");
   return text(socket);
+}
+
+/** What comes back for a datagram: an answer, or a code; `ABORT_ERR` where it is nothing. */
+async function askDatagram(address: string, port: number): Promise<string> {
+  const socket = createSocket("udp4");
+  try {
+    const answered = once(socket, "message", { signal: AbortSignal.timeout(5_000) }) as Promise<[Buffer]>;
+    socket.connect(port, address, () => socket.send("hello"));
+    return String((await answered)[0]);
+  } catch (error) {
+    return String((error as { code: unknown }).code);
+  } finally {
+    socket.close();
+  }
 }
 
 /** The hosts owner that lives in the daemon's stand-in. */
@@ -80,6 +95,47 @@ describe.runIf(isRoot)("the helper", { timeout: 60_000 }, () => {
     expect((await place.log()).map(({ event }) => event)).toEqual(
       expect.arrayContaining(["start", "ready", "listen", "failed", "refused", "unlisten"]),
     );
+  });
+
+  it("hands over bound UDP sockets, low ports included, beside TCP ones of the same number", async () => {
+    await using place = await scratch();
+    await using helper = await startHelper(place);
+    const before = await socketsOf(helper.pid);
+    await helper.call("listen", { address: at(7), port: 53 });
+    expect(await helper.call("bind", { address: at(7), port: 53 })).toEqual({ address: at(7), port: 53 });
+    expect(await askDatagram(at(7), 53)).toBe("uid 65534: hello");
+    await expect(helper.call("bind", { address: at(7), port: 53 })).rejects.toMatchObject({
+      code: "LISTEN_IN_USE",
+      message: expect.stringContaining(`${at(7)}:53/udp`),
+    });
+    await expect(helper.call("bind", { address: "127.0.0.1", port: 54 })).rejects.toMatchObject({ code: "LISTEN_FORBIDDEN" });
+    expect(await socketsOf(helper.pid)).toBe(before);
+    await helper.call("unlisten");
+    expect(await askDatagram(at(7), 53)).toBe("ECONNREFUSED");
+    expect(await ask(at(7), 53)).toBe("uid 65534");
+    expect((await place.log()).map(({ event }) => event)).toEqual(expect.arrayContaining(["bind", "unbind"]));
+  });
+
+  it("takes no datagram itself: what reaches a socket before its owner is answered by its owner", async () => {
+    await using place = await scratch();
+    await using helper = await startHelper(place);
+    await helper.call("meet");
+    const answers = new Map<string, number>();
+    for (let port = 60; port < 80; port++) {
+      let over = false;
+      const knock = async (): Promise<void> => {
+        while (!over) {
+          const answer = await askDatagram(at(8), port);
+          answers.set(answer, (answers.get(answer) ?? 0) + 1);
+        }
+      };
+      const knocking = [knock(), knock(), knock(), knock()];
+      await helper.call("bind", { address: at(8), port });
+      over = true;
+      await Promise.all(knocking);
+      for (const answer of answers.keys()) expect(["ECONNREFUSED", "uid 65534: hello"]).toContain(answer);
+    }
+    expect(answers.get("uid 65534: hello")).toBeGreaterThan(0);
   });
 
   it("takes no connection itself, whoever is waiting for the port", async () => {
@@ -363,7 +419,8 @@ describe.runIf(isRoot)("a daemon gone mad", { timeout: 60_000 }, () => {
       // A seed that found something is given again: FUZZ_SEED.
       const result = await helper.call<FuzzResult>("fuzz", { count, seed });
       expect(result, `seed ${seed}`).toMatchObject({ sent: count, answered: count, wrong: [] });
-      for (const op of ["hello", "listen", "unlisten", "hosts.apply", "hosts.restore"]) expect(result.done[op]).toBeGreaterThan(0);
+      for (const op of ["hello", "listen", "unlisten", "bind", "unbind", "hosts.apply", "hosts.restore"])
+        expect(result.done[op]).toBeGreaterThan(0);
       // The hosts file is what the last change that was allowed makes of the original; the ledger says as much.
       const path = join(place.dir, "expected");
       await writeFile(path, place.original);

@@ -1,15 +1,18 @@
 import type { ErrorJson, HostsEntry } from "@shipside/core";
 
 /** Of the words between daemon and helper. Both come from one release, except where an installed helper is older or newer. */
-export const HELPER_PROTOCOL = 1;
+export const HELPER_PROTOCOL = 2;
 
 /** All that a daemon may ask. There is nothing else, and no field but these. */
 export type HelperRequest =
   | { id: number; op: "hello" }
   /** A listening socket on an address of the pool; the answer carries it. Port 0: any free one. */
   | { id: number; op: "listen"; address: string; port: number }
+  /** The same for UDP: a bound socket. */
+  | { id: number; op: "bind"; address: string; port: number }
   /** The daemon has closed it: what was made for the address can go. */
   | { id: number; op: "unlisten"; address: string; port: number }
+  | { id: number; op: "unbind"; address: string; port: number }
   /** Replaces the user's names in the hosts file. */
   | { id: number; op: "hosts.apply"; entries: HostsEntry[] }
   | { id: number; op: "hosts.restore" }
@@ -25,7 +28,9 @@ export type HelperAnswer = { id: number; result: unknown } | { id: number | null
 export interface HelperResults {
   hello: { protocol: number; pid: number };
   listen: { address: string; port: number };
+  bind: { address: string; port: number };
   unlisten: Record<string, never>;
+  unbind: Record<string, never>;
   "hosts.apply": { added: string[]; removed: string[]; unchanged: boolean };
   "hosts.restore": Record<string, never>;
   bye: Record<string, never>;
@@ -33,6 +38,7 @@ export interface HelperResults {
 
 /** So that a daemon gone mad exhausts neither root's memory nor the disk. Far above what a large cluster needs. */
 export const LIMITS = {
+  /** Of both protocols. */
   listeners: 8_192,
   entries: 8_192,
   names: 32_768,

@@ -79,9 +79,9 @@ async function serveOne(options: HelperOptions, audit: Audit, ledger: Ledger): P
   const exited = childEnd(child);
   const requests = serveRequests({
     machine,
-    send(answer, server, sent) {
+    send(answer, socket, sent) {
       if (!child.connected) return sent();
-      child.send(answer, server, () => sent());
+      child.send(answer, socket, () => sent());
     },
     onWord(word) {
       if ("error" in word) {

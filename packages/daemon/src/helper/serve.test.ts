@@ -1,5 +1,4 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -8,6 +7,7 @@ import { openAudit } from "./audit.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import { type HelperAnswer, LIMITS } from "./requests.ts";
 import { serveRequests } from "./serve.ts";
+import type { HandedSocket } from "./sockets.ts";
 import { openMachine, undoAll } from "./undo.ts";
 
 let dir: string;
@@ -39,7 +39,7 @@ function setUp(takes = true) {
   const audit = openAudit({ path: join(dir, "log"), base: {} });
   const machine = openMachine({ ledger, aliases, audit, uid: 1000, hostsPath: join(dir, "hosts") });
   const answers: HelperAnswer[] = [];
-  const servers: Server[] = [];
+  const servers: HandedSocket[] = [];
   const broken: string[] = [];
   const requests = serveRequests({
     machine,

@@ -1,14 +1,15 @@
-import { createServer, type Server, Socket } from "node:net";
+import { Socket } from "node:net";
 import { errorToJson } from "@shipside/core";
 import { daemonError } from "../errors.ts";
 import { HELPER_PROTOCOL, type HelperAnswer, type HelperRequest, type HelperResults, LIMITS, type StartWord } from "./requests.ts";
+import { createSockets, type HandedSocket, type Protocol } from "./sockets.ts";
 import { type Machine, undoAll } from "./undo.ts";
 import { validate } from "./validate.ts";
 
 export interface ServeOptions {
   machine: Machine;
-  /** `sent` is called when it has left this process, or can't. A server that is given travels with it. */
-  send(answer: HelperAnswer, server: Server | undefined, sent: () => void): void;
+  /** `sent` is called when it has left this process, or can't. A socket that is given travels with it. */
+  send(answer: HelperAnswer, socket: HandedSocket | undefined, sent: () => void): void;
   onWord(word: StartWord): void;
   /** All is undone, and the daemon has been told: the helper can end. */
   onBye(): void;
@@ -23,25 +24,22 @@ export interface RequestServer {
   stop(): Promise<void>;
 }
 
+type SocketRequest = Extract<HelperRequest, { address: string }>;
+
 /** Carries out what the daemon asks: one request after the other, each validated, each with one answer and a line in the log. */
 export function serveRequests(options: ServeOptions): RequestServer {
   const { machine, send, onWord, onBye, onBroken } = options;
-  const { ledger, aliases, audit } = machine;
-  /** How many listening sockets were handed over and not given back, by address and port. */
-  const listeners = new Map<string, number>();
-  const held = new Map<string, number>();
-  let count = 0;
+  const { ledger, audit } = machine;
+  const sockets = createSockets(machine);
   let waiting = 0;
   let unsent = 0;
-  /** Sockets that have not yet left this process: each is a descriptor of root's. */
-  let handing = 0;
   let started = false;
   let ending = false;
   let turn: Promise<void> = Promise.resolve();
 
-  const answer = (what: HelperAnswer, server?: Server, sent: () => void = () => {}): void => {
+  const answer = (what: HelperAnswer, socket?: HandedSocket, sent: () => void = () => {}): void => {
     if (++unsent > LIMITS.unsent) onBroken(`it takes no answers: ${unsent} wait`);
-    send(what, server, () => {
+    send(what, socket, () => {
       unsent--;
       sent();
     });
@@ -52,55 +50,16 @@ export function serveRequests(options: ServeOptions): RequestServer {
     answer({ id, error: { code, message: `the helper refused a request: ${why}` } });
   };
 
-  const listen = async (id: number, address: string, port: number): Promise<void> => {
-    if (count >= LIMITS.listeners) throw daemonError("HELPER_LIMIT", `${count} listeners are open, and no more are made`);
-    if (handing >= LIMITS.handing) throw daemonError("HELPER_LIMIT", `${handing} sockets wait to be taken`);
-    if (aliases.isMissing(address)) {
-      await ledger.owe({ aliases: [...new Set([...ledger.owed.aliases, address])] });
-      await aliases.add(address);
-    }
-    const server = createServer();
-    // It is the daemon's before the first connection is taken here; if it can't be sent at once, who comes in between is turned away.
-    server.on("connection", (socket) => socket.destroy());
-    const failure = await new Promise<Error | undefined>((resolve) => {
-      server.once("error", resolve);
-      server.listen({ host: address, port, exclusive: true }, () => {
-        server.off("error", resolve);
-        server.on("error", () => {});
-        const bound = server.address() as { port: number };
-        count++;
-        add(listeners, `${address} ${bound.port}`, 1);
-        add(held, address, 1);
-        audit.request("listen", { address, port: bound.port });
-        // In the same turn as `listen`, so that the loop never polls it: only then is none of its connections ever ours.
-        handing++;
-        answer({ id, result: { address, port: bound.port } satisfies HelperResults["listen"] }, server, () => {
-          handing--;
-          server.close();
-        });
-        resolve(undefined);
-      });
+  const open = (protocol: Protocol, { id, op, address, port }: SocketRequest): Promise<void> =>
+    sockets.open(protocol, address, port, (socket, bound, sent) => {
+      audit.request(op, { address, port: bound });
+      answer({ id, result: { address, port: bound } satisfies HelperResults["listen" | "bind"] }, socket, sent);
     });
-    if (!failure) return;
-    await letGo(address);
-    throw failure;
-  };
 
-  const unlisten = async (id: number, address: string, port: number): Promise<void> => {
-    const key = `${address} ${port}`;
-    if (!listeners.has(key)) throw daemonError("HELPER_REFUSED", `no listener was made on ${address}:${port}`);
-    count--;
-    add(listeners, key, -1);
-    add(held, address, -1);
-    audit.request("unlisten", { address, port });
-    await letGo(address);
+  const close = async (protocol: Protocol, { id, op, address, port }: SocketRequest): Promise<void> => {
+    await sockets.close(protocol, address, port);
+    audit.request(op, { address, port });
     answer({ id, result: {} });
-  };
-
-  const letGo = async (address: string): Promise<void> => {
-    if (held.has(address) || !ledger.owed.aliases.includes(address)) return;
-    await aliases.remove(address);
-    await ledger.owe({ aliases: ledger.owed.aliases.filter((each) => each !== address) });
   };
 
   const carryOut = async (request: HelperRequest): Promise<void> => {
@@ -109,9 +68,13 @@ export function serveRequests(options: ServeOptions): RequestServer {
       case "hello":
         return answer({ id, result: { protocol: HELPER_PROTOCOL, pid: process.pid } satisfies HelperResults["hello"] });
       case "listen":
-        return listen(id, request.address, request.port);
+        return open("tcp", request);
+      case "bind":
+        return open("udp", request);
       case "unlisten":
-        return unlisten(id, request.address, request.port);
+        return close("tcp", request);
+      case "unbind":
+        return close("udp", request);
       case "hosts.apply": {
         const { entries } = request;
         const names = entries.flatMap((entry) => entry.names);
@@ -180,12 +143,6 @@ export function serveRequests(options: ServeOptions): RequestServer {
       return turn;
     },
   };
-}
-
-function add(counts: Map<string, number>, key: string, change: number): void {
-  const now = (counts.get(key) ?? 0) + change;
-  if (now > 0) counts.set(key, now);
-  else counts.delete(key);
 }
 
 /** What came along uninvited: a socket, a server, something of the kind. */

@@ -15,7 +15,9 @@ export interface Refusal {
 const FIELDS: Readonly<Record<HelperRequest["op"], readonly string[]>> = {
   hello: [],
   listen: ["address", "port"],
+  bind: ["address", "port"],
   unlisten: ["address", "port"],
+  unbind: ["address", "port"],
   "hosts.apply": ["entries"],
   "hosts.restore": [],
   bye: [],
@@ -59,8 +61,10 @@ function request(fields: ReadonlyMap<string, unknown>, id: number): HelperReques
   only(fields, ["id", "op", ...FIELDS[name]]);
   switch (name) {
     case "listen":
+    case "bind":
       return { id, op: name, address: poolAddress(fields.get("address")), port: portNumber(fields.get("port"), 0) };
     case "unlisten":
+    case "unbind":
       return { id, op: name, address: poolAddress(fields.get("address")), port: portNumber(fields.get("port"), 1) };
     case "hosts.apply":
       return { id, op: name, entries: hostsEntries(fields.get("entries")) };

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { connect, isIPv6, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Listener, ListenerFactory } from "@shipside/core";
+import type { DatagramListener, Listener, ListenerFactory } from "@shipside/core";
 import type { ContractCase } from "./contract.ts";
 import { inTime, rejection } from "./settle.ts";
 
@@ -14,6 +15,8 @@ export interface ListenerFactorySubject extends AsyncDisposable {
   readonly otherAddress?: string;
   /** Connects as a client in the listeners' world would. Default: from this process. */
   connect?(address: string, port: number): Promise<Socket>;
+  /** A UDP socket in the listeners' world that can reach `address`. Default: one of this process. */
+  datagrams?(address: string): Promise<DatagramSocket>;
 }
 
 export interface ListenerFactoryContractOptions {
@@ -42,6 +45,16 @@ export function listenerFactoryContract(options: ListenerFactoryContractOptions)
     socket.on("error", () => {});
     return socket;
   };
+
+  /** For factories that make UDP sockets. */
+  const datagrams = (
+    name: string,
+    run: (subject: ListenerFactorySubject, bind: (port: number) => Promise<DatagramListener>) => Promise<void>,
+  ): ContractCase =>
+    contract(name, async (subject) => {
+      const { factory, address } = subject;
+      if (factory.listenDatagrams) await run(subject, (port) => factory.listenDatagrams!({ address, port }));
+    });
 
   return [
     contract("port 0 is a free port, and the listener says which", async (subject) => {
@@ -140,7 +153,45 @@ export function listenerFactoryContract(options: ListenerFactoryContractOptions)
       const code = await rejection(subject.factory.listen({ address: subject.address, port: 0 }), "listening after close");
       assert.equal(typeof code, "string");
     }),
+
+    datagrams("UDP: a free port, datagrams both ways, and TCP on the same number undisturbed", async (subject, bind) => {
+      const bound = await bind(0);
+      assert.ok(bound.port >= 1 && bound.port <= 65_535, `port ${bound.port}`);
+      const beside = await subject.factory.listen({ address: subject.address, port: bound.port });
+      bound.socket.on("message", (datagram, from) => bound.socket.send(`re:${datagram}`, from.port, from.address));
+      const client = await (subject.datagrams ?? datagramsHere)(subject.address);
+      try {
+        client.send("hello", bound.port, subject.address);
+        const [answer] = (await inTime(once(client, "message"), "an answer")) as [Buffer];
+        assert.equal(String(answer), "re:hello");
+        (await join(subject, beside)).destroy();
+      } finally {
+        client.close();
+      }
+      await bound.close();
+      await beside.close();
+    }),
+
+    datagrams("UDP: a port that is taken is LISTEN_IN_USE; close may be called again, and frees it", async (_subject, bind) => {
+      const first = await bind(0);
+      assert.equal(await rejection(bind(first.port), "the second socket"), "LISTEN_IN_USE");
+      await inTime(Promise.all([first.close(), first.close()]), "close");
+      await (await bind(first.port)).close();
+    }),
+
+    datagrams("UDP: close of the factory closes its sockets; then it makes no more", async (subject, bind) => {
+      const { port } = await bind(0);
+      const { socket } = await bind(0);
+      const ended = once(socket, "close");
+      await inTime(subject.factory.close(), "close");
+      await inTime(ended, "the socket's end");
+      assert.equal(typeof (await rejection(bind(port), "binding after close")), "string");
+    }),
   ];
+}
+
+async function datagramsHere(address: string): Promise<DatagramSocket> {
+  return createSocket(isIPv6(address) ? "udp6" : "udp4").on("error", () => {});
 }
 
 async function connectHere(host: string, port: number): Promise<Socket> {
