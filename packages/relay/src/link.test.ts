@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { datagramReader, encodeDatagram, splice } from "@shipside/core";
+import { datagramReader, encodeDatagram, resetStream, splice } from "@shipside/core";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { linkedPair } from "./fixtures/link.ts";
 import { tcpServer } from "./fixtures/servers.ts";
@@ -47,7 +47,7 @@ describe("endings", () => {
     stream.on("error", () => {});
     await once(stream, "data");
     stream.write("pending bytes");
-    (stream as Duplex & { resetAndDestroy(): void }).resetAndDestroy();
+    resetStream(stream);
     expect(await seen.promise).toBe("ECONNRESET");
   });
 
@@ -235,9 +235,10 @@ test("the relay brings connections, and is told of those that are refused", asyn
   const session = await eventually(() => pair.links.acceptSession(client!)!);
   const bring = (port: string) => bringConnection(session, { authority: "local:80", headers: { [HEADERS.port]: port }, signal });
   const stream = await bring("80");
+  const ended = once(stream, "end");
   stream.end("over and back");
   expect(String(await once(stream, "data"))).toBe("over and back");
-  await once(stream, "end");
+  await ended;
   await expect(bring("81")).rejects.toMatchObject({ code: "DIAL_REFUSED", message: expect.stringContaining("nothing listens") });
 });
 

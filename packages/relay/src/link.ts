@@ -1,19 +1,13 @@
 import { randomBytes } from "node:crypto";
-import {
-  type ClientHttp2Session,
-  connect,
-  type IncomingHttpHeaders,
-  performServerHandshake,
-  type ServerHttp2Stream,
-} from "node:http2";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { abortError, type Closable, type ErrorJson, errorFromJson, hasCode, type Logger, silentLogger } from "@shipside/core";
+import { abortError, type Closable, hasCode, type Logger, silentLogger } from "@shipside/core";
 import { relayError } from "./errors.ts";
 import { type Greeting, HEADERS, PROTOCOL, type Welcome } from "./protocol.ts";
-import { acceptConnect, openConnect, openConnectAhead, refuseConnect } from "./wire/connect.ts";
+import { acceptConnect, connectQuestion, openConnect, openConnectAhead, refuseConnect } from "./wire/connect.ts";
+import { askControl } from "./wire/control.ts";
 import { readLine, writeLine } from "./wire/line.ts";
-import { sessionOptions, tendSession } from "./wire/session.ts";
+import { type Asked, createMux, type Mux } from "./wire/mux.ts";
 
 /** A connection that the relay brings: to be accepted or refused. Until then nothing of it has been read from whoever called. */
 export interface IncomingConnection {
@@ -72,7 +66,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   const client = randomBytes(12).toString("hex");
   const lifetime = new AbortController();
   const closedError = relayError("RELAY_LINK_LOST", "the link was closed");
-  let session: ClientHttp2Session | undefined;
+  let session: Mux | undefined;
   let waiting = new Set<() => void>();
   /** What has taken connections, by protocol and authority. */
   const proven = new Set<string>();
@@ -103,22 +97,19 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     }
   };
 
-  const take = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
-    stream.on("error", () => {});
-    const { onConnection } = options;
-    if (headers[":method"] !== "CONNECT" || !onConnection) {
-      refuseConnect(stream, new Error("only connections are taken here"));
+  const take = (asked: Asked): void => {
+    const wanted = connectQuestion(asked);
+    if (!wanted || !options.onConnection) {
+      refuseConnect(asked, new Error("only connections are taken here"));
       return;
     }
-    const own = Object.values(HEADERS).flatMap((name) => (typeof headers[name] === "string" ? [[name, headers[name]]] : []));
     const given = new AbortController();
-    stream.once("close", () => given.abort());
-    onConnection({
-      authority: headers[":authority"] ?? "",
-      headers: Object.fromEntries(own),
+    asked.stream.once("close", () => given.abort());
+    options.onConnection({
+      ...wanted,
       signal: given.signal,
-      accept: () => acceptConnect(stream),
-      refuse: (error) => refuseConnect(stream, error),
+      accept: () => acceptConnect(asked),
+      refuse: (error) => refuseConnect(asked, error),
     });
   };
 
@@ -142,22 +133,12 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
       throw attempt.signal.reason ?? failed.reason;
     }
     const [dialWire, acceptWire] = wires as [Duplex, Duplex?];
-    const dial = connect("http://relay", { ...sessionOptions("ours"), createConnection: () => dialWire });
-    const accept = acceptWire && performServerHandshake(acceptWire, sessionOptions("ours"));
-    accept?.on("stream", take);
-    tendSession(dial, dialWire, silenceMs);
-    if (accept && acceptWire) tendSession(accept, acceptWire, silenceMs);
-    const lost = new Promise<Error | undefined>((resolve) => {
-      for (const each of accept ? [dial, accept] : [dial]) {
-        each.once("error", (error: Error) => resolve(error));
-        each.once("close", () => resolve(undefined));
-      }
-    });
+    const dial = createMux({ wire: dialWire, end: "ours", silenceMs });
+    const sessions = [dial];
+    if (acceptWire) sessions.push(createMux({ wire: acceptWire, end: "ours", silenceMs, onOpen: take }));
     const onEnd = (): void => {
-      for (const each of [dial, accept]) each?.destroy();
+      for (const each of sessions) each.destroy();
     };
-    // A session takes what has been read of its stream already in the next tick, and must not be destroyed before.
-    await new Promise(setImmediate);
     lifetime.signal.addEventListener("abort", onEnd, { once: true });
     if (lifetime.signal.aborted) onEnd();
     else {
@@ -166,7 +147,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
       ready.resolve();
       wake();
     }
-    const reason = await lost;
+    const reason = await Promise.race(sessions.map(({ closed }) => closed));
     session = undefined;
     lifetime.signal.removeEventListener("abort", onEnd);
     onEnd();
@@ -202,11 +183,11 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   };
 
   /** The session that stands, as soon as one does. */
-  const standing = async (signal: AbortSignal): Promise<ClientHttp2Session> => {
+  const standing = async (signal: AbortSignal): Promise<Mux> => {
     for (;;) {
       if (lifetime.signal.aborted) throw over ?? closedError;
       if (signal.aborted) throw abortError(signal);
-      if (session && !session.closed && !session.destroyed) return session;
+      if (session && !session.isClosed) return session;
       await new Promise<void>((resolve) => {
         const go = (): void => {
           signal.removeEventListener("abort", go);
@@ -236,7 +217,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     ready: ready.promise,
     async connect(authority, { protocol = "tcp", signal = lifetime.signal } = {}) {
       const on = await standing(signal);
-      const request = { authority, headers: { [HEADERS.protocol]: protocol }, signal };
+      const request = { authority, ...(protocol === "udp" && { headers: { [HEADERS.protocol]: protocol } }), signal };
       const key = `${protocol} ${authority}`;
       if (proven.has(key)) return openConnectAhead(on, request, () => proven.delete(key));
       const stream = await openConnect(on, request);
@@ -247,42 +228,10 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     async request(method, path, body, { signal } = {}) {
       const limit = AbortSignal.timeout(REQUEST_MS);
       const until = signal ? AbortSignal.any([signal, limit]) : limit;
-      return ask(await standing(until), method, path, body, until);
+      return askControl(await standing(until), { method, path, body }, until);
     },
     ended: ended.promise,
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** One request of the control API. */
-function ask(session: ClientHttp2Session, method: string, path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const stream = session.request({ ":method": method, ":path": path }, { endStream: body === undefined, signal });
-    const parts: Buffer[] = [];
-    let status = 0;
-    stream.on("error", (cause) => reject(signal.aborted ? abortError(signal) : lost(cause)));
-    const lost = (cause?: unknown): Error =>
-      relayError("RELAY_LINK_LOST", `${method} ${path}: the link ended before the relay answered`, { cause });
-    stream.on("response", (headers) => {
-      status = Number(headers[":status"]);
-    });
-    stream.on("data", (chunk: Buffer) => parts.push(chunk));
-    stream.on("end", () => {
-      try {
-        const text = Buffer.concat(parts).toString();
-        const value: unknown = text === "" ? undefined : JSON.parse(text);
-        if (status >= 200 && status < 400) return resolve(value);
-        reject(
-          typeof (value as ErrorJson | undefined)?.code === "string"
-            ? errorFromJson(value as ErrorJson)
-            : relayError("RELAY_REQUEST_FAILED", `${method} ${path}: the relay answered ${status}`),
-        );
-      } catch (cause) {
-        reject(relayError("RELAY_PROTOCOL", `${method} ${path}: the relay's answer is not JSON`, { cause }));
-      }
-    });
-    stream.on("close", () => reject(lost()));
-    if (body !== undefined) stream.end(JSON.stringify(body));
-  });
 }

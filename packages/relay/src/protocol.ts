@@ -10,13 +10,14 @@ export const HEALTH_PORT = 28601;
 /** Ports the relay needs for itself: a Service whose target port is one of them can't be intercepted. */
 export const RESERVED_PORTS: readonly number[] = [CONTROL_PORT, HEALTH_PORT];
 
-export const PROTOCOL = 1;
+/** Raised with every change of what the link carries: an end of another number is refused by the first line. */
+export const PROTOCOL = 2;
 
 /**
  * The first line that we send on each stream to `CONTROL_PORT`, as JSON ended by `\n`. The answer is one line of {@link Welcome}; after
- * it the stream speaks HTTP/2.
- * - `dial`: we are the client. CONNECT opens a connection inside the cluster, other methods are the control API.
- * - `accept`: the relay is the client. It opens a CONNECT stream for each connection that it brings us.
+ * it frames (`wire/frames.ts`) carry many streams on the one.
+ * - `dial`: we open the streams, for connections inside the cluster and for requests of the control API.
+ * - `accept`: the relay does, for each connection that it brings us.
  */
 export interface Greeting {
   shipside: typeof PROTOCOL;
@@ -29,13 +30,10 @@ export interface Greeting {
 
 export type Welcome = { ok: true; version: string } | { ok: false; code: string; message: string };
 
-/** Headers of CONNECT streams, beside `:authority` (`host:port`; an IPv6 address in brackets). */
+/** What is told of a connection beside its authority (`host:port`; an IPv6 address in brackets). */
 export const HEADERS = {
   /** `tcp` (default) or `udp`: then each datagram is two bytes of length, most significant first, and that many bytes. */
   protocol: "shipside-protocol",
-  /** Of a refused CONNECT (status 502): `DIAL_REFUSED`, `DIAL_GONE` or `DIAL_FAILED`, and why. */
-  error: "shipside-error",
-  message: "shipside-message",
   /** To us: whose traffic it is. */
   lease: "shipside-lease",
   /** To us: the Service's port that it came in by, and who called (`address:port`). */
@@ -43,7 +41,7 @@ export const HEADERS = {
   peer: "shipside-peer",
 } as const;
 
-/** CONNECT to this opens an SFTP session (version 3, without SSH) with the directories of `RelayConfig.files`. No host has it: it has no port. */
+/** A connection to this is an SFTP session (version 3, without SSH) with the directories of `RelayConfig.files`. No host has it: it has no port. */
 export const FILES_AUTHORITY = "files";
 
 /** One port on which the relay takes the cluster's traffic. */
@@ -135,7 +133,7 @@ export interface RelayStatus {
 }
 
 /**
- * The control API, on a `dial` stream. Bodies are JSON; an error has a status ≥ 400 and `{ code, message, hint?, details? }`.
+ * The control API, on a `dial` link. Bodies are JSON; an error has a status ≥ 400 and `{ code, message, hint?, details? }`.
  *
  * | request | |
  * | --- | --- |

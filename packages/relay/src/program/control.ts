@@ -1,7 +1,8 @@
 import { errorToJson, hasCode } from "@shipside/core";
 import { CONTROL_PATHS, type RelayStatus } from "../protocol.ts";
+import type { ControlAnswer } from "../wire/control.ts";
 import type { Leases } from "./lease.ts";
-import type { ControlAnswer, ControlRequest } from "./link.ts";
+import type { ControlRequest } from "./link.ts";
 
 export interface ControlOptions {
   leases: Leases;

@@ -1,6 +1,6 @@
-import type { ClientHttp2Session } from "node:http2";
 import type { Duplex } from "node:stream";
 import { HEADERS } from "../protocol.ts";
+import type { Mux } from "../wire/mux.ts";
 import type { HeldLease, Leases } from "./lease.ts";
 import { bringConnection } from "./link.ts";
 
@@ -24,26 +24,24 @@ export interface Developers {
 /** Developers by their links. */
 export interface LinkedDevelopers extends Developers {
   /** To be called for every way back that stands: `LinkHandlers.onAccept`. */
-  attach(client: string, session: ClientHttp2Session): void;
+  attach(client: string, session: Mux): void;
 }
 
 export function createDevelopers({ leases }: { leases: Leases }): LinkedDevelopers {
-  const sessions = new Map<string, ClientHttp2Session>();
+  const sessions = new Map<string, Mux>();
   return {
     attach(client, session) {
       sessions.set(client, session);
       leases.linked(client);
-      const gone = (): void => {
+      void session.closed.then(() => {
         if (sessions.get(client) !== session) return;
         sessions.delete(client);
         leases.unlinked(client);
-      };
-      session.once("goaway", gone);
-      session.once("close", gone);
+      });
     },
     open({ lease, client }, { port, peer, protocol }, signal) {
       const session = sessions.get(client);
-      if (!session || session.closed || session.destroyed) return undefined;
+      if (!session || session.isClosed) return undefined;
       const headers = {
         [HEADERS.lease]: lease.id,
         [HEADERS.port]: String(port),

@@ -1,61 +1,58 @@
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
-import type { ServerHttp2Stream } from "node:http2";
 import { connect, isIP } from "node:net";
 import { codeOf, datagramReader, encodeDatagram, splice } from "@shipside/core";
 import { type RelayErrorCode, relayError } from "../errors.ts";
 import { authorityOf, parseAuthority } from "../wire/authority.ts";
 import { acceptConnect, refuseConnect } from "../wire/connect.ts";
+import type { Asked } from "../wire/mux.ts";
 
 /** How long a connection inside the cluster may take to stand, in ms. */
 const CONNECT_MS = 10_000;
 
-/** Answers a developer's CONNECT with a connection from this pod. */
-export function answerDial(
-  stream: ServerHttp2Stream,
-  { authority, protocol }: { authority: string; protocol: "tcp" | "udp" },
-): void {
+/** Answers what a developer asks for with a connection from this pod. */
+export function answerDial(asked: Asked, { authority, protocol }: { authority: string; protocol: "tcp" | "udp" }): void {
   const to = parseAuthority(authority);
-  if (!to) refuseConnect(stream, relayError("DIAL_FAILED", `${JSON.stringify(authority)} is no host and port`));
-  else if (protocol === "udp") void dialUdp(stream, to);
-  else dialTcp(stream, to);
+  if (!to) refuseConnect(asked, relayError("DIAL_FAILED", `${JSON.stringify(authority)} is no host and port`));
+  else if (protocol === "udp") void dialUdp(asked, to);
+  else dialTcp(asked, to);
 }
 
-function dialTcp(stream: ServerHttp2Stream, { host, port }: { host: string; port: number }): void {
+function dialTcp(asked: Asked, { host, port }: { host: string; port: number }): void {
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
   const timer = setTimeout(() => socket.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" })), CONNECT_MS);
   const onGone = (): void => void socket.destroy();
-  stream.once("close", onGone);
+  asked.stream.once("close", onGone);
   const onError = (error: Error): void => {
     clearTimeout(timer);
-    refuseConnect(stream, dialError(authorityOf(host, port), error));
+    refuseConnect(asked, dialError(authorityOf(host, port), error));
   };
   socket.on("error", onError);
   socket.once("connect", () => {
     clearTimeout(timer);
     socket.off("error", onError);
-    stream.off("close", onGone);
-    void splice(acceptConnect(stream), socket);
+    asked.stream.off("close", onGone);
+    void splice(acceptConnect(asked), socket);
   });
 }
 
-async function dialUdp(stream: ServerHttp2Stream, { host, port }: { host: string; port: number }): Promise<void> {
+async function dialUdp(asked: Asked, { host, port }: { host: string; port: number }): Promise<void> {
   let family: number;
   let address: string;
   try {
     ({ address, family } = isIP(host) ? { address: host, family: isIP(host) } : await lookup(host));
   } catch (error) {
-    return refuseConnect(stream, dialError(authorityOf(host, port), error));
+    return refuseConnect(asked, dialError(authorityOf(host, port), error));
   }
   const socket = createSocket(family === 6 ? "udp6" : "udp4");
   socket.on("error", (error) => {
-    refuseConnect(stream, dialError(authorityOf(host, port), error));
+    refuseConnect(asked, dialError(authorityOf(host, port), error));
     duplex?.destroy();
     if (!duplex) socket.close();
   });
   let duplex: ReturnType<typeof acceptConnect> | undefined;
   socket.connect(port, address, () => {
-    const datagrams = acceptConnect(stream);
+    const datagrams = acceptConnect(asked);
     duplex = datagrams;
     const read = datagramReader();
     datagrams.on("error", () => {});

@@ -1,19 +1,13 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import {
-  type ClientHttp2Session,
-  connect,
-  performServerHandshake,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
 import { createServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Closable, errorToJson, type Logger } from "@shipside/core";
 import { relayError } from "../errors.ts";
 import { CONTROL_PORT, type Greeting, HEADERS, PROTOCOL, type Welcome } from "../protocol.ts";
-import { openConnect } from "../wire/connect.ts";
+import { connectQuestion, openConnect, refuseConnect } from "../wire/connect.ts";
+import { answerControl, type ControlAnswer, isControl } from "../wire/control.ts";
 import { readLine, writeLine } from "../wire/line.ts";
-import { sessionOptions, tendSession } from "../wire/session.ts";
+import { type Asked, createMux, type Mux } from "../wire/mux.ts";
 
 /** A request of the control API. */
 export interface ControlRequest {
@@ -26,18 +20,13 @@ export interface ControlRequest {
   body: unknown;
 }
 
-export interface ControlAnswer {
-  status: number;
-  body?: unknown;
-}
-
 export interface LinkHandlers {
-  /** A CONNECT of a developer's: to be answered with `acceptConnect` or `refuseConnect`. */
-  onConnect(stream: ServerHttp2Stream, request: { authority: string; protocol: "tcp" | "udp"; client: string }): void;
+  /** A connection that a developer asks for: to be answered with `acceptConnect` or `refuseConnect`. */
+  onConnect(asked: Asked, request: { authority: string; protocol: "tcp" | "udp"; client: string }): void;
   /** What it throws with a `code` is answered as it is, with status 400. */
   onRequest(request: ControlRequest): Promise<ControlAnswer>;
   /** A link's way back stands: {@link bringConnection} works with it until it closes. A client that reconnects has a new one. */
-  onAccept?(client: string, session: ClientHttp2Session): void;
+  onAccept?(client: string, session: Mux): void;
   /** The number of links that stand has changed. */
   onLinks?(count: number): void;
 }
@@ -60,25 +49,22 @@ export interface Links extends Closable {
   /** Ids of those with any stream. */
   readonly clients: ReadonlySet<string>;
   /** A client's way back, while it stands. */
-  acceptSession(client: string): ClientHttp2Session | undefined;
+  acceptSession(client: string): Mux | undefined;
 }
 
 const GREETING_MS = 10_000;
 
-/** Serves the control port: greets, checks the secret in constant time, and then speaks HTTP/2 in the role that was asked for. */
+/** Serves the control port: greets, checks the secret in constant time, and then carries streams in the role that was asked for. */
 export async function serveLinks(options: LinksOptions): Promise<Links> {
   const { logger, silenceMs = 3_500 } = options;
   const streams = new Map<string, number>();
-  const accepting = new Map<string, ClientHttp2Session>();
+  const accepting = new Map<string, Mux>();
   const sockets = new Set<Socket>();
-  const sessions = new Set<ClientHttp2Session | ServerHttp2Session>();
-  const track = (client: string, session: ClientHttp2Session | ServerHttp2Session, socket: Socket): void => {
-    tendSession(session, socket, silenceMs);
-    sessions.add(session);
+  const track = (client: string, session: Mux): void => {
     streams.set(client, (streams.get(client) ?? 0) + 1);
     options.onLinks?.(streams.size);
-    session.once("close", () => {
-      sessions.delete(session);
+    void session.closed.then((error) => {
+      if (error) logger.debug("a link ended", { error: error.message });
       const left = (streams.get(client) ?? 1) - 1;
       if (left > 0) streams.set(client, left);
       else streams.delete(client);
@@ -87,13 +73,18 @@ export async function serveLinks(options: LinksOptions): Promise<Links> {
     });
   };
 
-  const serve = (client: string, session: ServerHttp2Session): void => {
-    session.on("stream", (stream, headers) => {
-      stream.on("error", (error: Error) => logger.debug("a stream of a link ended", { error: error.message }));
-      if (headers[":method"] !== "CONNECT") return void answer(stream, headers, client, options.onRequest);
-      const protocol = headers[HEADERS.protocol] === "udp" ? "udp" : "tcp";
-      options.onConnect(stream, { authority: headers[":authority"] ?? "", protocol, client });
-    });
+  const serve = (client: string, asked: Asked): void => {
+    if (isControl(asked)) {
+      void answerControl(asked, ({ method, path, body }) => {
+        const { pathname, searchParams } = new URL(path, "http://relay");
+        return options.onRequest({ client, method, path: pathname, query: searchParams, body });
+      });
+      return;
+    }
+    const wanted = connectQuestion(asked);
+    if (!wanted) return refuseConnect(asked, new Error("it isn't said to where"));
+    const protocol = wanted.headers[HEADERS.protocol] === "udp" ? "udp" : "tcp";
+    options.onConnect(asked, { authority: wanted.authority, protocol, client });
   };
 
   const welcome = async (socket: Socket): Promise<void> => {
@@ -101,14 +92,12 @@ export async function serveLinks(options: LinksOptions): Promise<Links> {
     const { role, client } = checkGreeting(greeting, options.secret);
     writeLine(socket, { ok: true, version: options.version } satisfies Welcome);
     if (role === "dial") {
-      const session = performServerHandshake(socket, sessionOptions("relay"));
-      track(client, session, socket);
-      serve(client, session);
+      track(client, createMux({ wire: socket, end: "relay", silenceMs, onOpen: (asked) => serve(client, asked) }));
       return;
     }
-    const session = connect("http://developer", { ...sessionOptions("relay"), createConnection: () => socket });
-    track(client, session, socket);
-    accepting.get(client)?.close();
+    const session = createMux({ wire: socket, end: "relay", silenceMs });
+    track(client, session);
+    accepting.get(client)?.destroy();
     accepting.set(client, session);
     options.onAccept?.(client, session);
   };
@@ -140,7 +129,6 @@ export async function serveLinks(options: LinksOptions): Promise<Links> {
   const close = (): Promise<void> =>
     (closed ??= new Promise((resolve) => {
       server.close(() => resolve());
-      for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
     }));
   return {
@@ -159,7 +147,7 @@ export async function serveLinks(options: LinksOptions): Promise<Links> {
  * `HEADERS`. Rejects with `DIAL_REFUSED` and so on as the developer's end says, `RELAY_LINK_LOST` where there is no link.
  */
 export function bringConnection(
-  session: ClientHttp2Session,
+  session: Mux,
   request: { authority: string; headers: Readonly<Record<string, string>>; signal: AbortSignal },
 ): Promise<Duplex> {
   return openConnect(session, request);
@@ -180,34 +168,4 @@ function checkGreeting(greeting: Partial<Greeting> | null, secret: string): { ro
 function sameSecret(a: string, b: string): boolean {
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(a), digest(b));
-}
-
-/** More than any body of the control API is long, in bytes. */
-const LONGEST_BODY = 1024 * 1024;
-
-async function answer(
-  stream: ServerHttp2Stream,
-  headers: NodeJS.Dict<string | string[]>,
-  client: string,
-  handle: LinkHandlers["onRequest"],
-): Promise<void> {
-  let result: ControlAnswer;
-  try {
-    const parts: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      parts.push(chunk);
-      length += chunk.length;
-      if (length > LONGEST_BODY) throw relayError("RELAY_REQUEST_FAILED", "the body is too long");
-    }
-    const { pathname, searchParams } = new URL(String(headers[":path"]), "http://relay");
-    const body: unknown = length === 0 ? undefined : JSON.parse(Buffer.concat(parts).toString());
-    const method = String(headers[":method"]);
-    result = await handle({ client, method, path: pathname, query: searchParams, body });
-  } catch (error) {
-    result = { status: 400, body: errorToJson(error) };
-  }
-  if (stream.destroyed || stream.closed) return;
-  stream.respond({ ":status": result.status, "content-type": "application/json" });
-  stream.end(result.body === undefined ? "" : JSON.stringify(result.body));
 }
