@@ -9,7 +9,9 @@ import { type E2eCluster, e2eCluster } from "./tunnel.fixture.ts";
 const PORT = 43180;
 const labels = { app: "web" };
 // POD_IP is set by an embedded node whose pods have no network namespace: then a pod has only that address.
-const serve = `require("node:http").createServer((q, s) => s.end("from the pod")).listen(${PORT}, process.env.POD_IP)`;
+const serve = `
+require("node:http").createServer((q, s) => s.end("from the pod")).listen(${PORT}, process.env.POD_IP);
+const udp = require("node:dgram").createSocket("udp4", (d, from) => udp.send("re:" + d, from.port, from.address)).bind(${PORT}, process.env.POD_IP);`;
 
 describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", { timeout: 60_000 }, () => {
   let e2e: E2eCluster;
@@ -24,6 +26,12 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", { ti
       kind: "Service",
       metadata: { name: "web", namespace },
       spec: { selector: labels, ports: [{ port: 80, targetPort: PORT }] },
+    });
+    await cluster.create(SERVICES, {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "names", namespace },
+      spec: { selector: labels, ports: [{ port: 53, targetPort: PORT, protocol: "UDP" }] },
     });
     const containers = [
       {
@@ -59,7 +67,7 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", { ti
     await machine[Symbol.asyncDispose]();
   });
 
-  async function open(): Promise<{ pid: number; helper: number; address: string }> {
+  async function open(): Promise<{ pid: number; helper: number; address: string; datagrams: string }> {
     const kubeconfig = join(machine.home, "kubeconfig");
     await copyFile(e2e.kubeconfig, kubeconfig);
     await chmod(kubeconfig, 0o644);
@@ -70,7 +78,8 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", { ti
     const { session } = JSON.parse(opened.stdout);
     expect(session.names).toMatchObject({ where: "hosts" });
     const { pid, helper } = JSON.parse(started.stdout);
-    return { pid, helper, address: session.services[0].address };
+    const addressOf = (service: string): string => session.services.find(({ name }: { name: string }) => name === service).address;
+    return { pid, helper, address: addressOf("web"), datagrams: addressOf("names") };
   }
   const ask = (): Promise<string> => machine.sh(`curl -sS --max-time 5 http://web.${e2e.namespace}/`);
   const listening = (address: string): Promise<string> => machine.sh(`ss -Hltn src ${address}`);
@@ -83,6 +92,16 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", { ti
     expect(await machine.run(["stop"])).toMatchObject({ code: 0, stderr: expect.stringContaining("everything is as it was") });
     expect([await alive(pid), await alive(helper), await listening(address)]).toEqual([false, false, ""]);
     expect(await machine.sh("md5sum < /etc/hosts")).toBe(hosts);
+  });
+
+  test("a UDP service on port 53 answers by its name; stop frees the port", async () => {
+    const { datagrams } = await open();
+    const ask = `const s = require("dgram").createSocket("udp4", (d) => { console.log(String(d)); process.exit(); });
+      setInterval(() => s.send("who?", 53, "names.${e2e.namespace}"), 500); s.send("who?", 53, "names.${e2e.namespace}");`;
+    expect(await machine.sh(`ss -Hlun src ${datagrams}`)).toContain(`${datagrams}:53`);
+    expect(await machine.sh(`timeout 30 ${process.execPath} -e '${ask}'`)).toBe("re:who?");
+    expect(await machine.run(["stop"])).toMatchObject({ code: 0 });
+    expect(await machine.sh(`ss -Hlun src ${datagrams}`)).toBe("");
   });
 
   test("the daemon is killed: the helper undoes it all at once", async () => {
