@@ -185,7 +185,18 @@ test("kept by the daemon: shown with how current it is, joined by the same wish,
   await mkdir(at("real"), { mode: 0o777 });
   await chmod(at("real"), 0o777);
   await symlink(at("real"), at("link"));
-  const opened = await user.run(["mount", "app", at("link"), "--only", "settings,/data", "--read-only", "--driver", "snapshot", ...where, "--json"]);
+  const opened = await user.run([
+    "mount",
+    "app",
+    at("link"),
+    "--only",
+    "settings,/data",
+    "--read-only",
+    "--driver",
+    "snapshot",
+    ...where,
+    "--json",
+  ]);
   expect(opened.code, opened.stderr).toBe(0);
   const { session } = JSON.parse(opened.stdout);
   expect(session.mount).toMatchObject({
@@ -198,7 +209,17 @@ test("kept by the daemon: shown with how current it is, joined by the same wish,
     ],
     obstacles: [],
   });
-  const again = await user.run(["mount", "app", at("link"), "--only", "/data,settings", "--read-only", "--driver", "snapshot", ...where]);
+  const again = await user.run([
+    "mount",
+    "app",
+    at("link"),
+    "--only",
+    "/data,settings",
+    "--read-only",
+    "--driver",
+    "snapshot",
+    ...where,
+  ]);
   expect([again.code, again.stderr]).toEqual([0, expect.stringContaining(`session ${session.id} is open already`)]);
   const other = await user.run(["mount", "app", at("real"), ...where]);
   expect([other.code, other.stderr]).toEqual([7, expect.stringContaining("VOLUMES_DIR_BUSY")]);
@@ -256,7 +277,18 @@ describe("rights", () => {
     };
     await writeFile(at("limited"), embedded.addUser({ name: "limited" }), { mode: 0o644 });
     const mount = async () => {
-      const child = start(["mount", "deployment/app", at("root"), "--driver", "snapshot", "--json", "-k", at("limited"), "-n", NAMESPACE]);
+      const child = start([
+        "mount",
+        "deployment/app",
+        at("root"),
+        "--driver",
+        "snapshot",
+        "--json",
+        "-k",
+        at("limited"),
+        "-n",
+        NAMESPACE,
+      ]);
       const out = await untilSaid(child, /"readyMs".*\n/s);
       child.kill("SIGINT");
       await once(child, "exit");

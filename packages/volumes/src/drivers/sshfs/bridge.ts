@@ -14,14 +14,33 @@ const HEARTBEAT = "h";
 /** Without a sign of life for this long, in ms, it is over. */
 const SILENCE_MS = 6_000;
 const TICK_MS = 500;
+/** Who still has the socket open after this long, in ms, lives. */
+const LOOK_MS = 500;
 
 const path = process.argv[2] ?? "";
 const end = (): never => process.exit(0);
 
+let looking = false;
+
 /** A socket that nobody listens on was left by a process that was killed: what belongs to it is of no use any more. */
 const endAfterLook = (): void => {
-  connect(path, end).on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "ECONNREFUSED") rmSync(dirname(path), { recursive: true, force: true });
+  if (looking) return;
+  looking = true;
+  let connected = false;
+  let refusal: string | undefined;
+  const look = connect(path);
+  look.on("connect", () => {
+    // One that is being killed still lets some in, and then hangs up on them.
+    connected = true;
+    setTimeout(end, LOOK_MS);
+  });
+  look.on("error", (error: NodeJS.ErrnoException) => {
+    refusal = error.code;
+  });
+  look.on("close", () => {
+    looking = false;
+    if (connected) return endAfterLook();
+    if (refusal === "ECONNREFUSED") rmSync(dirname(path), { recursive: true, force: true });
     end();
   });
 };
