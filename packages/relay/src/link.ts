@@ -88,7 +88,10 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
       writeLine(stream, { shipside: PROTOCOL, role, secret: options.secret, client } satisfies Greeting);
       const welcome = (await readLine(stream, GREETING_MS)) as Welcome;
       if (typeof welcome?.ok !== "boolean") throw relayError("RELAY_PROTOCOL", "what answers on the control port is no relay");
-      if (!welcome.ok) throw relayError("RELAY_REFUSED", welcome.message);
+      if (!welcome.ok) {
+        const hint = "Where another version of Shipside put this relay there, end it with that version, or delete its Deployment.";
+        throw relayError("RELAY_REFUSED", welcome.message, { hint });
+      }
       signal.throwIfAborted();
       return stream;
     } catch (error) {

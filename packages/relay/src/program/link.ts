@@ -82,7 +82,7 @@ export async function serveLinks(options: LinksOptions): Promise<Links> {
       return;
     }
     const wanted = connectQuestion(asked);
-    if (!wanted) return refuseConnect(asked, new Error("it isn't said to where"));
+    if (!wanted) return void refuseConnect(asked, new Error("it isn't said to where"));
     const protocol = wanted.headers[HEADERS.protocol] === "udp" ? "udp" : "tcp";
     options.onConnect(asked, { authority: wanted.authority, protocol, client });
   };

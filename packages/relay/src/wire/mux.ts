@@ -139,7 +139,10 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
     if (!onOpen || id <= lastStream) throw relayError("RELAY_PROTOCOL", `the other end can't open stream ${id} of the link`);
     lastStream = id;
     const question = parseText(payload);
-    if (streams.size >= MAX_STREAMS) return write(encodeText(FRAME.REFUSE, id, { message: `${MAX_STREAMS} streams are open` }));
+    if (streams.size >= MAX_STREAMS) {
+      write(encodeText(FRAME.REFUSE, id, { message: `${MAX_STREAMS} connections are open already` }));
+      return;
+    }
     const stream = addStream(id);
     let answered = false;
     const answer = (type: FrameType, text?: Text): void => {
@@ -160,9 +163,9 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
 
   const take = (type: FrameType, id: number, payload: Buffer): void => {
     if (isClosed) return;
-    if (type === FRAME.PING) return send(FRAME.PONG, 0);
+    if (type === FRAME.PING) return void send(FRAME.PONG, 0);
     if (type === FRAME.PONG) return;
-    if (type === FRAME.OPEN) return asked(id, payload);
+    if (type === FRAME.OPEN) return void asked(id, payload);
     const stream = find(id);
     // What the far end sent before it knew that the stream is over.
     if (!stream) return;
