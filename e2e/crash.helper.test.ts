@@ -1,11 +1,10 @@
 import { copyFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createCloser } from "@shipside/core";
-import { type Cluster, connectCluster, DEPLOYMENTS, NAMESPACES, SERVICES } from "@shipside/kube";
-import { startCluster } from "@shipside/testkit";
+import type { Cluster } from "@shipside/kube";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { untilSaid } from "./cli.harness.ts";
-import type { LeaveOptions } from "./crash/leave.ts";
+import { leaveOn, makeWorkload, openKeptCluster } from "./crash.fixture.ts";
 import { clusterState, kill, type Machine, type MachineState, newMachine } from "./crash.harness.ts";
 import { canMount } from "./mount-namespace.ts";
 
@@ -19,17 +18,10 @@ let before: { machine: MachineState; cluster: Record<string, unknown> };
 let hostsBefore: string;
 
 beforeAll(async () => {
-  adminKubeconfig = closer.use(await startCluster({ node: false, controllers: false })).kubeconfigPath;
-  cluster = closer.use(await connectCluster({ kubeconfig: adminKubeconfig, namespace: NAMESPACE }));
-  await cluster.create(NAMESPACES, { metadata: { name: NAMESPACE } });
+  const kept = closer.use(await openKeptCluster(NAMESPACE));
+  ({ cluster, kubeconfig: adminKubeconfig } = kept);
   // A port that only root may open: the helper's.
-  await cluster.create(SERVICES, { metadata: { name: "web" }, spec: { selector: { app: "web" }, ports: [{ port: 80 }] } });
-  const containers = [{ name: "main", image: "node", env: [{ name: "GREETING", value: "hello" }] }];
-  const template = { metadata: { labels: { app: "web" } }, spec: { containers } };
-  await cluster.create(DEPLOYMENTS, {
-    metadata: { name: "web" },
-    spec: { selector: { matchLabels: { app: "web" } }, template },
-  } as never);
+  await makeWorkload(cluster, "web", 80);
 }, 60_000);
 afterAll(() => closer.close());
 
@@ -69,15 +61,11 @@ async function opened(): Promise<{ pid: number; helper: number }> {
 }
 
 /** Somebody else of the same user's, who has left one of each kind of residue, in the cluster too. */
-async function leaver(): Promise<void> {
-  const options: LeaveOptions = {
-    ...{ do: "make", stateDir: join(machine.dirs.state, "shipside"), folder: machine.dirs.tmp, hosts: join(machine.home, "hosts") },
-    ...{ kubeconfig: kubeconfig(), namespace: NAMESPACE, name: "web", killAt: 0, wait: true, mount: false },
-  };
-  const program = new URL("crash/leave.ts", import.meta.url).pathname;
-  const child = machine.spawn([process.execPath, "--conditions=@shipside/source", program, JSON.stringify(options)]);
-  await untilSaid(child, /made/);
-}
+const leaver = () =>
+  leaveOn(machine, {
+    ...{ folder: machine.dirs.tmp, hosts: join(machine.home, "hosts"), mount: false },
+    ...{ kubeconfig: kubeconfig(), namespace: NAMESPACE, name: "web" },
+  });
 
 const expectAsBefore = async (): Promise<void> => {
   await expect.poll(stateNow, POLL).toEqual(before);

@@ -1,11 +1,9 @@
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createCloser } from "@shipside/core";
-import { type Cluster, connectCluster, DEPLOYMENTS, NAMESPACES, SERVICES } from "@shipside/kube";
-import { startCluster } from "@shipside/testkit";
+import { type Cluster, DEPLOYMENTS, SERVICES } from "@shipside/kube";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { untilSaid } from "./cli.harness.ts";
-import type { LeaveOptions } from "./crash/leave.ts";
+import { leaveOn, makeWorkload, openKeptCluster } from "./crash.fixture.ts";
 import { clusterState, newMachine } from "./crash.harness.ts";
 import { kubectls } from "./kubectl/binaries.ts";
 import { canMount } from "./mount-namespace.ts";
@@ -18,20 +16,12 @@ let kubectl: string | undefined;
 
 beforeAll(async () => {
   kubectl = (await kubectls()).found[0]?.path;
-  kubeconfig = closer.use(await startCluster({ node: false, controllers: false })).kubeconfigPath;
-  cluster = closer.use(await connectCluster({ kubeconfig, namespace: NAMESPACE }));
-  await cluster.create(NAMESPACES, { metadata: { name: NAMESPACE } });
-  await cluster.create(SERVICES, { metadata: { name: "web" }, spec: { selector: { app: "web" }, ports: [{ port: 43124 }] } });
+  ({ cluster, kubeconfig } = closer.use(await openKeptCluster(NAMESPACE)));
+  await makeWorkload(cluster, "web", 43_124);
   // With another annotation of somebody's: ours is not the last.
   const annotations = { team: "shop" };
   const selector = { app: "api", tier: "one" };
   await cluster.create(SERVICES, { metadata: { name: "api", annotations }, spec: { selector, ports: [{ port: 43125 }] } });
-  const containers = [{ name: "main", image: "node", env: [{ name: "GREETING", value: "hello" }] }];
-  const template = { metadata: { labels: { app: "web" } }, spec: { containers } };
-  await cluster.create(DEPLOYMENTS, {
-    metadata: { name: "web" },
-    spec: { selector: { matchLabels: { app: "web" } }, template },
-  } as never);
 }, 120_000);
 afterAll(() => closer.close());
 
@@ -72,13 +62,8 @@ describe.runIf(canMount)("docs/recovery.md, to the letter", () => {
     const before = await stateNow();
     await intercepted();
 
-    const options: LeaveOptions = {
-      ...{ do: "make", stateDir: join(machine.dirs.state, "shipside"), folder: machine.home, kubeconfig, namespace: NAMESPACE },
-      ...{ name: "web", killAt: 0, wait: true, mount: true, intercepted: "api" },
-    };
-    const program = new URL("crash/leave.ts", import.meta.url).pathname;
-    const child = machine.spawn([process.execPath, "--conditions=@shipside/source", program, JSON.stringify(options)]);
-    await untilSaid(child, /made/);
+    const place = { folder: machine.home, kubeconfig, namespace: NAMESPACE };
+    const child = await leaveOn(machine, { ...place, name: "web", mount: true, intercepted: "api" });
     child.kill("SIGKILL");
     const made = await stateNow();
     for (const part of ["files", "mounts", "processes"] as const) expect(made.machine[part]).not.toEqual(before.machine[part]);

@@ -3,29 +3,25 @@ import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { createCloser } from "@shipside/core";
 import { recover } from "@shipside/daemon";
-import { type Cluster, connectCluster, DEPLOYMENTS, NAMESPACES, SERVICES } from "@shipside/kube";
-import { startCluster } from "@shipside/testkit";
+import type { Cluster } from "@shipside/kube";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { LeaveOptions } from "./crash/leave.ts";
+import { leaveCommand, makeWorkload, openKeptCluster } from "./crash.fixture.ts";
 import { clusterState } from "./crash.harness.ts";
 import { canMount } from "./mount-namespace.ts";
 
 const soak = process.env["SHIPSIDE_SOAK"] === "1";
-const program = fileURLToPath(new URL("crash/leave.ts", import.meta.url));
 const closer = createCloser();
 let kubeconfig: string;
 let cluster: Cluster;
 let namespace: string;
 
 beforeAll(async () => {
-  kubeconfig = closer.use(await startCluster({ node: false, controllers: false })).kubeconfigPath;
   namespace = `steps-${randomBytes(3).toString("hex")}`;
-  cluster = closer.use(await connectCluster({ kubeconfig, namespace }));
-  await cluster.create(NAMESPACES, { metadata: { name: namespace } });
+  ({ cluster, kubeconfig } = closer.use(await openKeptCluster(namespace)));
 });
 afterAll(() => closer.close());
 
@@ -36,10 +32,7 @@ async function scene() {
   await writeFile(join(folder, "hosts"), "127.0.0.1 localhost\n# no end");
   await writeFile(join(folder, ".env"), "MINE=1\n");
   await mkdir(join(folder, "tmp"));
-  const containers = [{ name: "main", image: "node", env: [{ name: "GREETING", value: "hello" }] }];
-  const template = { metadata: { labels: { app: name } }, spec: { containers } };
-  await cluster.create(SERVICES, { metadata: { name }, spec: { selector: { app: name }, ports: [{ port: 43121 }] } });
-  await cluster.create(DEPLOYMENTS, { metadata: { name }, spec: { selector: { matchLabels: { app: name } }, template } } as never);
+  await makeWorkload(cluster, name, 43_121);
   const options: LeaveOptions = {
     ...{
       do: "make",
@@ -84,10 +77,10 @@ const mountsIn = async (folder: string): Promise<string[]> =>
 
 /** Resolves to what it said, and whether it was killed. */
 function leave(options: LeaveOptions): Promise<{ said: string; killed: boolean }> {
-  const args = ["--conditions=@shipside/source", program, JSON.stringify(options)];
+  const [program, ...args] = leaveCommand(options);
   const env = { ...process.env, TMPDIR: join(options.folder, "tmp") };
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, { env }, (error, stdout, stderr) => {
+    execFile(program, args, { env }, (error, stdout, stderr) => {
       if (error && error.signal !== "SIGKILL") reject(new Error(`${error.message}\n${stderr}`));
       else resolve({ said: stdout, killed: error !== null });
     });

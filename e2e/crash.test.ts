@@ -2,11 +2,10 @@ import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createCloser } from "@shipside/core";
-import { type Cluster, CONFIG_MAPS, connectCluster, DEPLOYMENTS, NAMESPACES, SERVICES } from "@shipside/kube";
-import { startCluster } from "@shipside/testkit";
+import { type Cluster, CONFIG_MAPS } from "@shipside/kube";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type RunOptions, untilSaid } from "./cli.harness.ts";
-import type { LeaveOptions } from "./crash/leave.ts";
+import { leaveOn, makeWorkload, openKeptCluster } from "./crash.fixture.ts";
 import { clusterState, kill, type Machine, type MachineState, newMachine } from "./crash.harness.ts";
 import { canMount } from "./mount-namespace.ts";
 
@@ -26,17 +25,9 @@ interface State {
 const stateNow = async (): Promise<State> => ({ machine: await machine.state(), cluster: await clusterState(cluster, NAMESPACE) });
 
 beforeAll(async () => {
-  kubeconfig = closer.use(await startCluster({ node: false, controllers: false })).kubeconfigPath;
-  cluster = closer.use(await connectCluster({ kubeconfig, namespace: NAMESPACE }));
-  await cluster.create(NAMESPACES, { metadata: { name: NAMESPACE } });
+  ({ cluster, kubeconfig } = closer.use(await openKeptCluster(NAMESPACE)));
   await cluster.create(CONFIG_MAPS, { metadata: { name: "config" }, data: { GREETING: "hello" } });
-  await cluster.create(SERVICES, { metadata: { name: "web" }, spec: { selector: { app: "web" }, ports: [{ port: PORT }] } });
-  const containers = [{ name: "main", image: "node", envFrom: [{ configMapRef: { name: "config" } }] }];
-  const template = { metadata: { labels: { app: "web" } }, spec: { containers } };
-  await cluster.create(DEPLOYMENTS, {
-    metadata: { name: "web" },
-    spec: { selector: { matchLabels: { app: "web" } }, template },
-  } as never);
+  await makeWorkload(cluster, "web", PORT, { name: "main", image: "node", envFrom: [{ configMapRef: { name: "config" } }] });
 }, 60_000);
 afterAll(() => closer.close());
 
@@ -62,16 +53,7 @@ const started = async (args: readonly string[], options?: RunOptions, said = /re
 const inForeground = () => started(teleport("-f", envFile()));
 
 /** A program that has left one of each kind of residue. */
-async function leaver(): Promise<number> {
-  const options: LeaveOptions = {
-    ...{ do: "make", stateDir: join(machine.dirs.state, "shipside"), folder: machine.dirs.tmp, kubeconfig, namespace: NAMESPACE },
-    ...{ name: "web", killAt: 0, wait: true, mount: true },
-  };
-  const program = new URL("crash/leave.ts", import.meta.url).pathname;
-  const child = machine.spawn([process.execPath, "--conditions=@shipside/source", program, JSON.stringify(options)]);
-  await untilSaid(child, /made/);
-  return child.pid!;
-}
+const leaver = () => leaveOn(machine, { folder: machine.dirs.tmp, kubeconfig, namespace: NAMESPACE, name: "web", mount: true });
 
 /** Everything that was made is to be seen now: what is not there can't be proved gone. */
 async function expectMade(): Promise<void> {
