@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { abortError } from "@shipside/core";
 import type { ConnectOptions } from "./cluster.ts";
 import { createCredentialSource } from "./credentials.ts";
@@ -13,6 +14,8 @@ export interface ServerAnswer {
   arrivedAt: Date;
   /** From asking to the answer's head, the connection's making included. */
   answeredMs: number;
+  /** Where something else answers in the API server's place (a login page, a proxy): what it does. An API server speaks JSON here. */
+  foreign?: { contentType: string } | { location: string };
 }
 
 /**
@@ -34,11 +37,24 @@ export async function probeServer(
     const arrivedAt = new Date();
     response.on("error", () => {}).resume();
     const date = new Date(response.headers.date ?? "");
-    return { status: response.statusCode ?? 0, answeredMs, arrivedAt, ...(!Number.isNaN(date.getTime()) && { date }) };
+    const foreign = foreignAnswer(response);
+    return {
+      status: response.statusCode ?? 0,
+      answeredMs,
+      arrivedAt,
+      ...(!Number.isNaN(date.getTime()) && { date }),
+      ...(foreign && { foreign }),
+    };
   } catch (error) {
     throw signal.aborted ? abortError(signal) : error;
   } finally {
     nobody.close();
     wire.close();
   }
+}
+
+function foreignAnswer({ statusCode = 0, headers }: IncomingMessage): ServerAnswer["foreign"] {
+  const { location, "content-type": contentType = "" } = headers;
+  if (statusCode >= 300 && statusCode < 400) return { location: location ?? "another place" };
+  return /^text\/html\b/i.test(contentType) ? { contentType } : undefined;
 }

@@ -113,7 +113,8 @@ function once<T>(ask: () => Promise<T>): () => Promise<T> {
 /** Undefined where the cluster can't be asked, for whatever reason: the checks of kubeconfig, server and credentials tell it. */
 export async function reachedCluster(context: DoctorContext): Promise<Cluster | undefined> {
   try {
-    await context.answer();
+    // A stranger who answers in its place is sent no credentials.
+    if ((await context.answer()).foreign) return undefined;
     await context.version().catch((error: { code?: string }) => {
       // Whoever may not ask for the version was answered all the same.
       if (error.code !== "KUBE_FORBIDDEN") throw error;

@@ -11,7 +11,8 @@ export const clock: Check = {
   title: "clock",
   async run(context) {
     const answer = await context.answer().catch(() => undefined);
-    if (!answer?.date) return [];
+    // The clock of who answers in its place says nothing.
+    if (!answer?.date || answer.foreign) return [];
     const { date, answeredMs, arrivedAt } = answer;
     const seconds = Math.round((arrivedAt.getTime() - answeredMs / 2 - date.getTime() - 500) / 1000);
     const off = `this machine's clock is ${span(Math.abs(seconds))} ${seconds > 0 ? "ahead of" : "behind"} the API server's`;

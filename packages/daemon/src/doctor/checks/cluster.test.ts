@@ -139,6 +139,39 @@ describe("server", () => {
     ]);
   });
 
+  test.each([
+    [
+      "leads to a login page",
+      302,
+      { Location: "http://login.example/start?from=secret" },
+      "leads elsewhere: http://login.example/start",
+    ],
+    ["shows one", 200, { "Content-Type": "text/html; charset=utf-8" }, "is a web page"],
+    ["shows one in anger", 511, { "Content-Type": "text/html" }, "is a web page"],
+  ])("a captive portal that %s is told as such, once, and nothing else is tried there", async (_what, status, says, said) => {
+    const asked: string[] = [];
+    await using portal = createServer(({ url, headers }, answer) => {
+      asked.push(`${url} ${headers.authorization ?? "as nobody"}`);
+      answer.writeHead(status, { ...says, Date: new Date(0).toUTCString() }).end("<html><title>Welcome</title></html>");
+    }).listen(0, "127.0.0.1");
+    await new Promise((resolve) => portal.once("listening", resolve));
+    const url = `http://127.0.0.1:${(portal.address() as AddressInfo).port}`;
+    const lines = await look(
+      await file(config({ token: "x" }, { server: url })),
+      server,
+      credentials,
+      rights,
+      carrier,
+      clock,
+      ports,
+      relays,
+    );
+    expect(lines.filter(({ level }) => level !== "ok")).toMatchObject([
+      { check: "server", text: expect.stringContaining(said), hint: expect.stringContaining("login") },
+    ]);
+    expect(asked).toEqual(["/version as nobody"]);
+  });
+
   test("a certificate that isn't checked", async () => {
     const path = await file(config({}, { server: embedded.server, "insecure-skip-tls-verify": true }));
     expect((await look(path, server)).map(({ level }) => level)).toEqual(["ok", "warning"]);

@@ -17,7 +17,7 @@ export const credentials: Check = {
       findings.push(warning(`user ${user || "(none)"} has no credentials`, "log in with your cluster's tool"));
     if (facts.as !== undefined) findings.push(ok(`acts as ${facts.as} (impersonation)`));
     const answered = await context.answer().then(
-      () => true,
+      ({ foreign }) => !foreign,
       () => false,
     );
     if (!answered) return findings;

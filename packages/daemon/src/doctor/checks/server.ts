@@ -14,7 +14,17 @@ export const server: Check = {
     const { server: url } = facts.info;
     const findings: Finding[] = [];
     try {
-      const { answeredMs } = await context.answer();
+      const { answeredMs, foreign } = await context.answer();
+      if (foreign) {
+        const does = "location" in foreign ? `leads elsewhere: ${shown(foreign.location)}` : "is a web page";
+        return [
+          problem(
+            `something else answers at ${url} in the API server's place: its answer ${does}`,
+            "a network that wants a login first (open any page in a browser), or a VPN's or proxy's own page: log in there, then try again",
+            { server: url, foreign },
+          ),
+        ];
+      }
       const version = await context.version().catch(() => undefined);
       const text = `${url} answers in ${answeredMs} ms${version ? `, Kubernetes ${version.gitVersion}` : ""}`;
       findings.push(ok(text, { server: url, answeredMs, ...(version && { version: version.gitVersion }) }));
@@ -39,3 +49,10 @@ export const server: Check = {
     return findings;
   },
 };
+
+/** Of a URL that a stranger gave: no control characters, and no more than says where. */
+const shown = (location: string): string =>
+  location
+    .replace(/[^\x21-\x7e]/g, "")
+    .split(/[?#]/, 1)[0]!
+    .slice(0, 200);
