@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { join } from "node:path";
 import { createCloser } from "@shipside/core";
 import { type Cluster, connectCluster } from "@shipside/kube";
+import { type Intercept, type InterceptOptions, openIntercept } from "@shipside/proxy";
 import { type EmbeddedCluster, SAMPLE_NAMESPACE, sampleManifests, startCluster } from "@shipside/testkit";
 import type { User } from "./cli.harness.ts";
 
@@ -101,6 +102,37 @@ export async function serveHttp(
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => void server.close(resolve));
+    },
+  };
+}
+
+/** Intercepts of a test's, and all that they have said. */
+export interface Intercepts {
+  open(options?: Partial<InterceptOptions>): Promise<Intercept>;
+  readonly said: string[];
+  /** Those that are open, and forgets what was said. */
+  close(): Promise<void>;
+}
+
+/** As alice, and as `defaults` says, where the test doesn't say it. */
+export function intercepts(defaults: () => Omit<InterceptOptions, "holder">): Intercepts {
+  const opened: Intercept[] = [];
+  const said: string[] = [];
+  return {
+    said,
+    async open(options) {
+      const made = await openIntercept({
+        holder: "alice@laptop",
+        onEvent: (event) => said.push(event.kind === "notice" ? event.message : event.error.message),
+        ...defaults(),
+        ...options,
+      });
+      opened.push(made);
+      return made;
+    },
+    async close() {
+      for (const each of opened.splice(0)) await each.close();
+      said.length = 0;
     },
   };
 }

@@ -3,17 +3,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type Cluster, connectCluster, DEPLOYMENTS, SERVICES } from "@shipside/kube";
-import {
-  endIntercept,
-  type Intercept,
-  type InterceptOptions,
-  type InterceptTrace,
-  openExpose,
-  openIntercept,
-  parseMatch,
-} from "@shipside/proxy";
+import { endIntercept, type InterceptOptions, type InterceptTrace, openExpose, parseMatch } from "@shipside/proxy";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
+import { intercepts, NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
 import { kubectls } from "./kubectl/binaries.ts";
 
 // What several people, and programs that write manifests, do to a Service that is intercepted: it must never be without endpoints.
@@ -21,8 +13,6 @@ import { kubectls } from "./kubectl/binaries.ts";
 let sample: SampleCluster;
 let kubectl: string | undefined;
 let local: Awaited<ReturnType<typeof serveHttp>>;
-const open: Intercept[] = [];
-const said: string[] = [];
 
 const original = { "app.kubernetes.io/name": "core", "app.kubernetes.io/part-of": "sample" };
 const manifest = (selector: Record<string, string> = original) => ({
@@ -42,8 +32,7 @@ afterAll(async () => {
   await local?.[Symbol.asyncDispose]();
 });
 afterEach(async () => {
-  for (const each of open.splice(0)) await each.close();
-  said.length = 0;
+  await alices.close();
   expect(selector()).toEqual(original);
   expect(Object.keys(sample.objects()).filter((name) => name.includes("shipside"))).toEqual([]);
 }, 40_000);
@@ -57,19 +46,13 @@ const service = () => sample.embedded.store.get("services", NAMESPACE, "core")!;
 const selector = (): Record<string, string> => service()["spec"].selector;
 const isSwitched = (): boolean => Object.values<string>(selector()).every((value) => value.startsWith("shipside-"));
 
-async function intercept(options: Partial<InterceptOptions> = {}): Promise<Intercept> {
-  const made = await openIntercept({
-    cluster: sample.cluster,
-    service: "core",
-    ports: [{ remote: 3020, local: local.port }],
-    match: parseMatch({ path: "/mine*" }, { user: "alice", key: "alice-1" }),
-    holder: "alice@laptop",
-    onEvent: (event) => said.push(event.kind === "notice" ? event.message : event.error.message),
-    ...options,
-  });
-  open.push(made);
-  return made;
-}
+const alices = intercepts(() => ({
+  cluster: sample.cluster,
+  service: "core",
+  ports: [{ remote: 3020, local: local.port }],
+  match: parseMatch({ path: "/mine*" }, { user: "alice", key: "alice-1" }),
+}));
+const { open: intercept, said } = alices;
 
 /** The fewest ready endpoints that the Service has had since. */
 function watchEndpoints(): { fewest(): number } {

@@ -61,6 +61,7 @@ export function watchEnding(options: EndingOptions): Ending {
   }, everyMs);
   closer.defer(() => clearInterval(clock));
 
+  let restored = false;
   let ended: Promise<void> | undefined;
   const end = (why: string): Promise<void> => (ended ??= run(why));
   const run = async (why: string): Promise<void> => {
@@ -68,13 +69,14 @@ export function watchEnding(options: EndingOptions): Ending {
     clearInterval(clock);
     if (!api) logger.warn("this relay has no rights to restore the Service: whoever deployed it does");
     else if ((await restoreService(api, config, logger, lifetime.signal)) === "given-up") return;
+    restored = true;
     await accept.drain({ settleMs: timing.settleMs, boundMs: timing.boundMs });
     await removeSelf(api, config, logger, lifetime.signal);
   };
 
   let terminated: Promise<void> | undefined;
   const terminate = async (): Promise<void> => {
-    if (api && config.switch && (await isLastReady(api, config, timing.lastReadyMs, lifetime.signal))) {
+    if (api && config.switch && !restored && (await isLastReady(api, config, timing.lastReadyMs, lifetime.signal))) {
       logger.info("no other replica is ready");
       await restoreService(api, config, logger, AbortSignal.any([lifetime.signal, AbortSignal.timeout(timing.terminateRestoreMs)]));
     }
@@ -94,7 +96,8 @@ export function watchEnding(options: EndingOptions): Ending {
 /**
  * Whether the Deployment has no ready pod but this one, which ends and so is no longer counted, as soon as its controller has noticed:
  * asked for a while. A Deployment that is gone has none; one that can't be asked for all that time is taken to have none, for the
- * Service is better restored for nothing than left without anybody.
+ * Service is better restored for nothing than left without anybody. Who may no longer ask may not restore either: its rights went with
+ * the Deployment.
  */
 async function isLastReady(api: KubeApi, config: RelayConfig, forMs: number, signal: AbortSignal): Promise<boolean> {
   const path = `/apis/apps/v1/namespaces/${config.namespace}/deployments/${config.name}`;
@@ -108,7 +111,9 @@ async function isLastReady(api: KubeApi, config: RelayConfig, forMs: number, sig
       answered = true;
       if (metadata.deletionTimestamp || !status?.readyReplicas) return true;
     } catch (error) {
-      if ((error as { details?: { status?: number } }).details?.status === 404) return true;
+      const { status } = (error as { details?: { status?: number } }).details ?? {};
+      if (status === 404) return true;
+      if (status === 403) return false;
     }
     if (performance.now() >= until || signal.aborted) return !answered;
     await sleep(Math.min(300, forMs / 4), undefined, { signal }).catch(() => {});
