@@ -7,29 +7,18 @@ import { teleport } from "@shipside/daemon";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { newUser, type User, untilSaid } from "./cli.harness.ts";
+import { coreWorkload } from "./core-workload.ts";
 
 let cluster: EmbeddedCluster;
 let user: User;
 
 const namespaced = (namespace: string, port: number): object[] => [
-  { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
+  ...coreWorkload(namespace),
   {
     apiVersion: "v1",
     kind: "Service",
     metadata: { name: "leaf", namespace },
     spec: { selector: { app: "leaf" }, ports: [{ port }] },
-  },
-  {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name: "core", namespace },
-    spec: {
-      selector: { matchLabels: { app: "core" } },
-      template: {
-        metadata: { labels: { app: "core" } },
-        spec: { containers: [{ name: "core", image: "node", env: [{ name: "GREETING", value: "hello" }] }] },
-      },
-    },
   },
 ];
 

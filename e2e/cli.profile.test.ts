@@ -5,6 +5,7 @@ import type { SessionInfo } from "@shipside/daemon/client";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { newUser, type Ran, type User, untilSaid } from "./cli.harness.ts";
+import { coreWorkload } from "./core-workload.ts";
 
 let cluster: EmbeddedCluster;
 let user: User;
@@ -12,21 +13,9 @@ let kubeconfig: string;
 let dir: string;
 
 const namespaced = (namespace: string, port: number): object[] => [
-  { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
+  ...coreWorkload(namespace, `hello ${namespace}`),
   { apiVersion: "v1", kind: "Service", metadata: { name: "leaf", namespace }, spec: { ports: [{ port }] } },
   { apiVersion: "v1", kind: "Service", metadata: { name: `only-${namespace}`, namespace }, spec: { ports: [{ port: port + 1 }] } },
-  {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name: "core", namespace },
-    spec: {
-      selector: { matchLabels: { app: "core" } },
-      template: {
-        metadata: { labels: { app: "core" } },
-        spec: { containers: [{ name: "core", image: "node", env: [{ name: "GREETING", value: `hello ${namespace}` }] }] },
-      },
-    },
-  },
 ];
 
 beforeAll(async () => {
