@@ -29,7 +29,7 @@ function channelTo(answer: (message: Message) => object | undefined) {
   return { channel: channel as unknown as HelperChannel, events, sent };
 }
 
-const hello = { result: { protocol: HELPER_PROTOCOL, pid: 7 } };
+const hello = { result: { protocol: HELPER_PROTOCOL, pid: 7, version: "1.2.3" } };
 
 test("a helper of another protocol is named as such, and one that says nothing isn't waited for", async () => {
   const other = channelTo(() => ({ result: { protocol: 99, pid: 7 } }));

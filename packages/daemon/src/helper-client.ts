@@ -11,6 +11,7 @@ export type HelperChannel = Pick<NodeJS.Process, "on" | "off" | "send" | "discon
 /** The daemon's end of the privileged helper that started it. */
 export interface Helper extends Closable {
   readonly pid: number;
+  readonly version: string;
   /** Every listener is made by the helper, also one that this process could make. Traffic never passes through it. */
   listeners(): Required<ListenerFactory>;
   /** This user's names in the machine's hosts file. `path` says where the helper writes, for reading it. */
@@ -42,6 +43,7 @@ export async function connectHelper(channel: HelperChannel, options: { timeoutMs
   >();
   let next = 1;
   let pid = 0;
+  let version = "";
 
   const gone = (why: string): Error =>
     daemonError("HELPER_GONE", `the privileged helper${pid ? ` (pid ${pid})` : ""} ${why}`, {
@@ -95,7 +97,7 @@ export async function connectHelper(channel: HelperChannel, options: { timeoutMs
         hint: "install the helper anew with the same release: `shipside start --install`",
       });
     }
-    pid = result.pid;
+    ({ pid, version } = result);
   } catch (error) {
     detach();
     throw error;
@@ -115,6 +117,7 @@ export async function connectHelper(channel: HelperChannel, options: { timeoutMs
   };
   const helper: Helper = {
     pid,
+    version,
     listeners: () => closer.use(helperListeners(request)),
     hosts: ({ path } = {}) => helperHosts(request, path),
     ended: ended.signal,

@@ -10,6 +10,7 @@ import { version } from "./version.ts";
 /** What a client is told of the helper. */
 export interface HelperState {
   readonly pid: number;
+  readonly version: string;
   /** Fires when it is gone. */
   readonly ended: AbortSignal;
 }
@@ -87,7 +88,7 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
     "session.end": async (params) => host.end(String((params as { id?: unknown }).id ?? ""), { force: isForced(params) }),
     "session.endAll": async (params) => endAll(isForced(params)),
     helper: async (): Promise<SessionMethods["helper"]["result"]> =>
-      helper ? { pid: helper.pid, running: !helper.ended.aborted } : null,
+      helper ? { pid: helper.pid, version: helper.version, running: !helper.ended.aborted } : null,
     stop: async () => {
       const ended = await endAll(true);
       onStop();

@@ -13,7 +13,7 @@ interface AskedProcess {
   sessions: SessionInfo[];
   probes: ProbeResult[];
   /** Undefined of a version that doesn't say. */
-  helper?: { pid: number; running: boolean } | null;
+  helper?: { pid: number; version?: string; running: boolean } | null;
 }
 
 /** Asks every process and every API server now; remembers nothing. */
@@ -51,7 +51,10 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     }
     processes.push(answer);
     lines.push(`${out("bold", answer.kind === "daemon" ? "daemon" : "in the foreground")} ${answer.version}, pid ${answer.pid}`);
-    if (answer.helper?.running) lines.push(`  its helper for names and low ports runs as root, pid ${answer.helper.pid}`);
+    if (answer.helper?.running)
+      lines.push(
+        `  its helper for names and low ports runs as root, pid ${answer.helper.pid}${answer.helper.version === undefined ? "" : ` (${answer.helper.version})`}`,
+      );
     if (answer.helper?.running === false) {
       well = false;
       lines.push(

@@ -25,7 +25,7 @@ export interface SessionMethods {
   /** Ends every session but those that `session.end` refuses, and answers with those it has ended. */
   "session.endAll": { params: { force?: boolean }; result: SessionInfo[] };
   /** The privileged helper that started the process; null where it has none, as one in the foreground. */
-  helper: { params: Record<string, never>; result: { pid: number; running: boolean } | null };
+  helper: { params: Record<string, never>; result: { pid: number; version: string; running: boolean } | null };
   /** Ends every session and the process. */
   stop: { params: Record<string, never>; result: SessionInfo[] };
 }

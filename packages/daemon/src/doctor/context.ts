@@ -58,6 +58,8 @@ export interface DoctorContext {
 
 export interface HelperState {
   pid: number;
+  /** Not told by an older daemon. */
+  version?: string;
   running: boolean;
 }
 

@@ -26,7 +26,8 @@ export type StartWord = { ready: true } | { error: { code: string; message: stri
 export type HelperAnswer = { id: number; result: unknown } | { id: number | null; error: ErrorJson };
 
 export interface HelperResults {
-  hello: { protocol: number; pid: number };
+  /** `version`: of the program that runs as root, which may have been installed before the daemon's. */
+  hello: { protocol: number; pid: number; version: string };
   listen: { address: string; port: number };
   bind: { address: string; port: number };
   unlisten: Record<string, never>;

@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import { errorToJson } from "@shipside/core";
 import { daemonError } from "../errors.ts";
+import { version } from "../version.ts";
 import { HELPER_PROTOCOL, type HelperAnswer, type HelperRequest, type HelperResults, LIMITS, type StartWord } from "./requests.ts";
 import { createSockets, type HandedSocket, type Protocol } from "./sockets.ts";
 import { type Machine, undoAll } from "./undo.ts";
@@ -66,7 +67,7 @@ export function serveRequests(options: ServeOptions): RequestServer {
     const { id } = request;
     switch (request.op) {
       case "hello":
-        return answer({ id, result: { protocol: HELPER_PROTOCOL, pid: process.pid } satisfies HelperResults["hello"] });
+        return answer({ id, result: { protocol: HELPER_PROTOCOL, pid: process.pid, version } satisfies HelperResults["hello"] });
       case "listen":
         return open("tcp", request);
       case "bind":

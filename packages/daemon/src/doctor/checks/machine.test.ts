@@ -295,9 +295,11 @@ describe("daemon", () => {
     }
   });
 
-  test("its helper: there, and gone", async () => {
+  test("its helper: there, of another version, and gone", async () => {
     for (const [helper, says] of [
       [{ pid: 12, running: true }, /^ok: its helper .* runs as root \(pid 12\)/],
+      [{ pid: 12, running: true, version }, /^ok: its helper .* runs as root \(pid 12, 0\.\S+\)/],
+      [{ pid: 12, running: true, version: "0.0.0-old" }, /^warning: its helper .*0\.0\.0-old\), and the daemon is version 0/],
       [{ pid: 12, running: false }, /^problem: its helper \(pid 12\) has ended/],
     ] as const) {
       await using _server = await answering({ version }, { helper });

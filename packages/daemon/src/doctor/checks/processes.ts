@@ -2,6 +2,7 @@ import { errorToJson } from "@shipside/core";
 import { connectSessionHosts } from "../../control/hosts.ts";
 import { version } from "../../version.ts";
 import { type Check, count, type Finding, ok, problem, warning } from "../check.ts";
+import type { HelperState } from "../context.ts";
 
 /** The daemon and every terminal that has sessions: whether they answer, and of which version they are. */
 export const processes: Check = {
@@ -32,15 +33,8 @@ export const processes: Check = {
       else findings.push(ok(`${who} (pid ${pid}, ${theirs}) answers: ${count(answer.sessions, "session")}`, details));
     }
     const helper = await context.helper();
-    if (helper?.running) findings.push(ok(`its helper for names and low ports runs as root (pid ${helper.pid})`, { helper }));
-    else if (helper)
-      findings.push(
-        problem(
-          `its helper (pid ${helper.pid}) has ended: names and low ports stay as they were`,
-          "`shipside stop` and `shipside start`",
-          { helper },
-        ),
-      );
+    const daemon = clients.find(({ hello }) => hello.kind === "daemon")?.hello.version;
+    if (helper) findings.push(judgeHelper(helper, daemon));
     for (const { path, error } of failed) {
       const { code, message, hint } = errorToJson(error);
       findings.push(problem(message, hint ?? `if no shipside runs, remove ${path}`, { code, path }));
@@ -50,3 +44,19 @@ export const processes: Check = {
     return findings;
   },
 };
+
+function judgeHelper(helper: HelperState, daemon: string | undefined): Finding {
+  const { pid, running, version: theirs } = helper;
+  const details = { helper, daemon: daemon ?? null };
+  if (!running) {
+    const what = `its helper (pid ${pid}) has ended: names and low ports stay as they were`;
+    return problem(what, "`shipside stop` and `shipside start`", details);
+  }
+  const what = `its helper for names and low ports runs as root (pid ${pid}${theirs === undefined ? "" : `, ${theirs}`})`;
+  if (theirs === undefined || daemon === undefined || theirs === daemon) return ok(what, details);
+  return warning(
+    `${what}, and the daemon is version ${daemon}`,
+    "one that is installed stays as it is when shipside is upgraded: `shipside stop`, then `shipside start --install` again",
+    details,
+  );
+}
