@@ -6,6 +6,7 @@ import { relayError } from "./errors.ts";
 import { type Greeting, HEADERS, PROTOCOL, type Welcome } from "./protocol.ts";
 import { acceptConnect, connectQuestion, openConnect, openConnectAhead, refuseConnect } from "./wire/connect.ts";
 import { askControl } from "./wire/control.ts";
+import { createLanes, type Lanes } from "./wire/lanes.ts";
 import { readLine, writeLine } from "./wire/line.ts";
 import { type Asked, createMux, type Mux } from "./wire/mux.ts";
 
@@ -66,7 +67,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   const client = randomBytes(12).toString("hex");
   const lifetime = new AbortController();
   const closedError = relayError("RELAY_LINK_LOST", "the link was closed");
-  let session: Mux | undefined;
+  let lanes: Lanes | undefined;
   let waiting = new Set<() => void>();
   /** What has taken connections, by protocol and authority. */
   const proven = new Set<string>();
@@ -137,21 +138,24 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     }
     const [dialWire, acceptWire] = wires as [Duplex, Duplex?];
     const dial = createMux({ wire: dialWire, end: "ours", silenceMs });
+    const dials = createLanes(dial, async () =>
+      createMux({ wire: await openStream("dial", lifetime.signal), end: "ours", silenceMs }),
+    );
     const sessions = [dial];
     if (acceptWire) sessions.push(createMux({ wire: acceptWire, end: "ours", silenceMs, onOpen: take }));
     const onEnd = (): void => {
-      for (const each of sessions) each.destroy();
+      for (const each of [dials, ...sessions]) each.destroy();
     };
     lifetime.signal.addEventListener("abort", onEnd, { once: true });
     if (lifetime.signal.aborted) onEnd();
     else {
-      session = dial;
+      lanes = dials;
       options.onState?.(true);
       ready.resolve();
       wake();
     }
     const reason = await Promise.race(sessions.map(({ closed }) => closed));
-    session = undefined;
+    lanes = undefined;
     lifetime.signal.removeEventListener("abort", onEnd);
     onEnd();
     return reason;
@@ -190,7 +194,8 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     for (;;) {
       if (lifetime.signal.aborted) throw over ?? closedError;
       if (signal.aborted) throw abortError(signal);
-      if (session && !session.isClosed) return session;
+      const picked = lanes?.pick();
+      if (picked && !picked.isClosed) return picked;
       await new Promise<void>((resolve) => {
         const go = (): void => {
           signal.removeEventListener("abort", go);
@@ -215,7 +220,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
 
   return {
     get linked() {
-      return session !== undefined;
+      return lanes !== undefined;
     },
     ready: ready.promise,
     async connect(authority, { protocol = "tcp", signal = lifetime.signal } = {}) {

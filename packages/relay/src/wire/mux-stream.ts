@@ -5,7 +5,7 @@ import { MAX_DATA_BYTES } from "./frames.ts";
 /** What a stream may send, and must take, before its reader has read anything, in bytes: what one that nobody reads holds at most. */
 export const FIRST_WINDOW = 128 * 1024;
 /** How much a writer may hand over before it is asked to wait, in bytes. */
-const WRITE_AHEAD = 64 * 1024;
+const WRITE_AHEAD = 128 * 1024;
 
 /** What a stream asks of the session that it is on. */
 export interface StreamLines {

@@ -21,6 +21,10 @@ export type Answer = { accepted: Text } | { refused: Text };
 /** Many streams on one. */
 export interface Mux {
   readonly isClosed: boolean;
+  /** Open ones. */
+  readonly streams: number;
+  /** Moved so far, both ways. */
+  readonly bytes: number;
   /** Resolves when it is over, with what ended it unless that was {@link Mux.destroy}. */
   readonly closed: Promise<Error | undefined>;
   /**
@@ -48,7 +52,7 @@ export interface MuxOptions {
  */
 const LIMITS = {
   ours: { window: 4 * 1024 * 1024, windows: 256 * 1024 * 1024 },
-  relay: { window: 1024 * 1024, windows: 64 * 1024 * 1024 },
+  relay: { window: 1024 * 1024, windows: 32 * 1024 * 1024 },
 } as const;
 /** More at a time are refused. */
 const MAX_STREAMS = 16_384;
@@ -68,6 +72,7 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
   let waiting = new Set<MuxStream>();
   let lastStream = 0;
   let windows = 0;
+  let moved = 0;
   let corked = false;
   let isClosed = false;
   let heard = performance.now();
@@ -86,6 +91,7 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
       wire.cork();
       process.nextTick(uncork);
     }
+    moved += bytes.length;
     wire.write(bytes);
     if (wire.writableLength > MAX_REPLY_BACKLOG)
       lose(relayError("RELAY_PROTOCOL", "the other end of the link asks without reading"));
@@ -195,6 +201,7 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
   wire.on("data", (chunk: Buffer) => {
     if (isClosed) return;
     heard = performance.now();
+    moved += chunk.length;
     try {
       decoder.push(chunk);
     } catch (error) {
@@ -223,6 +230,12 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
   return {
     get isClosed() {
       return isClosed;
+    },
+    get streams() {
+      return streams.size;
+    },
+    get bytes() {
+      return moved;
     },
     closed: closed.promise,
     open(question, onAnswer) {
