@@ -124,10 +124,10 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
   ): Promise<Session> => {
     const session = await openSession(wanted, {
       cluster: await cluster.again(),
-      openTunnel: async ({ namespace, rules, host }, relay, until) => {
+      openTunnel: async ({ namespace, rules, host, dialer }, relay, until) => {
         const which = host ?? namespace;
         return tunnels.acquire(
-          JSON.stringify([cluster.key, which, wanted.via, wanted.relayImage]),
+          JSON.stringify([cluster.key, which, wanted.via, wanted.relayImage, dialer?.name]),
           rules,
           (selection, unwanted) =>
             openTunnel({
@@ -140,6 +140,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
               plugins: [
                 ...plugins,
                 ...(host === undefined ? [selection] : []),
+                ...(dialer ? [{ name: dialer.name, dialers: [dialer] }] : []),
                 ...(relay ? [{ name: "relay", dialers: [relay.dialerFactory({ all: wanted.via === "relay" })] }] : []),
               ],
               logger,

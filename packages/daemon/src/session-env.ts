@@ -30,6 +30,8 @@ export interface SessionEnvComponents {
   /** The address of a service on this machine, where it has one. */
   addressOf: NonNullable<CollectOptions["addressOf"]>;
   journal: Journal;
+  /** Variables that this machine has otherwise. */
+  given: Readonly<Record<string, string>>;
   /** The session's id. */
   session: string;
   plugins: readonly Plugin[];
@@ -41,10 +43,10 @@ export interface SessionEnvComponents {
 }
 
 export async function openSessionEnv(components: SessionEnvComponents): Promise<SessionEnv> {
-  const { cluster, workload, options, addressOf, journal, session, plugins, logger, signal, warn, changed } = components;
+  const { cluster, workload, options, addressOf, given, journal, session, plugins, logger, signal, warn, changed } = components;
   const { container, envFile, kind, env = {}, mount } = options;
   const { from, skipForbidden, follow = false, only, except, secrets, set } = env;
-  const given = mount ? { SHIPSIDE_ROOT: mount.dir, ...set } : set;
+  const values = { ...given, ...(mount && { SHIPSIDE_ROOT: mount.dir }), ...set };
   const common: CollectOptions = {
     workload,
     addressOf,
@@ -55,7 +57,7 @@ export async function openSessionEnv(components: SessionEnvComponents): Promise<
       ...(only && { only }),
       ...(except && { except }),
       ...(secrets !== undefined && { secrets }),
-      ...(given && { set: given }),
+      ...(Object.keys(values).length > 0 && { set: values }),
     },
     logger,
     ...(from && { from }),

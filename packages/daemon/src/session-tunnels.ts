@@ -1,9 +1,18 @@
-import { type Closer, type HostsEntry, hasCode, type Logger, type Plugin, type SessionFacts } from "@shipside/core";
+import {
+  type Closer,
+  type DialerFactory,
+  type HostsEntry,
+  hasCode,
+  type Logger,
+  type Plugin,
+  type SessionFacts,
+} from "@shipside/core";
 import { type Cluster, NAMESPACES } from "@shipside/kube";
 import { type ServiceRules, serviceRules, type TunneledService, type TunnelStatus, tunnelError } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
 import { runHooks } from "./hooks.ts";
 import { refusedForwards, refusedRight } from "./rbac/refusal.ts";
+import { openApiServer, withApiServer } from "./session-api-server.ts";
 import type { SessionEvent, SessionOptions } from "./session-info.ts";
 import { relayed, relayNotice, type SessionRelay, tellRelay } from "./session-relay.ts";
 import type { SessionTunnel } from "./session-tunnel.ts";
@@ -16,6 +25,8 @@ export interface TunnelWish {
   rules: ServiceRules;
   /** `host:port` */
   host?: string;
+  /** How the host is reached. Default: the relay's. */
+  dialer?: DialerFactory;
 }
 
 /** Whence a session's tunnels and relays come: other sessions may have the same. */
@@ -48,7 +59,10 @@ export interface SessionTunnels {
   hostsEntries(): HostsEntry[];
   /** `host:port` of a service on this machine: see the tunnel package. */
   address(service: string, port?: number | string): string;
-  service(namespace: string, name: string): TunneledService | undefined;
+  /** By which the workload's env knows a service: its IP here, the API server's its name. */
+  addressOf(service: { namespace: string; name: string }): string | undefined;
+  /** What the workload's env says otherwise here than in the cluster. */
+  readonly env: Readonly<Record<string, string>>;
   status(): Pick<TunnelStatus, "services" | "stale">;
 }
 
@@ -163,16 +177,29 @@ export async function openSessionTunnels(options: SessionOptions, components: Se
   }
   await open(relays);
   tell();
+  // Who has the workload's token is to find who takes it.
+  const api =
+    options.mount &&
+    (await openApiServer({
+      ...{ namespace, signal, emit, warn },
+      openTunnel: components.openTunnel,
+      server: cluster.info.server,
+      relay: relays.get(namespace),
+      byRelay: via === "relay",
+    }));
+  if (api) closer.defer(api.release);
   for (const refusal of await asked) warnRefused(refusal);
   await runHooks(plugins, "tunnelOpened", facts, tunnelFacts(allServices()), logger);
   closer.defer(() => runHooks(plugins, "tunnelClosed", facts, tunnelFacts(allServices()), logger));
   follow();
 
   return {
-    hostsEntries: () =>
-      [...tunnels].flatMap(([where, tunnel]) =>
+    hostsEntries() {
+      const entries = [...tunnels].flatMap(([where, tunnel]) =>
         where.includes(":") ? tunnel.hostsEntries() : entriesAtHome(tunnel.hostsEntries(), where, where === namespace),
-      ),
+      );
+      return withApiServer(entries, api);
+    },
     address(service, port) {
       const [home, ...others] = [...tunnels.values()];
       const host = tunnels.get(`${service}:${port}`) ?? [...tunnels].find(([where]) => where.startsWith(`${service}:`))?.[1];
@@ -180,9 +207,13 @@ export async function openSessionTunnels(options: SessionOptions, components: Se
       const named = others.find((tunnel) => service.includes(`.${tunnel.home}`) || service.startsWith(`${tunnel.home}/`));
       return (named ?? home!).address(service, port);
     },
-    service: (where, name) => tunnels.get(where)?.services.get(`${where}/${name}`),
+    addressOf({ namespace: where, name }) {
+      if (api && where === "default" && name === "kubernetes") return api.name;
+      return tunnels.get(where)?.services.get(`${where}/${name}`)?.address;
+    },
+    env: api?.env ?? {},
     status() {
-      const all = [...tunnels.values()].map((tunnel) => tunnel.status());
+      const all = [...tunnels.values(), ...(api ? [api] : [])].map((tunnel) => tunnel.status());
       return { services: all.flatMap(({ services }) => services), stale: all.flatMap(({ stale }) => stale) };
     },
   };

@@ -9,7 +9,7 @@ import {
   type Plugin,
   type SessionFacts,
 } from "@shipside/core";
-import { diffRows, type EnvChange } from "@shipside/envexport";
+import { type AddressOf, diffRows, type EnvChange } from "@shipside/envexport";
 import { type Cluster, resolveWorkload } from "@shipside/kube";
 import { daemonError } from "./errors.ts";
 import { runHooks } from "./hooks.ts";
@@ -201,13 +201,12 @@ export async function openSession(options: SessionOptions, components: SessionCo
     }
     signal.throwIfAborted();
     if (workload && kind !== "mount") {
-      const addressOf = (service: { namespace: string; name: string }): string | undefined =>
-        tunnels?.service(service.namespace, service.name)?.address;
+      const addressOf: AddressOf = (service) => tunnels?.addressOf(service);
       const changed = (change: EnvChange): void => emit({ step: "env-changed", names: change.names, rows: diffRows(change) });
       env = closer.use(
         await openSessionEnv({
           ...{ cluster, workload, options, addressOf, journal, session: id },
-          ...{ plugins, logger, signal, warn, changed },
+          ...{ plugins, logger, signal, warn, changed, given: tunnels?.env ?? {} },
         }),
       );
       emit({ step: "env", variables: env.entries.length, ...(env.file && { file: env.file.path }) });
