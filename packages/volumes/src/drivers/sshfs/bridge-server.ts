@@ -1,5 +1,5 @@
 import { chmod, mkdtemp, rm, symlink } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -9,12 +9,16 @@ import { type Closable, createCloser, type Logger, splice } from "@shipside/core
 /** For sshfs: it splits its command at spaces and its options at commas. */
 const PLAIN_PATH = /^[\w./-]+$/;
 const BEAT_MS = 1_000;
+/** Having stood still for longer, in ms, this process may have been given up by the bridges: they are sooner patient than that. */
+const STANDSTILL_MS = 4_000;
 /** How long a stream to the volume may take to open, in ms: an operation on the mount waits as long. */
 const OPEN_MS = 5_000;
 
 export interface BridgeServer extends Closable {
   /** What sshfs is to run in place of ssh. */
   readonly command: string;
+  /** Takes what a bridge sends by the channel that sshfs was started with: its id and sshfs's socket. */
+  take(id: unknown, socket: unknown): void;
 }
 
 export interface BridgeServerOptions {
@@ -23,20 +27,47 @@ export interface BridgeServerOptions {
   logger: Logger;
 }
 
-/** Lets the bridges of one mount in, by a socket in a directory that only this user can look into. */
+/**
+ * Joins sshfs with streams to the volume, and keeps the bridges of one mount, which bring its sockets, sure that this process lives; by a
+ * socket in a directory that only this user can look into.
+ */
 export async function serveBridges({ open, logger }: BridgeServerOptions): Promise<BridgeServer> {
   const closer = createCloser();
   const lifetime = new AbortController();
   const base = PLAIN_PATH.test(tmpdir()) ? tmpdir() : "/tmp";
   const directory = await mkdtemp(join(base, "shipside-sshfs-"));
   closer.defer(() => rm(directory, { recursive: true, force: true }));
-  const sockets = new Set<Socket>();
+  const bridges = new Map<number, Socket>();
+  const carried = new Set<Socket>();
+  let beaten = performance.now();
 
-  const carry = async (socket: Socket): Promise<void> => {
+  /** A bridge that has heard nothing for a while throws away what sshfs sends: what follows would be the middle of something. */
+  const cutAfterStandstill = (): void => {
+    if (performance.now() - beaten > STANDSTILL_MS) for (const socket of carried) socket.destroy();
+  };
+  const timer = setInterval(() => {
+    cutAfterStandstill();
+    beaten = performance.now();
+    for (const bridge of bridges.values()) bridge.write(".");
+  }, BEAT_MS);
+  timer.unref();
+  closer.defer(() => clearInterval(timer));
+
+  const carry = async (bridge: Socket, socket: Socket): Promise<void> => {
+    carried.add(socket);
+    socket.on("error", () => {});
+    bridge.once("close", () => socket.destroy());
+    // sshfs sees the end of it when both have let it go.
+    socket.once("close", () => {
+      carried.delete(socket);
+      bridge.destroy();
+    });
+    socket.allowHalfOpen = true;
     const until = AbortSignal.any([lifetime.signal, AbortSignal.timeout(OPEN_MS)]);
     try {
       const stream = await open(until);
       stream.on("error", () => {});
+      socket.on("data", cutAfterStandstill);
       const { error } = await splice(socket, stream, { signal: lifetime.signal });
       if (error && !lifetime.signal.aborted) logger.debug("a stream to a volume was lost", { error: error.message });
     } catch (error) {
@@ -44,21 +75,14 @@ export async function serveBridges({ open, logger }: BridgeServerOptions): Promi
       socket.destroy();
     }
   };
-  const beat = (socket: Socket): void => {
-    const timer = setInterval(() => socket.write("."), BEAT_MS);
-    socket.resume();
-    socket.once("close", () => clearInterval(timer));
-  };
 
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-    socket.on("error", () => {});
-    socket.once("readable", () => {
-      const purpose = (socket.read(1) as Buffer | null)?.toString();
-      if (purpose === "d") void carry(socket);
-      else if (purpose === "h") beat(socket);
-      else socket.destroy();
+  const server = createServer((bridge) => {
+    bridge.on("error", () => {});
+    bridge.once("data", (said: Buffer) => {
+      const id = Number(said);
+      bridges.set(id, bridge);
+      bridge.once("close", () => bridges.delete(id));
+      bridge.write(".");
     });
   });
   try {
@@ -67,7 +91,7 @@ export async function serveBridges({ open, logger }: BridgeServerOptions): Promi
     closer.defer(async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       lifetime.abort();
-      for (const socket of sockets) socket.destroy();
+      for (const socket of [...carried, ...bridges.values()]) socket.destroy();
       await closed;
     });
     await chmod(path, 0o600);
@@ -75,7 +99,13 @@ export async function serveBridges({ open, logger }: BridgeServerOptions): Promi
     await symlink(process.execPath, join(directory, "node"));
     await symlink(bridgeProgram(), join(directory, "bridge"));
     const command = [join(directory, "node"), join(directory, "bridge"), path].join(" ");
-    return { command, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
+    const take: BridgeServer["take"] = (id, socket) => {
+      if (!(socket instanceof Socket)) return;
+      const bridge = bridges.get(id as number);
+      if (bridge && !lifetime.signal.aborted) void carry(bridge, socket);
+      else socket.destroy();
+    };
+    return { command, take, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
   } catch (error) {
     await closer.close();
     throw error;

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger, type VolumeDriver } from "@shipside/core";
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openVolumes } from "../../volumes.ts";
 import { sshfsDriver } from "./driver.ts";
 import { missingForSshfs } from "./mount.ts";
+import { mountAt } from "./mount-table.ts";
 
 const namespace = "claims";
 const pod = { namespace, name: "holder" };
@@ -135,7 +136,8 @@ describe.skipIf(missing !== undefined)("sshfs", () => {
       await expect(writeFile(join(localPath, "during"), "2")).rejects.toMatchObject({ code: "EIO" });
       expect(performance.now() - began).toBeLessThan(15_000);
       const again = performance.now();
-      await expect(readFile(join(localPath, "other"))).rejects.toThrow();
+      // More than what lies between holds, so that a writer is stuck in the middle of it.
+      await expect(writeFile(join(localPath, "before"), Buffer.alloc(8_000_000))).rejects.toMatchObject({ code: "EIO" });
       expect(performance.now() - again).toBeLessThan(15_000);
       thaw();
       await vi.waitFor(() => writeFile(join(localPath, "after"), "3"), { timeout: 15_000, interval: 300 });
@@ -144,4 +146,59 @@ describe.skipIf(missing !== undefined)("sshfs", () => {
       await rm(localPath, { recursive: true, force: true });
     }
   }, 90_000);
+
+  it("the relay's pod replaced: operations fail within 15 s at most, and work again with its successor", async () => {
+    const localPath = await mkdtemp(join(tmpdir(), "sshfs-driver-"));
+    const request = { ...(await volume({})), localPath, readOnly: false, signal: new AbortController().signal };
+    const relayPods = async (): Promise<string[]> =>
+      (await cluster.list(PODS, { namespace, labelSelector: RELAY_LABEL })).map(({ metadata }) => metadata.name);
+    try {
+      await using _mounted = await driver().mount(request, { logger: silentLogger });
+      const file = await open(join(localPath, "synced"), "w");
+      await file.write("kept");
+      await file.sync();
+      const [before = ""] = await relayPods();
+      await cluster.delete(PODS, { namespace, name: before }, { gracePeriodSeconds: 0 });
+      let longest = 0;
+      const write = async (): Promise<void> => {
+        const began = performance.now();
+        await writeFile(join(localPath, "after"), "with its successor").finally(() => {
+          longest = Math.max(longest, performance.now() - began);
+        });
+        // What went to the old pod's last moments proves nothing.
+        expect(await relayPods()).not.toContain(before);
+      };
+      await vi.waitFor(write, { timeout: 60_000, interval: 200 });
+      await write();
+      expect(longest).toBeLessThan(15_000);
+      expect(await run(`cat ${request.remotePath}/after`)).toBe("with its successor");
+      expect(await readFile(join(localPath, "synced"), "utf8")).toBe("kept");
+      await file.close().catch(() => {});
+    } finally {
+      await rm(localPath, { recursive: true, force: true });
+    }
+  }, 120_000);
+
+  it("with the network away it is unmounted all the same", async () => {
+    const localPath = await mkdtemp(join(tmpdir(), "sshfs-driver-"));
+    const request = { ...(await volume({})), localPath, readOnly: false, signal: new AbortController().signal };
+    try {
+      const mounted = await driver().mount(request, { logger: silentLogger });
+      await writeFile(join(localPath, "before"), "1");
+      const thaw = embedded.faults.freeze("portforward");
+      try {
+        const stuck = writeFile(join(localPath, "during"), "2").catch((error: NodeJS.ErrnoException) => error.code);
+        const began = performance.now();
+        await mounted.close();
+        expect(performance.now() - began).toBeLessThan(30_000);
+        expect(await mountAt(localPath)).toBeUndefined();
+        expect(await stuck).toMatch(/^E/);
+        expect(await readdir(localPath)).toEqual([]);
+      } finally {
+        thaw();
+      }
+    } finally {
+      await rm(localPath, { recursive: true, force: true });
+    }
+  }, 60_000);
 });

@@ -19,7 +19,7 @@ import {
   utimes,
   writeFile,
 } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import { claimDirectory, clearVolumes } from "../../owned-directory.ts";
@@ -29,6 +29,14 @@ import { mountAt } from "./mount-table.ts";
 import { removeStaleMount, unmount } from "./unmount.ts";
 
 const run = promisify(execFile);
+
+/** The sshfs that has this mount point. */
+const processesWith = async (local: string): Promise<number[]> => {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const told = pids.map(async (pid) => (await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "")).split("\0"));
+  const argvs = await Promise.all(told);
+  return pids.flatMap((pid, at) => (argvs[at]![0] === "sshfs" && argvs[at]!.includes(local) ? [Number(pid)] : []));
+};
 const missing = await missingForSshfs();
 
 describe.skipIf(missing !== undefined)("a directory mounted by sshfs", () => {
@@ -166,6 +174,23 @@ describe.skipIf(missing !== undefined)("a directory mounted by sshfs", () => {
     expect((await stat(place.local)).mode & 0o777).toBe(0o555);
     await mount.close();
     expect((await stat(place.local)).mode & 0o777).toBe(0o750);
+  });
+
+  it("what is written after sshfs was killed lands nowhere, not even when the dead mount is gone", async () => {
+    await using place = await makePlace();
+    // For who isn't root to get there at all.
+    await chmod(dirname(place.local), 0o755);
+    await chmod(place.local, 0o777);
+    await place.mount();
+    const [sshfs] = await processesWith(place.local);
+    process.kill(sshfs!, "SIGKILL");
+    await vi.waitFor(() => expect(readdir(place.local)).rejects.toMatchObject({ code: "ENOTCONN" }));
+    await expect(writeFile(join(place.local, "lost"), "x")).rejects.toMatchObject({ code: "ENOTCONN" });
+    await unmount(place.local, { force: true });
+    const nobody = process.getuid!() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    await expect(run("sh", ["-c", 'echo x > "$1/lost"', "sh", place.local], nobody)).rejects.toThrow(/denied/);
+    expect(await readdir(place.local)).toEqual([]);
+    expect(await readdir(place.remote)).toEqual([]);
   });
 
   it("a path that isn't there is named, and nothing is left", async () => {

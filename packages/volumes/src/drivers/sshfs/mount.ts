@@ -54,7 +54,9 @@ export async function mountSshfs(options: SshfsMountOptions): Promise<SshfsMount
       const bridges = closer.use(await serveBridges({ open: options.open, logger }));
       const args = [...(await sshfsArguments(options, bridges.command))];
       // Not of this process's group, or an interrupt at the terminal would end it before what is open is written.
-      child = spawn("sshfs", args, { stdio: ["ignore", "ignore", "pipe"], detached: true, cwd: "/" });
+      // By the channel the bridges, which sshfs starts, bring its sockets here.
+      child = spawn("sshfs", args, { stdio: ["ignore", "ignore", "pipe", "ipc"], detached: true, cwd: "/" });
+      child.on("message", bridges.take);
       await mounted(child, options);
       // If it is ever gone, nothing may be written to the local disk unnoticed. Root isn't kept from it.
       await under.chmod(0o555);
@@ -66,6 +68,7 @@ export async function mountSshfs(options: SshfsMountOptions): Promise<SshfsMount
     closer.defer(() => restoreMode(localPath, mode));
     closer.defer(() => ended.exitCode === null && ended.signalCode === null && stop(ended));
     ended.unref();
+    ended.channel?.unref();
   } catch (error) {
     await unmount(localPath, { force: true }).catch((failed: Error) =>
       logger.error("could not unmount", { error: failed.message }),
