@@ -24,7 +24,10 @@ export function overlayCandidates(): string[] {
 export function hostTree(overlayable: readonly string[]): HostTree {
   const works = new Set(overlayable);
   return {
-    mountPoints: mountPoints().filter((point) => point !== "/"),
+    // As they are each time: the pods' namespaces begin as copies, and an overlay over what has come since is refused.
+    get mountPoints() {
+      return mountPoints().filter((point) => point !== "/");
+    },
     // What is below such a directory, or on a sibling of it, is on a file system that was tried.
     overlayable: (directory) =>
       works.has(directory) || (works.size > 0 && directory.lastIndexOf("/") > 0 && /^[\w./-]+$/.test(directory)),
