@@ -166,11 +166,13 @@ export function startPod(first: KubeJson, context: NodeContext): PodWorker {
 
   const sidecars = (): ContainerTask[] => [...tasks.values()].filter((task) => task.record.kind === "sidecar").reverse();
 
+  let closing: Promise<void> | undefined;
+  /** Also who finds it closing already waits: the pod's directory goes after it. */
   const closeSandbox = async (): Promise<void> => {
-    const open = sandbox;
+    if (sandbox) closing = sandbox.close();
     sandbox = undefined;
     state.sandboxed = false;
-    await open?.close();
+    await closing;
   };
 
   const life = (async () => {
