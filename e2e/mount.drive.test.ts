@@ -184,6 +184,16 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
     expect(await here("ls real")).toBe("");
   });
 
+  test("a command of a teleport has the drive under SHIPSIDE_ROOT, as its options say; it goes with the command", async () => {
+    const script = 'cat "$SHIPSIDE_ROOT/data/row"; ls "$SHIPSIDE_ROOT"; touch "$SHIPSIDE_ROOT/data/new" || exit 3';
+    const options = ["--mount", at("root"), "--mount-only", "/data", "--driver", "sshfs"];
+    const ran = await user.run(["teleport", "deploy/db", ...options, "--read-only", ...where, "--", "sh", "-c", script]);
+    expect([ran.code, ran.stdout, ran.stderr]).toEqual([3, "row\ndata\n", expect.stringMatching(/read-only file system/i)]);
+    expect([await user.mounts(), await inCluster()]).toEqual([[], []]);
+    const stray = await user.run(["teleport", "deploy/db", "--read-only", ...where]);
+    expect([stray.code, stray.stderr]).toEqual([2, expect.stringContaining("--mount ./root")]);
+  });
+
   test("the daemon is killed: what was written stands, and `clean` takes the drive and the relay away", async () => {
     expect((await user.run(["start", "--no-root"])).code).toBe(0);
     const opened = await user.run(["mount", "db", at("root"), "--only", "data", ...where, "--json"]);

@@ -24,6 +24,11 @@ const manifests = [
   object("v1", "ConfigMap", "settings", { data: { "app.json": '{"n":1}', mode: "first" } }),
   object("v1", "Secret", "keys", { stringData: { password: "s3cret" } }),
   object("v1", "ServiceAccount", "app"),
+  object(`${RBAC}/v1`, "Role", "app", { rules: [{ apiGroups: [""], resources: ["configmaps"], verbs: ["get"] }] }),
+  object(`${RBAC}/v1`, "RoleBinding", "app", {
+    roleRef: { apiGroup: RBAC, kind: "Role", name: "app" },
+    subjects: [{ kind: "ServiceAccount", name: "app", namespace: NAMESPACE }],
+  }),
   object("v1", "PersistentVolumeClaim", "data", {
     spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Mi" } } },
   }),
@@ -178,6 +183,25 @@ test("a command has its volumes by SHIPSIDE_ROOT, and a file of its env has that
   expect([root, settings]).toEqual([at("root"), '{"n":1}']);
   expect(env).toContain(`SHIPSIDE_ROOT=${at("root")}`);
   expect(await names(".")).not.toContain("root");
+}, 60_000);
+
+test("a client as it is in a pod finds the API server, and is the workload's service account", async () => {
+  const program = `
+    import { CoreV1Api, KubeConfig } from ${JSON.stringify(import.meta.resolve("@kubernetes/client-node"))};
+    const config = new KubeConfig();
+    config.loadFromCluster(process.env.SHIPSIDE_ROOT);
+    const api = config.makeApiClient(CoreV1Api);
+    const { data } = await api.readNamespacedConfigMap({ name: "settings", namespace: "${NAMESPACE}" });
+    const refused = await api.listNamespacedPod({ namespace: "${NAMESPACE}" }).catch(({ body }) => JSON.parse(body).message);
+    console.log(JSON.stringify([config.getCurrentCluster().server, data["app.json"], refused]));`;
+  const command = ["--", process.execPath, "--input-type=module", "-e", program];
+  const ran = await user.run(["teleport", "deploy/app", "--mount", at("root"), "--driver", "snapshot", ...where, ...command]);
+  expect(ran.code, ran.stderr).toBe(0);
+  expect(JSON.parse(ran.stdout)).toEqual([
+    expect.stringMatching(/^https:\/\/kubernetes\.default\.svc:(443|6443)$/),
+    '{"n":1}',
+    expect.stringContaining(`"system:serviceaccount:${NAMESPACE}:app" cannot list`),
+  ]);
 }, 60_000);
 
 test("kept by the daemon: shown with how current it is, joined by the same wish, refused to another, closed", async () => {
