@@ -63,7 +63,7 @@ export function splice(a: Duplex, b: Duplex, options: SpliceOptions = {}): Promi
       b,
       (bytes) => (result.bytesAtoB += bytes),
       () => {
-        if (passEndOfA || b.readableEnded) b.end();
+        if (passEndOfA || b.readableEnded) endOnce(b);
       },
     );
     pump(
@@ -71,8 +71,8 @@ export function splice(a: Duplex, b: Duplex, options: SpliceOptions = {}): Promi
       a,
       (bytes) => (result.bytesBtoA += bytes),
       () => {
-        a.end();
-        if (a.readableEnded) b.end();
+        endOnce(a);
+        if (a.readableEnded) endOnce(b);
       },
     );
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -80,4 +80,9 @@ export function splice(a: Duplex, b: Duplex, options: SpliceOptions = {}): Promi
     if (a.destroyed || b.destroyed) fail();
     if (open.size === 0) done();
   });
+}
+
+/** To end what has ended makes Node make an error with its stack, and drop it: as dear as all else of a short connection. */
+function endOnce(stream: Duplex): void {
+  if (!stream.writableEnded) stream.end();
 }

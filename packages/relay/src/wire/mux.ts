@@ -83,13 +83,16 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
     corked = false;
     wire.uncork();
   };
-  /** What is written in one turn leaves together. */
+  /**
+   * What is written in one turn of the event loop leaves together, whichever streams it is of: on its way through an API server and a kubelet
+   * each piece costs as much as many.
+   */
   const write = (bytes: Buffer): void => {
     if (isClosed) return;
     if (!corked) {
       corked = true;
       wire.cork();
-      process.nextTick(uncork);
+      setImmediate(uncork);
     }
     moved += bytes.length;
     wire.write(bytes);
