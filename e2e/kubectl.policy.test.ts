@@ -57,3 +57,44 @@ test("--show-managed-fields names who wrote what", async () => {
     ["kubelet", "status"],
   ]);
 });
+
+test("cordon: nothing new is put on the node until it is uncordoned", async () => {
+  const node = (await kubectl("get nodes -o name")).trim().replace("node/", "");
+  expect(await kubectl(`cordon ${node}`)).toBe(`node/${node} cordoned\n`);
+  expect(await kubectl("get nodes")).toMatch(/ Ready,SchedulingDisabled /);
+  await kubectl("run late --image=node:24");
+  await expect.poll(() => kubectl("describe pod late"), { timeout: 10_000 }).toMatch(/FailedScheduling .*unschedulable/);
+  expect(await kubectl("get pod late")).toMatch(/ Pending /);
+  expect(await kubectl(`uncordon ${node}`)).toBe(`node/${node} uncordoned\n`);
+  expect(await kubectl("wait --for=condition=Ready pod/late --timeout=20s")).toContain("condition met");
+  await kubectl("delete pod late --now");
+});
+
+test("drain: evicts as far as the disruption budget allows, and waits there", { timeout: 60_000 }, async () => {
+  await kubectl("create namespace drained");
+  const node = (await kubectl("get nodes -o name")).trim().replace("node/", "");
+  await kubectl("create deployment guarded --image=node:24 --replicas=3 -n drained");
+  await kubectl("rollout status deployment/guarded -n drained --timeout=20s");
+  await kubectl("create poddisruptionbudget guard --selector=app=guarded --min-available=2 -n drained");
+  await expect.poll(() => kubectl("get pdb guard -n drained")).toMatch(/guard +2 +N\/A +1 /);
+  await kubectl("run alone --image=node:24 -n drained");
+
+  const drain = `drain ${node} --ignore-daemonsets --delete-emptydir-data --pod-selector`;
+  const unmanaged = await kubectl(`${drain} run=alone --timeout=10s`);
+  expect(unmanaged).toContain("cannot delete Pods that declare no controller (use --force to override): drained/alone");
+  expect(await kubectl(`${drain} run=alone --force --timeout=20s`)).toMatch(/evicting pod drained\/alone[\s\S]*drained/);
+
+  const refused = await kubectl(`${drain} app=guarded --timeout=3s`);
+  expect(refused).toContain("Cannot evict pod as it would violate the pod's disruption budget.");
+  expect(refused).toMatch(/global timeout reached: 3s/);
+  // One is gone for good: the one in its place finds no node.
+  const phases = async (): Promise<string[]> =>
+    (await kubectl("get pods -n drained -o jsonpath={.items[*].status.phase}")).split(" ").sort();
+  await expect.poll(phases).toEqual(["Pending", "Running", "Running"]);
+
+  await kubectl("delete pdb guard -n drained");
+  expect(await kubectl(`${drain} app=guarded --timeout=20s`)).toMatch(new RegExp(`node/${node} drained`));
+  await expect.poll(phases).toEqual(["Pending", "Pending", "Pending"]);
+  await kubectl(`uncordon ${node}`);
+  expect(await kubectl("rollout status deployment/guarded -n drained --timeout=20s")).toContain("successfully rolled out");
+});
