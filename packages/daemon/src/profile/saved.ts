@@ -83,7 +83,7 @@ function ownPart(options: SessionOptions): [list: string, own: object] {
   if (kind === "expose") return ["exposes", { ...options.expose }];
   if (kind === "intercept") return ["intercepts", { ...options.intercept }];
   if (kind === "env") return ["envFiles", { workload, container, file: envFile?.path, format: envFile?.format }];
-  if (kind === "mount") return ["mounts", { workload, container, path: dir, ...mounted }];
+  if (kind === "mount") return ["mounts", { workload, container, path: dir, ...mounted, relayImage }];
   return [
     "teleports",
     {

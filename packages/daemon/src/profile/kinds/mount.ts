@@ -15,15 +15,17 @@ export const mountKind: ProfileKind = {
       workload: text("As kubectl takes it: statefulset/database."),
       container: text("Whose mounts, where the pod has several containers."),
       ...MOUNT,
+      relayImage: text("What the relay of a drive runs in: a Node of 22 or later."),
     },
     required: ["workload", "path"],
   },
   title: ({ workload, path }) => `${workload} at ${path}`,
-  session: ({ workload, container, name, path, only, readOnly, driver }, where) => ({
+  session: ({ workload, container, name, path, only, readOnly, driver, relayImage }, where) => ({
     ...where,
     kind: "mount",
     workload: workload as string,
     mount: mountOptions({ path, only, readOnly, driver }),
+    ...(relayImage !== undefined && { relayImage: relayImage as string }),
     ...(container !== undefined && { container: container as string }),
     ...(name !== undefined && { name: name as string }),
   }),
