@@ -166,6 +166,14 @@ exposes:
     ["mine", "intercept"],
     ["hook", "expose"],
   ]);
+  // What is exposed is a service as others are; the one that the intercept's relay needs is nobody's.
+  const teleport = join(user.home, "teleport.yaml");
+  await writeFile(teleport, `teleports: [{ namespace: ${NAMESPACE}, via: relay, remoteHosts: ["db.internal:5432"] }]`, {
+    mode: 0o644,
+  });
+  const shown = (await run("up", "-f", teleport, "--dry-run")).stdout;
+  expect(shown).toContain("webhook");
+  expect(shown).not.toContain("backend");
   // Exit codes of doctor tell of the machine too: only what it says of relays matters here.
   const doctor = await user.run(["doctor", "--json", "-n", NAMESPACE], { env: { KUBECONFIG: kubeconfig } });
   const lines = (JSON.parse(doctor.stdout) as { lines: Array<{ check: string; level: string; text: string }> }).lines;

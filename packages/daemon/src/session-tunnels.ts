@@ -15,6 +15,7 @@ import { refusedForwards, refusedRight } from "./rbac/refusal.ts";
 import { openApiServer, withApiServer } from "./session-api-server.ts";
 import type { SessionEvent, SessionOptions } from "./session-info.ts";
 import { relayed, relayNotice, type SessionRelay, tellRelay } from "./session-relay.ts";
+import { sessionServices } from "./session-services.ts";
 import type { SessionTunnel } from "./session-tunnel.ts";
 import type { Held } from "./shared.ts";
 import { onTunnelEvents } from "./tunnel-events.ts";
@@ -74,7 +75,7 @@ export async function openSessionTunnels(options: SessionOptions, components: Se
   const { cluster, facts, plugins, logger, signal, closer, emit, warn, renamed, giveUp } = components;
   const { via, remoteHosts = [], also = [] } = options;
   const { namespace } = facts;
-  const rules = serviceRules(options.services ?? [], namespace);
+  const rules = sessionServices(options.services ?? [], namespace);
   const wanted = [...new Set([namespace, ...also, ...rules.namespaces])];
 
   const toldRefusals = new Set<string>();

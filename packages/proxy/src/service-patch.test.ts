@@ -100,6 +100,7 @@ test("the backend has the original's selector and ports, and nothing that takes 
     ports: [{ name: "http", port: 80, targetPort: "http", protocol: "TCP" }],
   });
   expect(made.metadata).toMatchObject({ name: "b", namespace: "shop", ownerReferences: [{ name: "r", uid: "ru" }] });
+  expect(made.metadata.labels).toMatchObject({ "shipside.dev/backend-of": "core" });
   const sticky = service({ app: "core" });
   sticky.spec.sessionAffinity = "ClientIP";
   expect(backendService(sticky, { name: "b", original: {}, relay: { name: "r", uid: "ru" } }).spec).toMatchObject({

@@ -1,5 +1,5 @@
 import type { KubeObject, ObjectMeta, Service } from "@shipside/kube";
-import { type FieldOwner, INTERCEPT_ANNOTATION, type Selector } from "@shipside/relay";
+import { BACKEND_LABEL, type FieldOwner, INTERCEPT_ANNOTATION, RELAY_LABEL, type Selector } from "@shipside/relay";
 import { keepsClients } from "./ports.ts";
 
 /** What stands in the Service itself while it is switched: whoever finds it, also without us, sees what was there and who did it. */
@@ -102,7 +102,11 @@ export function backendService(
     metadata: {
       name,
       namespace: service.metadata.namespace!,
-      labels: { "app.kubernetes.io/managed-by": "shipside", "shipside.dev/relay": relay.name },
+      labels: {
+        "app.kubernetes.io/managed-by": "shipside",
+        [RELAY_LABEL]: relay.name,
+        [BACKEND_LABEL]: service.metadata.name,
+      },
       ownerReferences: [{ apiVersion: "apps/v1", kind: "Deployment", name: relay.name, uid: relay.uid }],
     },
     spec: {

@@ -6,6 +6,7 @@ export { RELAY_ERRORS, type RelayErrorCode, relayError } from "./errors.ts";
 export { disownPatch, type FieldOwner, selectorOwners } from "./field-owners.ts";
 export { type IncomingConnection, openRelayLink, type RelayLink, type RelayLinkOptions } from "./link.ts";
 export {
+  BACKEND_LABEL,
   claimPath,
   DEFAULT_IMAGE,
   DEFAULT_RESOURCES,

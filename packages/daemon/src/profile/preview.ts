@@ -1,7 +1,7 @@
 import { type Cluster, connectCluster, resolveWorkload, SERVICES } from "@shipside/kube";
-import { serviceRules } from "@shipside/tunnel";
 import type { SessionOptions } from "../session-info.ts";
 import { checkSessionOptions } from "../session-options.ts";
+import { sessionServices } from "../session-services.ts";
 
 /** What a session would make, as far as asking tells. */
 export interface SessionPreview {
@@ -45,7 +45,7 @@ export async function previewSession(given: SessionOptions, signal?: AbortSignal
     ...(signal && { signal }),
   });
   const { namespace } = cluster.info;
-  const selection = serviceRules(rules, namespace);
+  const selection = sessionServices(rules, namespace);
   const namespaces = kind === "teleport" ? [...new Set([namespace, ...also, ...selection.namespaces])] : [];
   const abort = signal && { signal };
   const [found, ...lists] = await Promise.all([
