@@ -8,13 +8,19 @@ import { untilSaid } from "./cli.harness.ts";
 import type { LeaveOptions } from "./crash/leave.ts";
 import type { Machine } from "./crash.harness.ts";
 
-const CONTAINER = { name: "main", image: "node", env: [{ name: "GREETING", value: "hello" }] };
+export const CONTAINER = { name: "main", image: "node", env: [{ name: "GREETING", value: "hello" }] };
 
-/** A Service, and a Deployment of one container that it selects. */
-export async function makeWorkload(cluster: Cluster, name: string, port: number, container: object = CONTAINER): Promise<void> {
+/** A Service, and a Deployment of one container that it selects. `volumes`: as the pod's spec has them. */
+export async function makeWorkload(
+  cluster: Cluster,
+  name: string,
+  port: number,
+  container: object = CONTAINER,
+  volumes: readonly object[] = [],
+): Promise<void> {
   const labels = { app: name };
   await cluster.create(SERVICES, { metadata: { name }, spec: { selector: labels, ports: [{ port }] } });
-  const template = { metadata: { labels }, spec: { containers: [container] } };
+  const template = { metadata: { labels }, spec: { containers: [container], volumes } };
   await cluster.create(DEPLOYMENTS, { metadata: { name }, spec: { selector: { matchLabels: labels }, template } } as never);
 }
 

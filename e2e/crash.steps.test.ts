@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { createCloser } from "@shipside/core";
 import { recover } from "@shipside/daemon";
-import type { Cluster } from "@shipside/kube";
+import { type Cluster, CONFIG_MAPS } from "@shipside/kube";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { LeaveOptions } from "./crash/leave.ts";
-import { leaveCommand, makeWorkload, openKeptCluster } from "./crash.fixture.ts";
+import { CONTAINER, leaveCommand, makeWorkload, openKeptCluster } from "./crash.fixture.ts";
 import { clusterState } from "./crash.harness.ts";
 import { canMount } from "./mount-namespace.ts";
 
@@ -32,7 +32,9 @@ async function scene() {
   await writeFile(join(folder, "hosts"), "127.0.0.1 localhost\n# no end");
   await writeFile(join(folder, ".env"), "MINE=1\n");
   await mkdir(join(folder, "tmp"));
-  await makeWorkload(cluster, name, 43_121);
+  await cluster.create(CONFIG_MAPS, { metadata: { name: `settings-${name}` }, data: { mode: "first" } });
+  const container = { ...CONTAINER, volumeMounts: [{ name: "settings", mountPath: "/etc/app" }] };
+  await makeWorkload(cluster, name, 43_121, container, [{ name: "settings", configMap: { name: `settings-${name}` } }]);
   const options: LeaveOptions = {
     ...{
       do: "make",
@@ -45,6 +47,7 @@ async function scene() {
       killAt: 0,
     },
     mount: canMount,
+    volumes: true,
   };
   return {
     name,
@@ -53,6 +56,7 @@ async function scene() {
       const files: Record<string, string> = {};
       for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
         const path = join(entry.parentPath, entry.name);
+        if (path === join(folder, "root")) files[path] = "a folder";
         if (entry.isFile() && !/addresses\.json|shipside-backup|compile-cache/.test(path))
           files[path] = await readFile(path, "utf8");
       }
@@ -125,6 +129,7 @@ test("killed at each step of undoing what another has left: the next one puts ev
     expect(
       [made.files, made.objects, made.processes].map((part, at) => isDeepStrictEqual(part, Object.values(before)[at])),
     ).toEqual([...[false, false, false]]);
+    expect(Object.keys(made.files)).toContain(join(left.options.folder, "root/etc/app/mode"));
     const { said, killed } = await leave({ ...left.options, do: "recover", killAt });
     expect(killed).toBe(killAt > 0);
     if (killAt > 0) expect((await recover({ stateDir: left.options.stateDir })).failed).toEqual([]);

@@ -35,6 +35,8 @@ export interface LeaveOptions {
   /** Does nothing more when all is made. */
   wait?: boolean;
   mount: boolean;
+  /** The workload's volumes are in a folder of the session's. */
+  volumes?: boolean;
   /** Also leaves the record of an intercept of this service, by a relay of the same name. */
   intercepted?: string;
 }
@@ -61,10 +63,11 @@ if (options.do === "recover") {
   const session = "left";
   const journal = openJournal(stateDir, { onStep });
   const host = closer.use(createSessionHost({ stateDir, journal, ...(hosts !== undefined && { hosts: { path: hosts } }) }));
-  // The session itself: names, addresses, listeners, an env file.
+  // The session itself: names, addresses, listeners, an env file, a folder of volumes.
   const { release } = await host.open({
     workload: `deployment/${name}`,
     ...{ namespace, kubeconfig, envFile: { path: join(folder, ".env") } },
+    ...(options.volumes && { mount: { dir: join(folder, "root") } }),
   });
   closer.defer(release);
   const directory = await makeDirectory(journal, name);
