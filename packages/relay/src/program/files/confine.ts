@@ -1,20 +1,11 @@
-import { realpath as realpathCallback } from "node:fs";
+import { realpathSync } from "node:fs";
 import { posix } from "node:path";
-import { promisify } from "node:util";
-
-const realpath = promisify(
-  realpathCallback.native as (
-    path: Buffer,
-    options: { encoding: "latin1" },
-    done: (error: Error | null, path: string) => void,
-  ) => void,
-);
 
 /** A path as Node's fs takes it. */
 export const bytesOf = (path: string): Buffer => Buffer.from(path, "latin1");
 
 /** The real path of a byte string. */
-const realPathOf = (path: string): Promise<string> => realpath(bytesOf(path), { encoding: "latin1" });
+const realPathOf = (path: string): string => realpathSync.native(bytesOf(path), { encoding: "latin1" });
 
 const denied = (path: string): Error => Object.assign(new Error(`${path} is outside of what is served`), { code: "EACCES" });
 
@@ -27,10 +18,10 @@ const isWithin = (path: string, root: string): boolean => path === root || path.
 export interface Confinement {
   /** Absolute; throws `EACCES` outside of every root. A relative path is one in the first root. */
   absolute(path: string): string;
-  /** The path with its parent's links resolved. Rejects with `EACCES` where that is outside. */
-  resolve(path: string): Promise<string>;
+  /** The path with its parent's links resolved. Throws `EACCES` where that is outside. */
+  resolve(path: string): string;
   /** The path with all its links resolved. */
-  follow(path: string): Promise<string>;
+  follow(path: string): string;
   /**
    * Throws `EACCES` where a link points out of its root. Whoever asks would follow it on their own machine, and who writes to the volume
    * could have a developer's programs read or write files there.
@@ -39,11 +30,18 @@ export interface Confinement {
 }
 
 export function confineTo(roots: readonly string[]): Confinement {
-  let real: Promise<string[]> | undefined;
-  const inside = async (path: string, shown: string): Promise<string> => {
-    // A root that isn't there has nothing in it.
-    real ??= Promise.all(roots.map((root) => realPathOf(root).catch(() => root)));
-    if ((await real).some((root) => isWithin(path, root))) return path;
+  let real: string[] | undefined;
+  const realRoot = (root: string): string => {
+    try {
+      return realPathOf(root);
+    } catch {
+      // One that isn't there has nothing in it.
+      return root;
+    }
+  };
+  const inside = (path: string, shown: string): string => {
+    real ??= roots.map(realRoot);
+    if (real.some((root) => isWithin(path, root))) return path;
     throw denied(shown);
   };
   const absolute = (path: string): string => {
@@ -53,13 +51,13 @@ export function confineTo(roots: readonly string[]): Confinement {
   };
   return {
     absolute,
-    async resolve(path) {
+    resolve(path) {
       const at = absolute(path);
       if (roots.includes(at)) return at;
-      return posix.join(await inside(await realPathOf(posix.dirname(at)), path), posix.basename(at));
+      return posix.join(inside(realPathOf(posix.dirname(at)), path), posix.basename(at));
     },
-    async follow(path) {
-      return inside(await realPathOf(absolute(path)), path);
+    follow(path) {
+      return inside(realPathOf(absolute(path)), path);
     },
     checkLink(path, target) {
       const at = absolute(path);

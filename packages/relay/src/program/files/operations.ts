@@ -20,13 +20,13 @@ import {
   statvfsReply,
 } from "./sftp.ts";
 
-// Those of `fs/promises` take longer, most of all for reading and writing.
-const read = promisify(fs.read);
-const write = promisify(fs.write);
-const open = promisify(fs.open);
-const fstat = promisify(fs.fstat);
-const lstat = promisify(fs.lstat) as (path: Buffer) => Promise<Stats>;
-const { chmod, lchown, lutimes, truncate, unlink, mkdir, rmdir, rename, link, symlink, readlink, readdir, statfs } = fs.promises;
+/**
+ * What mostly has its answer in memory is done here and now: to have a thread of the pool do it takes several times as long, and nothing
+ * else may be done meanwhile. Where the volume stands still (NFS), so does this process, and the link to it ends: whoever waits for the
+ * file system has an error instead of waiting as well. What may take long where all is well goes to a thread.
+ */
+const { lstatSync, fstatSync, openSync, readSync, writeSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, linkSync } = fs;
+const { chmod, lchown, lutimes, truncate, unlink, rmdir, rename, statfs } = fs.promises;
 const [fchmod, fchown, futimes, ftruncate, fsync] = [fs.fchmod, fs.fchown, fs.futimes, fs.ftruncate, fs.fsync].map((each) =>
   promisify(each as (fd: number, ...rest: unknown[]) => void),
 ) as Array<(fd: number, ...rest: unknown[]) => Promise<void>>;
@@ -38,107 +38,114 @@ const ENTRIES = 128;
 const MODE_BITS = 0o7777;
 const LATIN1 = "latin1" satisfies BufferEncoding;
 
-/** Does one request after the other, each to its end before the next: clients pipeline what depends on what was before. */
-export type Operations = (request: Request) => Promise<Buffer>;
+/** Does one request. The next is to be asked when it is done: clients pipeline what depends on what was before. */
+export type Operations = (request: Request) => Buffer | Promise<Buffer>;
 
 export function fileOperations({ confine, handles }: { confine: Confinement; handles: Handles }): Operations {
-  const at = async (path: string): Promise<Buffer> => bytesOf(await confine.resolve(path));
+  const at = (path: string): Buffer => bytesOf(confine.resolve(path));
   const ok = (id: number): Buffer => statusReply(id, STATUS.OK);
+  const absent = (id: number): Buffer => statusReply(id, STATUS.NO_SUCH_FILE);
 
-  const perform = async (request: Request): Promise<Buffer> => {
+  /** Undefined for what {@link perform} does. */
+  const performAtOnce = (request: Request): Buffer | undefined => {
     const { id } = request;
     switch (request.type) {
       case "open": {
         handles.reserve();
         const mode = (request.attributes.mode ?? 0o666) & MODE_BITS;
-        return handleReply(id, handles.add(await open(await at(request.path), openFlags(request.flags), mode)));
+        return handleReply(id, handles.add(openSync(at(request.path), openFlags(request.flags), mode)));
       }
-      case "close":
-        await handles.close(request.handle);
-        return ok(id);
       case "read": {
         const length = Math.min(request.length, LONGEST_READ);
         const reply = dataReply(id, length);
-        const { bytesRead } = await read(handles.file(request.handle), reply, DATA_AT, length, request.offset);
+        const bytesRead = readSync(handles.file(request.handle), reply, DATA_AT, length, request.offset);
         return bytesRead === 0 ? statusReply(id, STATUS.EOF) : cutDataReply(reply, bytesRead);
       }
       case "write": {
         const { data, offset } = request;
         const fd = handles.file(request.handle);
-        for (let done = 0; done < data.length; ) {
-          done += (await write(fd, data, done, data.length - done, offset + done)).bytesWritten;
-        }
+        for (let done = 0; done < data.length; ) done += writeSync(fd, data, done, data.length - done, offset + done);
         return ok(id);
       }
-      case "fsync":
-        await fsync!(handles.file(request.handle));
-        return ok(id);
-      case "lstat":
-        return attributesReply(id, attributesOf(await lstat(await at(request.path))));
+      case "lstat": {
+        // That something isn't there is asked more often than not, and an exception costs more than the question.
+        const stats = lstatSync(at(request.path), { throwIfNoEntry: false });
+        return stats ? attributesReply(id, attributesOf(stats)) : absent(id);
+      }
       case "stat": {
-        const attributes = attributesOf(await lstat(bytesOf(await confine.follow(request.path))));
+        const attributes = attributesOf(lstatSync(bytesOf(confine.follow(request.path))));
         // The home directory, by which clients learn who they are here: it is shown as theirs, whoever owns the volume's root.
         const self = request.path === "." || request.path === "";
         return attributesReply(id, self ? { ...attributes, uid: process.getuid!(), gid: process.getgid!() } : attributes);
       }
       case "fstat":
-        return attributesReply(id, attributesOf(await fstat(handles.file(request.handle))));
-      case "setstat":
-        await setAttributes(await at(request.path), request.attributes);
-        return ok(id);
-      case "fsetstat":
-        await setFileAttributes(handles.file(request.handle), request.attributes);
-        return ok(id);
+        return attributesReply(id, attributesOf(fstatSync(handles.file(request.handle))));
       case "opendir": {
         handles.reserve();
-        const path = await confine.follow(request.path);
-        const names = await readdir(bytesOf(path), { encoding: LATIN1 });
+        const path = confine.follow(request.path);
+        const names = readdirSync(bytesOf(path), { encoding: LATIN1 });
         return handleReply(id, handles.add({ path, names, at: 0 }));
       }
       case "readdir": {
-        const names = await nextNames(handles.directory(request.handle));
+        const names = nextNames(handles.directory(request.handle));
         return names.length === 0 ? statusReply(id, STATUS.EOF) : nameReply(id, names);
       }
-      case "remove":
-        await unlink(await at(request.path));
-        return ok(id);
       case "mkdir":
-        await mkdir(await at(request.path), (request.attributes.mode ?? 0o777) & MODE_BITS);
-        return ok(id);
-      case "rmdir":
-        await rmdir(await at(request.path));
+        mkdirSync(at(request.path), (request.attributes.mode ?? 0o777) & MODE_BITS);
         return ok(id);
       case "realpath": {
         const name = confine.absolute(request.path);
         return nameReply(id, [{ name, long: name }]);
       }
       case "readlink": {
-        const name = await readlink(await at(request.path), { encoding: LATIN1 });
+        const name = readlinkSync(at(request.path), { encoding: LATIN1 });
         confine.checkLink(request.path, name);
         return nameReply(id, [{ name, long: name }]);
       }
       case "symlink":
-        await symlink(bytesOf(request.target), await at(request.path));
+        symlinkSync(bytesOf(request.target), at(request.path));
+        return ok(id);
+      case "hardlink":
+        linkSync(at(request.from), at(request.to));
+        return ok(id);
+      default:
+        return undefined;
+    }
+  };
+
+  const perform = async (request: Request): Promise<Buffer> => {
+    const { id } = request;
+    switch (request.type) {
+      case "close":
+        await handles.close(request.handle);
+        return ok(id);
+      case "fsync":
+        await fsync!(handles.file(request.handle));
+        return ok(id);
+      case "setstat":
+        await setAttributes(at(request.path), request.attributes);
+        return ok(id);
+      case "fsetstat":
+        await setFileAttributes(handles.file(request.handle), request.attributes);
+        return ok(id);
+      case "remove":
+        await unlink(at(request.path));
+        return ok(id);
+      case "rmdir":
+        await rmdir(at(request.path));
         return ok(id);
       case "rename": {
-        const [from, to] = [await at(request.from), await at(request.to)];
+        const [from, to] = [at(request.from), at(request.to)];
         // Section 6.5: it is an error where the new name is taken.
-        const taken = await lstat(to).then(
-          () => true,
-          () => false,
-        );
-        if (taken) return statusReply(id, STATUS.FAILURE, "the new name is taken");
+        if (lstatSync(to, { throwIfNoEntry: false })) return statusReply(id, STATUS.FAILURE, "the new name is taken");
         await rename(from, to);
         return ok(id);
       }
       case "posixRename":
-        await rename(await at(request.from), await at(request.to));
-        return ok(id);
-      case "hardlink":
-        await link(await at(request.from), await at(request.to));
+        await rename(at(request.from), at(request.to));
         return ok(id);
       case "statvfs": {
-        const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(bytesOf(await confine.follow(request.path)), {
+        const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(bytesOf(confine.follow(request.path)), {
           bigint: true,
         });
         return statvfsReply(id, [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0n, 0n, 255n]);
@@ -148,11 +155,12 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
     }
   };
 
-  return async (request) => {
+  const failed = ({ id }: Request, error: unknown): Buffer => statusReply(id, statusOf(codeOf(error)), (error as Error).message);
+  return (request) => {
     try {
-      return await perform(request);
+      return performAtOnce(request) ?? perform(request).catch((error: unknown) => failed(request, error));
     } catch (error) {
-      return statusReply(request.id, statusOf(codeOf(error)), (error as Error).message);
+      return failed(request, error);
     }
   };
 }
@@ -178,7 +186,7 @@ function attributesOf({ size, uid, gid, mode, atimeMs, mtimeMs }: Stats): Requir
 
 /** Of the last part itself, never of what it points to. */
 async function setAttributes(path: Buffer, { size, uid, gid, mode, atime, mtime }: Attributes): Promise<void> {
-  const isLink = (await lstat(path)).isSymbolicLink();
+  const isLink = lstatSync(path).isSymbolicLink();
   if (isLink && (size !== undefined || mode !== undefined)) {
     throw Object.assign(new Error("a symbolic link has no size or mode to set"), { code: "EOPNOTSUPP" });
   }
@@ -195,22 +203,20 @@ async function setFileAttributes(fd: number, { size, uid, gid, mode, atime, mtim
   if (atime !== undefined && mtime !== undefined) await futimes!(fd, atime, mtime);
 }
 
-async function nextNames(directory: OpenDirectory): Promise<Name[]> {
+function nextNames(directory: OpenDirectory): Name[] {
   const { path, names } = directory;
-  while (directory.at < names.length) {
+  const found: Name[] = [];
+  // One that has gone meanwhile is none; and no names at all would mean the end.
+  while (found.length === 0 && directory.at < names.length) {
     const some = names.slice(directory.at, directory.at + ENTRIES);
     directory.at += some.length;
-    const found = await Promise.all(
-      some.map(async (name) => {
-        const stats = await lstat(bytesOf(`${path}/${name}`)).catch(() => undefined);
-        return stats && { name, long: name, attributes: attributesOf(stats) };
-      }),
-    );
-    // One that has gone meanwhile is none; and no names at all would mean the end.
-    const there = found.filter((name) => name !== undefined);
-    if (there.length > 0) return there;
+    for (const name of some) {
+      try {
+        found.push({ name, long: name, attributes: attributesOf(lstatSync(bytesOf(`${path}/${name}`))) });
+      } catch {}
+    }
   }
-  return [];
+  return found;
 }
 
 /** A client shows FAILURE as EPERM: what is full, or broken, is no matter of permission. */

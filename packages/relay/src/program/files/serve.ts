@@ -25,7 +25,8 @@ export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): 
   try {
     for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       for (const frame of frames.push(chunk as Buffer)) {
-        const reply = isInit(frame) ? versionReply() : await operations(parseRequest(frame));
+        let reply = isInit(frame) ? versionReply() : operations(parseRequest(frame));
+        if (reply instanceof Promise) reply = await reply;
         if (stream.destroyed) return;
         if (!stream.write(reply)) await drained(stream);
       }
