@@ -127,14 +127,13 @@ async function open(options: SessionOptions, config = kubeconfig): Promise<Told>
       },
     });
     told.end = () => session.close();
+    const hosts = (options.remoteHosts ?? []).map((host) => host.split(":") as [string, string]);
     if (options.kind === "teleport")
-      await fetch(`http://${session.address("core", PORT)}`, {
-        headers: { Connection: "close" },
-        signal: AbortSignal.timeout(5_000),
-      }).then(
-        (answer) => answer.text(),
-        () => {},
-      );
+      for (const address of [session.address("core", PORT), ...hosts.map(([host, port]) => session.address(host, port))])
+        await fetch(`http://${address}`, { headers: { Connection: "close" }, signal: AbortSignal.timeout(5_000) }).then(
+          (answer) => answer.text(),
+          () => {},
+        );
   } catch (error) {
     told.errors.push(errorToJson(error));
   }
@@ -217,7 +216,9 @@ describe.each([
   { kind: "expose" as const, expose: { service: "mine", ports: ["8080:9"] } },
   { kind: "intercept" as const, intercept: { service: "core", ports: [`${PORT}:9`] } },
   { kind: "teleport" as const, via: "relay" as const },
-])("$kind on a relay", (options) => {
+  // Nothing answers there: a relay is made all the same.
+  { kind: "teleport" as const, remoteHosts: ["nowhere.invalid:5432"] },
+])("$kind on a relay ($#)", (options) => {
   const rules = sessionRules({ ...options, namespace: NAMESPACE }, NAMESPACE);
 
   test("works with exactly its Roles, and says nothing of rights", async () => {

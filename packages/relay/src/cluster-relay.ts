@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Duplex } from "node:stream";
 import { abortError, type Closable, type DialerFactory, hasCode, type Logger, silentLogger } from "@shipside/core";
 import type { Cluster } from "@shipside/kube";
 import { type DeployedRelay, deployRelay, findRelay, type MakeObject } from "./deploy.ts";
@@ -60,7 +61,8 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
       ...(files && { files }),
     };
     const relay = await deployRelay(cluster, spec, { signal: lifetime.signal, ...(options.make && { make: options.make }) });
-    const link = openRelayLink({ open: (signal) => openControl(relay, signal), secret: relay.secret, logger });
+    const open = (signal: AbortSignal): Promise<Duplex> => openControl(relay, signal);
+    const link = openRelayLink({ open, secret: relay.secret, signal: lifetime.signal, logger });
     try {
       await link.ready;
     } catch (error) {
@@ -71,14 +73,16 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
     return { relay, link };
   };
 
-  /** Where the relay itself has gone (it removes itself when this machine was away for too long), the link has no way back. */
-  const openControl = async (
-    relay: DeployedRelay,
-    signal: AbortSignal,
-  ): Promise<Awaited<ReturnType<DeployedRelay["openControl"]>>> => {
+  /**
+   * Where the relay itself has gone (it removes itself when this machine was away for too long), or this user has no right to forward
+   * ports, the link has no way back.
+   */
+  const openControl = async (relay: DeployedRelay, signal: AbortSignal): Promise<Duplex> => {
     try {
       return await relay.openControl(undefined, { signal });
     } catch (error) {
+      const refusal = refusalBehind(error);
+      if (refusal) throw refusal;
       if (!hasCode(error, "DIAL_GONE", "KUBE_NOT_FOUND")) throw error;
       if (await findRelay(cluster, relay, { signal })) throw error;
       throw relayError("RELAY_REFUSED", `the relay ${namespace}/${relay.name} is gone`, { cause: error });
@@ -141,4 +145,12 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
     close: () => (closed ??= close()),
     [Symbol.asyncDispose]: () => (closed ??= close()),
   };
+}
+
+/** A dial that was tried by several carriers has failed for a reason each. */
+function refusalBehind(error: unknown): Error | undefined {
+  if (hasCode(error, "KUBE_FORBIDDEN")) return error as Error;
+  const { cause } = error as Error;
+  const causes: unknown[] = cause instanceof AggregateError ? cause.errors : [cause];
+  return causes.find((each): each is Error => hasCode(each, "KUBE_FORBIDDEN"));
 }
