@@ -4,7 +4,7 @@ import { type ErrorJson, errorFromJson } from "@shipside/core";
 import { daemonError } from "../errors.ts";
 import { logPath, rawLogPath } from "../log-file.ts";
 import { stateDir } from "../paths.ts";
-import { programPath } from "../programs.ts";
+import { daemonCommand } from "./daemon-command.ts";
 
 /**
  * Starts the daemon alone, with the rights of this process, as a process of its own which outlives this one, and resolves when it
@@ -16,7 +16,8 @@ export async function startDaemon(options: { timeoutMs?: number } = {}): Promise
   await mkdir(stateDir(), { recursive: true, mode: 0o700 });
   const output = await open(rawLogPath(stateDir()), "a", 0o600);
   try {
-    const child = spawn(process.execPath, [...process.execArgv, programPath("main")], {
+    const [program, ...args] = daemonCommand();
+    const child = spawn(program, args, {
       detached: true,
       // It must not hold the folder that somebody happened to stand in.
       cwd: "/",

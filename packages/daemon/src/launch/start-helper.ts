@@ -4,6 +4,7 @@ import { logPath, rawLogPath } from "../log-file.ts";
 import { stateDir } from "../paths.ts";
 import { programPath, sourceFlags } from "../programs.ts";
 import { askAsRoot } from "./as-root.ts";
+import { daemonCommand } from "./daemon-command.ts";
 import { type Elevation, elevationFacts, planElevation } from "./elevate.ts";
 import { type LaunchRequest, type LaunchWord, parseLaunchWord, type UserIds } from "./request.ts";
 import { userBehindRoot } from "./user.ts";
@@ -54,7 +55,7 @@ export async function startWithHelper(owner: DaemonOwner, options: AsRootOptions
 export function daemonRequest({ env }: DaemonOwner): LaunchRequest {
   return {
     env,
-    exec: [process.execPath, ...process.execArgv, programPath("main"), "--helper"],
+    exec: daemonCommand("--helper"),
     log: rawLogPath(stateDir(env)),
   };
 }
