@@ -61,6 +61,8 @@ const MAX_BACKLOG = 256 * 1024;
 /** Who asks and asks without reading what we answer is cut off at this backlog, in bytes. */
 const MAX_REPLY_BACKLOG = 16 * 1024 * 1024;
 const LAST_STREAM = 0xffff_ffff;
+/** How long a reset may wait for company, in ms: where connections are many and short, the next one's question. */
+const SOON_MS = 2;
 /** The far end is asked this often for a sign of life, in ms. */
 const PING_MS = 1_000;
 
@@ -73,38 +75,42 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
   let lastStream = 0;
   let windows = 0;
   let moved = 0;
-  let corked = false;
+  let now: NodeJS.Immediate | undefined;
+  let soon: NodeJS.Timeout | undefined;
   let isClosed = false;
   let heard = performance.now();
   let ticked = heard;
   const closed = Promise.withResolvers<Error | undefined>();
 
-  const uncork = (): void => {
-    corked = false;
+  const flush = (): void => {
+    clearImmediate(now);
+    clearTimeout(soon);
+    now = undefined;
+    soon = undefined;
     wire.uncork();
   };
   /**
    * What is written in one turn of the event loop leaves together, whichever streams it is of: on its way through an API server and a kubelet
-   * each piece costs as much as many.
+   * each piece costs as much as many. What is in no hurry goes with the next that is.
    */
-  const write = (bytes: Buffer): void => {
+  const write = (bytes: Buffer, hurry = true): void => {
     if (isClosed) return;
-    if (!corked) {
-      corked = true;
-      wire.cork();
-      setImmediate(uncork);
-    }
+    if (!now && !soon) wire.cork();
+    if (hurry) now ??= setImmediate(flush);
+    else soon ??= setTimeout(flush, SOON_MS);
     moved += bytes.length;
     wire.write(bytes);
     if (wire.writableLength > MAX_REPLY_BACKLOG)
       lose(relayError("RELAY_PROTOCOL", "the other end of the link asks without reading"));
   };
-  const send = (type: FrameType, stream: number): void => write(encodeHeader(type, stream, 0));
+  const send = (type: FrameType, stream: number, hurry = true): void => write(encodeHeader(type, stream, 0), hurry);
 
   const lose = (error?: Error): void => {
     if (isClosed) return;
     isClosed = true;
     clearInterval(timer);
+    clearImmediate(now);
+    clearTimeout(soon);
     wire.destroy();
     for (const stream of [...streams.values()]) stream.cut(connectionReset(error));
     closed.resolve(error);
@@ -117,7 +123,7 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
         write(bytes);
       },
       fin: () => send(FRAME.FIN, id),
-      reset: () => send(FRAME.RESET, id),
+      reset: () => send(FRAME.RESET, id, false),
       credit: (bytes) => write(encodeCredit(id, bytes)),
       get full() {
         return wire.writableLength >= MAX_BACKLOG;
@@ -218,12 +224,12 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
     for (const stream of turn) stream.flush();
   });
   const timer = setInterval(() => {
-    const now = performance.now();
+    const time = performance.now();
     // This process itself stood still: what has come meanwhile is not yet read.
-    if (now - ticked > 2 * PING_MS) heard = now;
-    ticked = now;
-    if (now - heard > silenceMs) {
-      lose(relayError("RELAY_LINK_LOST", `the other end of the link has been silent for ${Math.round(now - heard)} ms`));
+    if (time - ticked > 2 * PING_MS) heard = time;
+    ticked = time;
+    if (time - heard > silenceMs) {
+      lose(relayError("RELAY_LINK_LOST", `the other end of the link has been silent for ${Math.round(time - heard)} ms`));
     } else send(FRAME.PING, 0);
   }, PING_MS);
   timer.unref();
