@@ -20,14 +20,11 @@ export function overlayCandidates(): string[] {
     .filter((path) => !points.some((point) => point.startsWith(`${path}/`)));
 }
 
-/** This machine, where overlays over `overlayable` were tried and worked. */
-export function hostTree(overlayable: readonly string[]): HostTree {
+/** This machine, where overlays over `overlayable` were tried and worked, with what is mounted as `mounted` tells. */
+export function hostTree(overlayable: readonly string[], mounted: readonly string[]): HostTree {
   const works = new Set(overlayable);
   return {
-    // As they are each time: the pods' namespaces begin as copies, and an overlay over what has come since is refused.
-    get mountPoints() {
-      return mountPoints().filter((point) => point !== "/");
-    },
+    mountPoints: mounted.filter((point) => point !== "/"),
     // What is below such a directory, or on a sibling of it, is on a file system that was tried.
     overlayable: (directory) =>
       works.has(directory) || (works.size > 0 && directory.lastIndexOf("/") > 0 && /^[\w./-]+$/.test(directory)),

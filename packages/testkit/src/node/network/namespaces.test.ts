@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmdirSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -155,6 +157,30 @@ describe.each(modes.filter((mode) => mode === "namespaces"))("pods in %s", (netw
       .toMatch(/^\/work here\/deep\n(content){4}\n[^\n]*Read-only file system\n$/);
     await bed.remove("mounts", 0);
   });
+
+  it.runIf(process.getuid?.() === 0)("start their containers again, whatever is mounted on the machine meanwhile", async () => {
+    const point = mkdtempSync("/srv/shipside-mounted-");
+    const spec = { containers: [web(80, "1", { readinessProbe: { tcpSocket: { port: 80 } } })] };
+    bed.pod("older", spec);
+    await bed.until("older", isReady);
+    execFileSync("mount", ["-t", "tmpfs", "shipside-test", point]);
+    try {
+      bed.pod("younger", spec);
+      await bed.until("younger", isReady);
+      await again("older");
+    } finally {
+      execFileSync("umount", [point]);
+    }
+    // Its namespace keeps the mount until the directory goes.
+    await again("younger");
+    rmdirSync(point);
+    await Promise.all(["older", "younger"].map((name) => bed.remove(name, 0)));
+  });
+
+  async function again(name: string): Promise<void> {
+    await bed.exec(name, ["sh", "-c", "kill $(pgrep -f createServer)"]);
+    await bed.until(name, (pod) => isReady(pod) && pod["status"].containerStatuses[0].restartCount === 1);
+  }
 
   it("carry a half-close through a dialled socket", async () => {
     const code = `require("net").createServer({ allowHalfOpen: true }, (s) => { let n = 0; s.on("data", (c) => (n += c.length)).on("end", () => setTimeout(() => s.end("got " + n), 100)) }).listen(7000)`;

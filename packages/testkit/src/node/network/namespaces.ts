@@ -95,7 +95,6 @@ export async function openNamespaces(options: {
     const hosts = startHostsFiles(store);
     closer.defer(() => hosts.close());
     const pool = createAddressPool(FIRST_POD);
-    const tree = hostTree(overlayable);
     let count = 0;
     let runs = 0;
 
@@ -155,7 +154,10 @@ export async function openNamespaces(options: {
           container({ name, mounts, workingDir = "/" }) {
             const links = ["hosts", "hostname", "resolv.conf"].map((file) => ({ at: `/etc/${file}`, target: `/.pod/${file}` }));
             const nodeLink = { at: "/usr/local/bin/node", target: process.execPath };
-            const view = planRoot(tree, {
+            // The pod's own mounts: its namespace began as a copy of this machine's, which stays what it was, and which no overlay may
+            // hide. What the pod has mounted itself is no hindrance.
+            const mounted = mountPoints(`/proc/${agent.pid}/mountinfo`).filter((point) => !point.startsWith(`${podDirectory}/`));
+            const view = planRoot(hostTree(overlayable, mounted), {
               base: join(layers, `${name}-${++runs}`),
               workingDir,
               links: process.execPath === nodeLink.at ? links : [...links, nodeLink],

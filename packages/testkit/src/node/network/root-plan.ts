@@ -36,7 +36,6 @@ export function planRoot(
   const taken = new Set([...mounts.map((mount) => mount.at), ...request.links.map((link) => link.at)]);
   const wanted = [...taken, request.workingDir];
   const isBelow = (path: string, directory: string): boolean => path.startsWith(`${directory}/`);
-  const { mountPoints } = tree;
 
   const add = (path: string): void => {
     if (SYSTEM.has(path)) {
@@ -47,7 +46,7 @@ export function planRoot(
       directories.push(path);
       return;
     }
-    const mounted = mountPoints.some((point) => isBelow(point, path));
+    const mounted = tree.mountPoints.some((point) => isBelow(point, path));
     if (!mounted && tree.overlayable(path)) {
       overlays.push(path);
     } else if (wanted.some((point) => isBelow(point, path))) {
