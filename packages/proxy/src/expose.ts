@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { type Closable, createCloser, hasCode, type Interceptor, type Logger, silentLogger, type Tap } from "@shipside/core";
+import { type Closable, createCloser, hasCode, silentLogger } from "@shipside/core";
 import { type Cluster, resolveWorkload, SERVICES, type Service, type ServicePort } from "@shipside/kube";
 import { deployRelay, findRelay, type MakeObject, RELAY_LABEL } from "@shipside/relay";
 import { proxyError } from "./errors.ts";
-import type { OnProxyEvent } from "./events.ts";
+import type { IncomingOptions } from "./incoming-options.ts";
 import { createLocalEnd, type LocalPortStats } from "./local-end.ts";
 import { localPortsOf, nothingListens, refusedPorts } from "./local-port.ts";
 import { exposeRelayName } from "./names.ts";
@@ -11,28 +11,13 @@ import { type PortWish, planExpose } from "./ports.ts";
 import { type LinksState, openRelayLinks } from "./relay-links.ts";
 import { mayGrantRights } from "./surroundings.ts";
 
-export interface ExposeOptions {
-  cluster: Cluster;
-  /** Default the cluster's own. */
-  namespace?: string;
+export interface ExposeOptions extends IncomingOptions {
   /** Of the Service: an RFC 1035 label. */
   name: string;
   /** Default: the workload's, each to the same number of 127.0.0.1. */
   ports?: readonly PortWish[];
   /** As kubectl takes it: its container's ports are reused. Its labels never are: such pods would join other Services. */
   workload?: string;
-  /** How long the Service stays when this machine isn't linked, in s, 1–86,400. Default 60. */
-  graceSeconds?: number;
-  /** `user@machine`, as shown to others. */
-  holder: string;
-  /** Of the relay. */
-  image?: string;
-  interceptors?: readonly Interceptor[];
-  tap?: Tap;
-  logger?: Logger;
-  /** Ends the opening. */
-  signal?: AbortSignal;
-  onEvent?: OnProxyEvent;
   /** Makes the one object that all others belong to, for who keeps a record of it. Default: just creates it. */
   make?: MakeObject;
 }

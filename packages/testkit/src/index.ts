@@ -11,6 +11,7 @@ export {
   type ListenerFactorySubject,
   listenerFactoryContract,
 } from "./contracts/listener-factory.ts";
+export { tcpPair } from "./contracts/tcp-pair.ts";
 export {
   type VolumeDriverContractOptions,
   type VolumeDriverSubject,

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ArrivedConnection, Interceptor } from "@shipside/core";
 import type { ContractCase } from "./contract.ts";
 import { inTime, rejection } from "./settle.ts";
+import { tcpPair } from "./tcp-pair.ts";
 
 export interface InterceptorSubject extends AsyncDisposable {
   readonly interceptor: Interceptor;
@@ -55,7 +55,7 @@ export function interceptorContract(options: InterceptorContractOptions): Contra
       const arrive: Bench["arrive"] = async (signal = new AbortController().signal) => {
         const locals: Socket[] = [];
         const next = async (): Promise<Duplex> => {
-          const [near, far] = await socketPair();
+          const [near, far] = await tcpPair();
           locals.push(track(far));
           if (subject.serve) subject.serve(far);
           else far.pipe(far);
@@ -175,18 +175,3 @@ export function interceptorContract(options: InterceptorContractOptions): Contra
 
 /** More than any path may hold for a reader that has stalled, in bytes. */
 const TOO_MUCH = 64 * 1024 * 1024;
-
-/** Two ends of a real TCP connection. */
-async function socketPair(): Promise<[Socket, Socket]> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const near = connect({
-    port: (server.address() as { port: number }).port,
-    host: "127.0.0.1",
-    allowHalfOpen: true,
-    noDelay: true,
-  });
-  const [[far]] = await Promise.all([once(server, "connection"), once(near, "connect")]);
-  server.close();
-  return [near, far];
-}
