@@ -1,7 +1,7 @@
 // Modules of which a package ships a copy: where a package needs one module of a dependency that drags in the rest, the release carries
 // that module with what it really uses, in a file of its own that is loaded as late as the import it stands for. The licences of all that
 // is in it lie beside it. Run from source, the import goes to node_modules as it is written.
-import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { build, type Options } from "tsup";
 
@@ -58,6 +58,10 @@ export async function buildVendored(dir: string, { specifier, file, pure, unreac
       onResolve({ filter: /.*/ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
         if (Object.hasOwn(unreached, path)) return { path, namespace: "unreached" };
         if (pluginData === plugin || kind === "entry-point") return undefined;
+        // As a module names its neighbour: no need to ask, thousands of times.
+        const neighbour = join(resolveDir, path);
+        if (path.startsWith(".") && pure.test(neighbour) && statSync(neighbour, { throwIfNoEntry: false })?.isFile())
+          return { path: neighbour, sideEffects: false };
         const found = await find(path, { importer, resolveDir, kind, pluginData: plugin });
         return pure.test(found.path) ? { path: found.path, sideEffects: false } : undefined;
       });
