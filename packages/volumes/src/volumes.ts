@@ -87,6 +87,8 @@ export interface OpenVolumes extends Closable {
 interface Where {
   workload: Workload;
   pod: Pod | undefined;
+  /** Why pods could not be looked for. */
+  refusal?: Error;
 }
 
 /**
@@ -128,8 +130,7 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
     };
     const usable: Array<PlannedMount & { localPath: string }> = [];
     for (const mount of planned.mounts) {
-      const obstacle =
-        obstacleOf(mount, { driver: driverOf(mount), unable, pod: where.pod }) ?? insideDrive(mount, usable, driverOf);
+      const obstacle = obstacleOf(mount, { ...where, driver: driverOf(mount), unable }) ?? insideDrive(mount, usable, driverOf);
       if (obstacle) tell({ ...obstacle, volume: mount.volume, mountPath: mount.mountPath });
       else usable.push(mount as PlannedMount & { localPath: string });
     }
@@ -264,12 +265,14 @@ const named = ({ volume, mountPath }: OpenVolume): { volume: string; mountPath: 
 
 async function find(cluster: Cluster, { workload: wanted, namespace }: OpenVolumesOptions, signal: AbortSignal): Promise<Where> {
   const workload = typeof wanted === "string" ? await resolveWorkload(cluster, wanted, { namespace, signal }) : wanted;
-  const pods = await podsOf(cluster, workload, { signal }).catch((error: unknown) => {
+  try {
+    const pods = await podsOf(cluster, workload, { signal });
+    return { workload, pod: pods.filter(isLive).sort(byPreference)[0] };
+  } catch (error) {
     // Whoever may not see pods has what the template says.
-    if (hasCode(error, "KUBE_FORBIDDEN")) return [];
+    if (hasCode(error, "KUBE_FORBIDDEN")) return { workload, pod: undefined, refusal: error as Error };
     throw error;
-  });
-  return { workload, pod: pods.filter(isLive).sort(byPreference)[0] };
+  }
 }
 
 function defaultContainer({ workload, pod }: Where): string | undefined {
@@ -282,7 +285,7 @@ function defaultContainer({ workload, pod }: Where): string | undefined {
 
 function obstacleOf(
   mount: PlannedMount,
-  { driver, unable, pod }: { driver: VolumeDriver | undefined; unable: ReadonlyMap<VolumeDriver, string>; pod: Pod | undefined },
+  { driver, unable, pod, refusal }: Where & { driver: VolumeDriver | undefined; unable: ReadonlyMap<VolumeDriver, string> },
 ): Obstacle | undefined {
   if (mount.obstacle || mount.means === "api") return mount.obstacle;
   const what = `volume ${mount.volume} (${mount.kind})`;
@@ -294,6 +297,10 @@ function obstacleOf(
       message: `the driver ${driver.name} can't bring ${what}: ${why}`,
       hint: "another driver may",
     };
+  if (refusal) {
+    const { code, message, hint } = errorToJson(refusal);
+    return { code, message: `${what} takes its pod: ${message}`, ...(hint !== undefined && { hint }) };
+  }
   return pod
     ? undefined
     : {
