@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -103,6 +104,27 @@ test("volumes go before the tunnels and the names: what is mounted may need them
   expect(events).toEqual(["tunnels opened", "mounted", "unmounted", "tunnels closed"]);
   expect(await hosts()).toBe("");
 });
+
+test.runIf(process.platform === "linux")(
+  "one in which somebody works is ended by force alone, and who that is, is said",
+  async () => {
+    const { host, session, told } = await openWith({ kind: "mount" });
+    const cwd = join(dir, "root/work");
+    const worker = spawn("sleep", ["60"], { cwd, stdio: "ignore" });
+    try {
+      await once(worker, "spawn");
+      const busy = { code: "VOLUMES_BUSY", message: `in use: ${cwd} by sleep (${worker.pid})` };
+      await expect(host.end(session.id)).rejects.toMatchObject(busy);
+      expect(events).toEqual(["mounted"]);
+      await host.end(session.id, { force: true });
+      expect(told).toContainEqual({ step: "warning", error: expect.objectContaining(busy) });
+      expect(events).toEqual(["mounted", "unmounted"]);
+    } finally {
+      worker.kill();
+      await host.close();
+    }
+  },
+);
 
 test("the API server has its name in the cluster, an address here and a certificate that fits", async () => {
   const { host, session } = await openWith({ also: ["default"] });
