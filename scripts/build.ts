@@ -1,6 +1,7 @@
 // Builds every package's JavaScript in one process. `--if-stale` does nothing where every output is newer than every source, so that
-// `pnpm demo` pays for a build once. Names of packages' folders restrict it to these.
-import { existsSync, globSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+// `pnpm demo` pays for a build once. Names of packages' folders restrict it to these. What was built before stays until all of it is built.
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { build, type Options } from "tsup";
 import { buildVendored, redirectVendored, VENDORED } from "./vendor.ts";
 
@@ -33,43 +34,67 @@ const isStale = ({ dir, entry, standalone }: (typeof packages)[number]): boolean
 };
 
 const stale = args.has("--if-stale") ? packages.filter(isStale) : packages;
-// Chunks carry a hash in their names: what an earlier build left would be published too.
-for (const { dir } of stale) for (const file of globSync(`${dir}/dist/**/*.js{,.map}`)) rmSync(file);
-await Promise.all(
-  stale.flatMap(({ dir, entry, standalone, version }) => [
-    ...(VENDORED[dir] ?? []).map((vendored) => buildVendored(dir, vendored, `${dir}/dist`)),
-    ...standalone.map((file) =>
+/** Beside `dist`, so that source maps lead to the same places. */
+const freshOf = (dir: string): string => `${dir}/.dist-${process.pid}`;
+try {
+  await buildAll();
+  for (const { dir } of stale) swap(freshOf(dir), `${dir}/dist`);
+} finally {
+  for (const { dir } of stale) rmSync(freshOf(dir), { recursive: true, force: true });
+}
+
+async function buildAll(): Promise<void> {
+  const builds = await Promise.allSettled(
+    stale.flatMap(({ dir, entry, standalone, version }) => [
+      ...(VENDORED[dir] ?? []).map((vendored) => buildVendored(dir, vendored, freshOf(dir))),
+      ...standalone.map((file) =>
+        build({
+          ...common(dir),
+          entry: { [file.replace(/^src\/|\.ts$/g, "")]: `${dir}/${file}` },
+          splitting: false,
+          sourcemap: false,
+          noExternal: [/.*/],
+          define: { SHIPSIDE_VERSION: JSON.stringify(version) },
+          esbuildOptions: (options) => {
+            options.conditions = ["@shipside/source"];
+          },
+        }),
+      ),
       build({
         ...common(dir),
-        entry: { [file.replace(/^src\/|\.ts$/g, "")]: `${dir}/${file}` },
-        splitting: false,
-        sourcemap: false,
-        noExternal: [/.*/],
-        define: { SHIPSIDE_VERSION: JSON.stringify(version) },
-        esbuildOptions: (options) => {
-          options.conditions = ["@shipside/source"];
-        },
+        entry: entry.map((file) => `${dir}/${file}`),
+        splitting: true,
+        sourcemap: true,
+        // Everything a package.json names stays an import; tsup reads the root's, so it is said here.
+        skipNodeModulesBundle: true,
+        external: [/^@shipside\//],
+        // Else tsup itself would leave them as they are.
+        noExternal: (VENDORED[dir] ?? []).map(({ specifier }) => specifier),
+        esbuildPlugins: [redirectVendored(VENDORED[dir] ?? [])],
       }),
-    ),
-    build({
-      ...common(dir),
-      entry: entry.map((file) => `${dir}/${file}`),
-      splitting: true,
-      sourcemap: true,
-      // Everything a package.json names stays an import; tsup reads the root's, so it is said here.
-      skipNodeModulesBundle: true,
-      external: [/^@shipside\//],
-      // Else tsup itself would leave them as they are.
-      noExternal: (VENDORED[dir] ?? []).map(({ specifier }) => specifier),
-      esbuildPlugins: [redirectVendored(VENDORED[dir] ?? [])],
-    }),
-  ]),
-);
+    ]),
+  );
+  const failed = builds.flatMap((each) => (each.status === "rejected" ? [each.reason] : []));
+  if (failed.length > 0) throw failed.length === 1 ? failed[0] : new AggregateError(failed, `${failed.length} builds failed`);
+}
+
+/** Each file takes the place of the one before it at once; then what isn't made any more goes: chunks carry a hash in their names. */
+function swap(fresh: string, dist: string): void {
+  const made = globSync(`${fresh}/**`, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(fresh, join(entry.parentPath, entry.name)));
+  for (const file of made) {
+    mkdirSync(dirname(join(dist, file)), { recursive: true });
+    renameSync(join(fresh, file), join(dist, file));
+  }
+  const kept = new Set(made.map((file) => join(dist, file)));
+  for (const file of globSync(`${dist}/**/*.js{,.map}`)) if (!kept.has(file)) rmSync(file);
+}
 
 function common(dir: string): Options {
   return {
     config: false,
-    outDir: `${dir}/dist`,
+    outDir: freshOf(dir),
     tsconfig: `${dir}/tsconfig.json`,
     format: "esm",
     platform: "node",
