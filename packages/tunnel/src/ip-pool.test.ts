@@ -8,6 +8,7 @@ import { type Logger, silentLogger } from "@shipside/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { assign, openIpPool, parseRange } from "./ip-pool.ts";
+import { remember } from "./pool-state.ts";
 
 const keys = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 40 });
 
@@ -75,6 +76,39 @@ test("addresses are the same in the next run, also those that had to give way to
   expect(await pool.assign([...services].reverse())).toEqual(new Map([...first].reverse()));
   expect((await stat(stateFile)).mode & 0o777).toBe(0o600);
   expect(await readdir(join(directory.path, "state"))).toEqual(["addresses.json"]);
+});
+
+test("of very many, those asked for longest ago are forgotten; none in use, and none asked for now", () => {
+  const key = fc.integer({ min: 0, max: 30 }).map((n) => `k${n}`);
+  const keys = fc.uniqueArray(key).map((list) => new Map(list.map((each) => [each, `at ${each}`])));
+  fc.assert(
+    fc.property(keys, keys, fc.uniqueArray(key), fc.nat(20), (taken, wanted, used, most) => {
+      const kept = remember(taken, wanted, (each) => used.includes(each), most);
+      const old = [...taken.keys()].filter((each) => !wanted.has(each));
+      const needed = old.filter((each) => used.includes(each));
+      for (const each of [...needed, ...wanted.keys()]) expect(kept.get(each)).toBe(`at ${each}`);
+      const idle = old.filter((each) => !used.includes(each));
+      const room = Math.max(0, most - wanted.size - needed.length);
+      expect([...kept.keys()].filter((each) => idle.includes(each))).toEqual(room === 0 ? [] : idle.slice(-room));
+      expect([...kept.keys()].slice(kept.size - wanted.size)).toEqual([...wanted.keys()]);
+    }),
+  );
+});
+
+test("services that come and go under ever new names don't grow the state file without end", async () => {
+  await using directory = await temporary();
+  const stateFile = join(directory.path, "addresses.json");
+  await using pool = openIpPool({ stateFile, logger: silentLogger });
+  const keys = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, n) => `shop/web-${from + n}`);
+  const [stays] = keys(0, 1);
+  const first = await pool.assign([stays!]);
+  for (let n = 1; n < 3_001; n += 500) await pool.assign(keys(n, n + 500), new Set([stays!]));
+  const { addresses } = JSON.parse(await readFile(stateFile, "utf8")) as { addresses: Record<string, string> };
+  expect(Object.keys(addresses)).toHaveLength(2_048);
+  expect(Object.values(addresses)).toContain(first.get(stays!));
+  // What was forgotten has its address again.
+  await using other = openIpPool({ stateFile: false, logger: silentLogger });
+  expect(await pool.assign(keys(1, 2))).toEqual(await other.assign(keys(1, 2)));
 });
 
 test("pools of different ranges share a state file and never an address", async () => {

@@ -75,8 +75,11 @@ function freeAddress(range: AddressRange, key: string, used: ReadonlySet<string>
 }
 
 export interface IpPool extends Closable {
-  /** The same key gets the same address on every run. Throws `POOL_EXHAUSTED`, `POOL_LOCKED`. */
-  assign(keys: readonly string[]): Promise<Map<string, string>>;
+  /**
+   * The same key gets the same address on every run; the state file forgets those that were asked for longest ago, where there are very
+   * many, but none that `inUse` names. Throws `POOL_EXHAUSTED`, `POOL_LOCKED`.
+   */
+  assign(keys: readonly string[], inUse?: ReadonlySet<string>): Promise<Map<string, string>>;
 }
 
 export interface IpPoolOptions {
@@ -92,11 +95,15 @@ export function openIpPool(options: IpPoolOptions): IpPool {
   const range = parseRange(options.cidr ?? DEFAULT_CIDR);
   const state: PoolState = options.stateFile === false ? memoryPoolState() : openPoolState(options.stateFile, options.logger);
   return {
-    async assign(keys) {
+    async assign(keys, inUse) {
       // The range is part of what is kept: two processes with ranges of their own don't take each other's addresses away.
       const kept = (key: string): string => `${range.cidr} ${key}`;
       let assigned: ReadonlyMap<string, string> = new Map();
-      await state.update((taken) => (assigned = assign(range, keys.map(kept), taken)));
+      const used = new Set([...(inUse ?? [])].map(kept));
+      await state.update(
+        (taken) => (assigned = assign(range, keys.map(kept), taken)),
+        (key) => used.has(key),
+      );
       return new Map(keys.map((key) => [key, assigned.get(kept(key))!]));
     },
     close: () => state.close(),

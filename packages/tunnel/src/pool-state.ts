@@ -16,14 +16,25 @@ import { tunnelError } from "./errors.ts";
 
 /** Key → address, as it was and with what a change adds. */
 export interface PoolState extends Closable {
-  /** Reads, asks `change` for what to add, and keeps it, alone among all processes. */
-  update(change: (taken: ReadonlyMap<string, string>) => ReadonlyMap<string, string>): Promise<void>;
+  /**
+   * Reads, asks `change` for what is wanted, and keeps it, alone among all processes. Of more than {@link MOST_KEPT}, those that were asked for
+   * longest ago are forgotten, but none that `inUse` knows.
+   */
+  update(change: PoolChange, inUse?: (key: string) => boolean): Promise<void>;
 }
+
+export type PoolChange = (taken: ReadonlyMap<string, string>) => ReadonlyMap<string, string>;
 
 interface PoolFile {
   version: 1;
   addresses: Record<string, string>;
 }
+
+/**
+ * The file is read and written whole with each new service, and a cluster where services come and go under ever new names would grow it
+ * without end. An address that is forgotten comes from the same hash again, unless another service has got it meanwhile.
+ */
+const MOST_KEPT = 2_048;
 
 /** A transaction takes milliseconds: who waits this long, in ms, has met a process that hangs. */
 const LOCK_WAIT_MS = 15_000;
@@ -54,7 +65,7 @@ export function openPoolState(file = defaultStateFile(), logger: Logger): PoolSt
   let warned = false;
   const turns = createTurns();
 
-  const update: PoolState["update"] = async (change) => {
+  const update = async (change: PoolChange, inUse: (key: string) => boolean): Promise<void> => {
     let held: FileLock;
     try {
       held = await lock(file);
@@ -66,16 +77,16 @@ export function openPoolState(file = defaultStateFile(), logger: Logger): PoolSt
     }
     try {
       const taken = await read(file, logger);
-      const all = new Map(taken);
-      for (const [key, address] of change(taken)) all.set(key, address);
-      if (!sameEntries(all, taken)) await write(file, all);
+      const wanted = change(taken);
+      const isNew = [...wanted].some(([key, address]) => taken.get(key) !== address);
+      if (isNew) await write(file, remember(taken, wanted, inUse));
     } finally {
       await held.release();
     }
   };
 
   return {
-    update: (change) => turns.run(() => update(change)),
+    update: (change, inUse = () => false) => turns.run(() => update(change, inUse)),
     close: () => turns.run(async () => {}),
     [Symbol.asyncDispose]: () => turns.run(async () => {}),
   };
@@ -104,7 +115,7 @@ async function read(file: string, logger: Logger): Promise<Map<string, string>> 
 }
 
 async function write(file: string, addresses: ReadonlyMap<string, string>): Promise<void> {
-  const content: PoolFile = { version: 1, addresses: Object.fromEntries([...addresses].sort(([a], [b]) => (a < b ? -1 : 1))) };
+  const content: PoolFile = { version: 1, addresses: Object.fromEntries(addresses) };
   const temporary = `${file}.${randomUUID()}`;
   try {
     await writeFile(temporary, `${JSON.stringify(content, null, 1)}\n`, { mode: 0o600 });
@@ -124,6 +135,21 @@ async function lock(file: string): Promise<FileLock> {
   });
 }
 
-function sameEntries(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
-  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
+/** In the order in which they were asked for, the latest last. Pure. */
+export function remember(
+  taken: ReadonlyMap<string, string>,
+  wanted: ReadonlyMap<string, string>,
+  inUse: (key: string) => boolean,
+  most = MOST_KEPT,
+): Map<string, string> {
+  const all = new Map([...taken].filter(([key]) => !wanted.has(key)));
+  let surplus = all.size + wanted.size - most;
+  for (const key of all.keys()) {
+    if (surplus <= 0) break;
+    if (inUse(key)) continue;
+    all.delete(key);
+    surplus--;
+  }
+  for (const [key, address] of wanted) all.set(key, address);
+  return all;
 }

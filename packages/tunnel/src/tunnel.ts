@@ -183,6 +183,7 @@ function assemble(
       if (!current) return;
       tunnels.delete(key);
       services.delete(key);
+      book?.release(current.service.namespace, current.service.name);
       const closed = current
         .close()
         .catch(blunder)
