@@ -5,7 +5,8 @@ import { createCloser } from "@shipside/core";
 import { type Cluster, connectCluster } from "@shipside/kube";
 import { type Intercept, type InterceptOptions, openIntercept } from "@shipside/proxy";
 import { type EmbeddedCluster, SAMPLE_NAMESPACE, sampleManifests, startCluster } from "@shipside/testkit";
-import type { User } from "./cli.harness.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
+import { newUser, type User } from "./cli.harness.ts";
 
 export const NAMESPACE = SAMPLE_NAMESPACE;
 
@@ -82,8 +83,44 @@ export function usersObjects({ store }: EmbeddedCluster, namespace: string): Rec
   );
 }
 
+/** For the tests of a file: one sample application, and a user for each test, after whom nothing is left. */
+export interface SampleUsers {
+  readonly sample: SampleCluster;
+  /** Its objects before any test. */
+  readonly before: Record<string, unknown>;
+  readonly user: User;
+  readonly kubeconfig: string;
+  /** That cluster and namespace, as options of the command line. */
+  where(): string[];
+}
+
+export function sampleUsers(): SampleUsers {
+  type Made = { -readonly [Key in keyof SampleUsers]: SampleUsers[Key] };
+  const made: Made = { where: () => ["-k", made.kubeconfig, "-n", NAMESPACE] } as Made;
+  beforeAll(async () => {
+    made.sample = await openSampleCluster();
+    made.before = made.sample.objects();
+  }, 150_000);
+  afterAll(() => made.sample?.[Symbol.asyncDispose]());
+  beforeEach(async () => {
+    made.user = await newUser();
+    made.kubeconfig = await kubeconfigFor(made.user, made.sample);
+  }, 120_000);
+  afterEach(async () => {
+    try {
+      await made.user.run(["stop", "-q"]);
+      expect(made.sample.objects()).toEqual(made.before);
+      expect(await made.user.left()).toEqual([]);
+      expect(made.sample.endpoints("core")).toEqual([expect.stringMatching(/^core-/)]);
+    } finally {
+      await made.user[Symbol.asyncDispose]();
+    }
+  }, 40_000);
+  return made;
+}
+
 /** A copy of the kubeconfig that a test's user may read. */
-export async function kubeconfigFor(user: User, { embedded }: SampleCluster): Promise<string> {
+async function kubeconfigFor(user: User, { embedded }: SampleCluster): Promise<string> {
   const path = join(user.home, "kubeconfig");
   await copyFile(embedded.kubeconfigPath, path);
   await chmod(path, 0o644);
