@@ -75,7 +75,6 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   PROFILE_UNTRUSTED: EXIT.usage,
   PROFILE_NAME: EXIT.usage,
   PROFILE_UNWRITABLE: EXIT.machine,
-  PROFILE_KIND_UNAVAILABLE: EXIT.usage,
   NAME_TAKEN: EXIT.machine,
   NAMESPACE_GONE: EXIT.notFound,
   ENV_INCOMPLETE: EXIT.env,

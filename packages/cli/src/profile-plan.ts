@@ -23,7 +23,6 @@ export async function showPlan({ file, entries }: ProfilePlan, terminal: Termina
   const shown = await Promise.all(
     entries.map(async ({ entry, list, title, options }: PlannedEntry): Promise<ShownEntry> => {
       const facts = { entry, kind: list, title };
-      if (!options) return facts;
       try {
         return { ...facts, makes: await previewSession(options, signal) };
       } catch (error) {
@@ -36,9 +35,9 @@ export async function showPlan({ file, entries }: ProfilePlan, terminal: Termina
     texts.length === 0
       ? "none"
       : `${texts.length}: ${texts.slice(0, NAMED).join(", ")}${texts.length > NAMED ? `, and ${texts.length - NAMED} more` : ""}`;
-  const lines = shown.flatMap(({ entry, kind, title, makes, error }) => {
+  const lines = shown.flatMap(({ entry, title, makes, error }) => {
     if (error) return [`${out("bold", entry)}  ${title}`, ...errorLines(error, out).map((line) => `  ${line}`)];
-    if (!makes) return [`${out("bold", entry)}  ${title}`, `  ${out("yellow", `this shipside can't open ${kind} yet`)}`];
+    if (!makes) return [];
     const { context, namespace, server, workload, services, names, files, namespaces, cluster } = makes;
     return [
       `${out("bold", entry)}  ${workload ?? title}`,

@@ -32,7 +32,6 @@ export const DAEMON_ERRORS = {
   PROFILE_UNTRUSTED: "a file of sessions asks for what a file from somebody else's repository may not have unasked",
   PROFILE_NAME: "a saved profile's name is none",
   PROFILE_UNWRITABLE: "a profile could not be saved",
-  PROFILE_KIND_UNAVAILABLE: "a file of sessions has an entry of a kind that this version can't open",
   NAME_TAKEN: "another session, or another line of the hosts file, has a name of the cluster already",
   NAMESPACE_GONE: "the namespace vanished while a session used it",
   ENV_INCOMPLETE: "some of a workload's variables can't be had; the others are there",

@@ -1,7 +1,7 @@
 /** `shipside.yaml` and saved profiles: reading, planning, saving. Opens nothing and asks no cluster. */
 export { changesOf, type ProfileChanges } from "./profile/changes.ts";
 export { PROFILE_KINDS, type ProfileEntry, type ProfileKind } from "./profile/kinds.ts";
-export { assertOpenable, type PlannedEntry, type PlanOptions, type ProfilePlan, planFile, planText } from "./profile/plan.ts";
+export { type PlannedEntry, type PlanOptions, type ProfilePlan, planFile, planText } from "./profile/plan.ts";
 export type { ProfileIssue } from "./profile/read.ts";
 export {
   PROFILE_FILES,

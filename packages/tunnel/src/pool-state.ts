@@ -32,9 +32,10 @@ interface PoolFile {
 
 /**
  * The file is read and written whole with each new service, and a cluster where services come and go under ever new names would grow it
- * without end. An address that is forgotten comes from the same hash again, unless another service has got it meanwhile.
+ * without end (and V8 collects what is larger than 128 KiB late). An address that is forgotten comes from the same hash again, unless another
+ * service has got it meanwhile.
  */
-const MOST_KEPT = 2_048;
+const MOST_KEPT = 1_024;
 
 /** A transaction takes milliseconds: who waits this long, in ms, has met a process that hangs. */
 const LOCK_WAIT_MS = 15_000;

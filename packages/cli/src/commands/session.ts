@@ -44,7 +44,7 @@ async function list(invocation: Invocation, terminal: Terminal): Promise<number>
     sessions.length === 0 ? "" : details ? sessionDetails(sessions, terminal.out) : sessionTable(sessions, terminal.out);
   if (sessions.length === 0) terminal.say("no session is open");
   terminal.result(
-    details ? sessions : sessions.map(({ services, ...session }) => ({ ...session, services: services.length })),
+    sessions.map(({ services, ...session }) => ({ ...session, serviceCount: services.length, ...(details && { services }) })),
     human,
   );
   // What could not be asked is not shown: that is no success.

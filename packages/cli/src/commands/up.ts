@@ -17,12 +17,12 @@ import { endSession, listSessions, recoverNow } from "./session.ts";
 export const rights: NonNullable<CommandModule["rights"]> = async (invocation) => {
   const { planFile } = await import("@shipside/daemon/profile");
   const { entries } = await planFile(await profileFile(invocation), whereOf(invocation));
-  return rightsOfSessions(entries.flatMap(({ options }) => options ?? []));
+  return rightsOfSessions(entries.map(({ options }) => options));
 };
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   if (flag(invocation, "clean")) return down(invocation, terminal, interrupt);
-  const { assertOpenable, assertTrusted, changesOf, distrusted, planFile } = await import("@shipside/daemon/profile");
+  const { assertTrusted, changesOf, distrusted, planFile } = await import("@shipside/daemon/profile");
   const where = whereOf(invocation);
   const plan = await planFile(await profileFile(invocation), where);
   const given = [where?.defaults?.kubeconfig, where?.overrides?.kubeconfig];
@@ -36,7 +36,6 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     for (const { line, entry, why } of distrust) terminal.warn(`${plan.file}:${line}: ${entry} ${why}: that takes --trust`);
     return showPlan(plan, terminal, interrupt.signal);
   }
-  assertOpenable(plan);
   assertTrusted(plan, distrust);
 
   const { sessions, failed } = await listSessions();
@@ -63,7 +62,7 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     return EXIT.ok;
   }
   const client =
-    wantsForeground(invocation) || opened.some(({ options }) => !options?.kubeconfig)
+    wantsForeground(invocation) || opened.some(({ options }) => !options.kubeconfig)
       ? undefined
       : await daemonIfAny({ terminal, signal: interrupt.signal });
   if (!client) return openAllHere(opened, so, terminal, interrupt);
@@ -91,7 +90,7 @@ interface Outcome {
   failed: Array<{ entry: string; error: ErrorJson }>;
 }
 
-type Open = (options: NonNullable<PlannedEntry["options"]>, onEvent: (event: SessionEvent) => void) => Promise<SessionInfo>;
+type Open = (options: PlannedEntry["options"], onEvent: (event: SessionEvent) => void) => Promise<SessionInfo>;
 
 /** Options on the command line stand above the file's own; `KUBECONFIG` and the usual place below. */
 function whereOf(invocation: Invocation): Parameters<typeof import("@shipside/daemon/profile").planFile>[1] {
@@ -121,7 +120,7 @@ async function openEach(
     terminal.busy(`${entry}: ${title}`);
     const warnings: ErrorJson[] = [];
     try {
-      const info = await open(options!, (event) => void (event.step === "warning" && warnings.push(event.error)));
+      const info = await open(options, (event) => void (event.step === "warning" && warnings.push(event.error)));
       so.opened.push(info);
       terminal.done(`${terminal.err("bold", entry)}: ${told(info, title)}`);
     } catch (error) {

@@ -19,7 +19,7 @@ export function changesOf<S extends Pick<SessionInfo, "origin">>(
   const left = [...open];
   const kept: S[] = [];
   const opened = entries.filter(({ options }) => {
-    const at = left.findIndex(({ origin }) => origin?.digest === options?.origin?.digest);
+    const at = left.findIndex(({ origin }) => origin?.digest === options.origin?.digest);
     if (at < 0) return true;
     kept.push(...left.splice(at, 1));
     return false;

@@ -17,8 +17,8 @@ export interface ProfileKind {
   readonly shape: ObjectField;
   /** What it is about, in a few words. */
   title(entry: ProfileEntry): string;
-  /** Missing where this version can show it and not open it. `where` has the entry's kubeconfig, context and namespace. */
-  session?(entry: ProfileEntry, where: SessionOptions): SessionOptions;
+  /** `where` has the entry's kubeconfig, context and namespace. */
+  session(entry: ProfileEntry, where: SessionOptions): SessionOptions;
 }
 
 /** A new kind is one line here. */

@@ -15,8 +15,7 @@ export interface PlannedEntry {
   readonly list: string;
   /** What it is about, in a few words. */
   readonly title: string;
-  /** Undefined where this version can't open it. */
-  readonly options: SessionOptions | undefined;
+  readonly options: SessionOptions;
   /** Where it stands. */
   readonly line: number;
 }
@@ -75,12 +74,12 @@ function planEntry(
 ): PlannedEntry {
   const name = entry["name"] === undefined ? `${kind.list}[${at}]` : `${kind.list}.${entry["name"]}`;
   const { kubeconfig, context, namespace } = entry as SessionOptions;
-  const options = kind.session?.(entry, { ...top, ...present({ kubeconfig, context, namespace }) });
+  const options = kind.session(entry, { ...top, ...present({ kubeconfig, context, namespace }) });
   return {
     entry: name,
     list: kind.list,
     title: kind.title({ ...top, ...entry } as ProfileEntry),
-    options: options && { ...options, origin: { file, entry: name, digest: digestOf(options) } },
+    options: { ...options, origin: { file, entry: name, digest: digestOf(options) } },
     line: read.at(`${kind.list}[${at}]`).line,
   };
 }
@@ -118,8 +117,8 @@ function doubles(entries: readonly PlannedEntry[], read: ReadProfile): ProfileIs
         issues.push({ ...read.at(`${path}.${key}`), path, message: `${path}: ${first} ${what} ${value} already` });
       else seen.set(value, path);
     };
-    once(names, options?.name, "name", "has the name");
-    once(files, options?.envFile?.path, list === "envFiles" ? "file" : "envFile", "writes");
+    once(names, options.name, "name", "has the name");
+    once(files, options.envFile?.path, list === "envFiles" ? "file" : "envFile", "writes");
   }
   return issues;
 }
@@ -131,20 +130,6 @@ function invalid(file: string, issues: readonly ProfileIssue[]): Error {
     hint: "docs/shipside-yaml.md has every key; `# yaml-language-server: $schema=…` as the first line lets an editor check them",
     details: { file, issues },
   });
-}
-
-/** Kinds that the file has and this version can't open. Throws `PROFILE_KIND_UNAVAILABLE`, which names the first entry. */
-export function assertOpenable({ file, entries }: ProfilePlan): void {
-  const entry = entries.find(({ options }) => !options);
-  if (!entry) return;
-  throw daemonError(
-    "PROFILE_KIND_UNAVAILABLE",
-    `${file}:${entry.line}: ${entry.entry} (${entry.title}): this shipside can't open ${entry.list} yet`,
-    {
-      hint: "take it out, or use a newer shipside; `shipside up --dry-run` shows the rest",
-      details: { entry: entry.entry, list: entry.list },
-    },
-  );
 }
 
 const present = <T extends object>(value: T): Partial<T> =>

@@ -9,7 +9,7 @@ import { checkSessionOptions } from "../session-options.ts";
 import type { Field, ObjectField } from "./fields.ts";
 import { PROFILE_KINDS } from "./kinds.ts";
 import { nearest } from "./nearest.ts";
-import { assertOpenable, planFile, planText } from "./plan.ts";
+import { planFile, planText } from "./plan.ts";
 import { renderProfile, saveProfile } from "./saved.ts";
 import { profileSchema } from "./schema.ts";
 import { profileShape } from "./shape.ts";
@@ -117,21 +117,6 @@ test("all mistakes are told at once, in the file's order", () => {
     }
   })();
   expect(lines).toEqual([1, 3, 4]);
-});
-
-test("a kind that can't be opened yet is named; the others are still planned", () => {
-  const plan = planText("teleports:\n  - workload: core\nmounts:\n  - { name: data, workload: sts/db, path: ./data }\n", FILE);
-  expect(plan.entries.map(({ entry, options }) => [entry, options !== undefined])).toEqual([
-    ["teleports[0]", true],
-    ["mounts.data", PROFILE_KINDS.some(({ list, session }) => list === "mounts" && session)],
-  ]);
-  const unavailable = PROFILE_KINDS.filter(({ session }) => !session);
-  for (const { list } of unavailable) {
-    const entries = [{ entry: `${list}[0]`, list, title: "x", options: undefined, line: 3 }];
-    expect(() => assertOpenable({ file: FILE, entries })).toThrow(
-      expect.objectContaining({ code: "PROFILE_KIND_UNAVAILABLE", message: expect.stringContaining(`${FILE}:3: ${list}[0]`) }),
-    );
-  }
 });
 
 test("variables, the home folder, anchors", () => {

@@ -38,7 +38,7 @@ export async function distrusted(plan: ProfilePlan, { given = [], env = process.
 
   const found: Distrust[] = [];
   for (const { entry, line, options } of plan.entries) {
-    const { kubeconfig, envFile, mount } = options ?? {};
+    const { kubeconfig, envFile, mount } = options;
     if (kubeconfig !== undefined && !given.includes(kubeconfig)) {
       for (const path of pathsOf(kubeconfig)) {
         if (await isOwn(path)) continue;
