@@ -7,7 +7,7 @@ import { datagramReader, encodeDatagram, resetStream, splice } from "@shipside/c
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { linkedPair } from "./fixtures/link.ts";
 import { tcpServer } from "./fixtures/servers.ts";
-import { HEADERS } from "./index.ts";
+import { HEADERS, openRelayLink } from "./index.ts";
 import { answerDial } from "./program/dial.ts";
 import { bringConnection } from "./program/link.ts";
 
@@ -150,6 +150,28 @@ describe("the link", () => {
     await expect(pair.link.connect("h:1")).rejects.toMatchObject({ code: "RELAY_REFUSED" });
     expect(await pair.link.ended).toMatchObject({ code: "RELAY_REFUSED" });
     expect(pair.links.clients.size).toBe(0);
+  });
+
+  test("of another version is refused, whichever end is older, and says what to do", async () => {
+    await using pair = await linkedPair();
+    await pair.link.ready;
+    const older = connect({ port: pair.links.port, host: "127.0.0.1" });
+    older.write(`${JSON.stringify({ shipside: 1, role: "dial", secret: "s3cret", client: "c" })}\n`);
+    expect(JSON.parse(String(await once(older, "data")))).toMatchObject({
+      ...{ ok: false, code: "RELAY_REFUSED", message: expect.stringContaining("version 2 of the protocol, not 1") },
+    });
+    older.destroy();
+
+    const message = "the relay refuses the link: it speaks version 1 of the protocol, not 2";
+    await using relay = await tcpServer(
+      (socket) => void socket.end(`${JSON.stringify({ ok: false, code: "RELAY_REFUSED", message })}\n`),
+    );
+    await using newer = openRelayLink({ secret: "s", open: async () => connect({ port: relay.port, host: "127.0.0.1" }) });
+    await expect(newer.ready).rejects.toMatchObject({
+      code: "RELAY_REFUSED",
+      message,
+      hint: expect.stringContaining("another version"),
+    });
   });
 
   test("a far end that goes silent is noticed on both sides", async () => {
