@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { untilDrained } from "./drain.ts";
 import type { Guard } from "./guard.ts";
 import { openLogFile } from "./log-file.ts";
 import type { AgentMessage, AgentRequest, Launch } from "./protocol.ts";
@@ -20,7 +21,7 @@ export interface Containers {
   killAll(): void;
 }
 
-/** How long a stream is read on after its process is gone: something else may still hold it. */
+/** How long nothing must come of a stream whose process is gone until it is left: something else may still hold it. */
 const DRAIN_MS = 100;
 /** At most one message a container and this time about its log. */
 const LOG_NOTICE_MS = 20;
@@ -132,11 +133,10 @@ export function createContainers(say: (message: AgentMessage, handle?: Socket) =
   };
 
   async function ended(child: ChildProcess): Promise<{ exitCode: number; signal: number }> {
-    const closed = once(child, "close");
     const [code, name] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
     // A container is gone with its first process: what it left running goes too.
     killGroup(child, "SIGKILL");
-    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
+    await untilDrained(child, DRAIN_MS);
     const signal = name ? constants.signals[name] : 0;
     return { exitCode: code ?? 128 + signal, signal };
   }
