@@ -20,24 +20,50 @@ export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): 
   const handles = createHandles();
   const operations = fileOperations({ confine: confineTo(roots), handles });
   const frames = frameReader();
+  const over = Promise.withResolvers<void>();
+  let working: Promise<void> | undefined;
+
+  /** A promise where something has to be waited for: until then nothing more may be read. */
+  const answer = (packets: Iterator<Buffer>): Promise<void> | undefined => {
+    for (let packet = packets.next(); !packet.done; packet = packets.next()) {
+      const reply = isInit(packet.value) ? versionReply() : operations(parseRequest(packet.value));
+      if (reply instanceof Promise) return goOn(reply, packets);
+      if (stream.destroyed) return;
+      if (!stream.write(reply)) return drained(stream).then(() => answer(packets));
+    }
+    return;
+  };
+  const goOn = async (awaited: Promise<Buffer>, packets: Iterator<Buffer>): Promise<void> => {
+    const reply = await awaited;
+    if (stream.destroyed) return;
+    if (!stream.write(reply)) await drained(stream);
+    await answer(packets);
+  };
+  // What comes here is a client's doing: the stream's own failure is told by its close.
+  const fail = (error: unknown): void => void stream.destroy(error instanceof BadFrame ? error : undefined);
+
   // Stays: a stream that was destroyed may report late.
   stream.on("error", () => {});
-  try {
-    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
-      for (const frame of frames.push(chunk as Buffer)) {
-        let reply = isInit(frame) ? versionReply() : operations(parseRequest(frame));
-        if (reply instanceof Promise) reply = await reply;
-        if (stream.destroyed) return;
-        if (!stream.write(reply)) await drained(stream);
-      }
-    }
+  stream.once("close", over.resolve);
+  stream.once("end", () => {
     stream.end();
-  } catch (error) {
-    // A stream that failed is over; what else comes here is a client's doing.
-    stream.destroy(error instanceof BadFrame ? error : undefined);
-  } finally {
-    await handles.closeAll();
-  }
+    over.resolve();
+  });
+  // In the flowing way, since most is answered within the same turn: an iterator would take several.
+  stream.on("data", (chunk: Buffer) => {
+    try {
+      working = answer(frames.push(chunk));
+    } catch (error) {
+      return fail(error);
+    }
+    if (!working) return;
+    stream.pause();
+    working.then(() => stream.resume(), fail);
+  });
+  if (stream.destroyed) over.resolve();
+  await over.promise;
+  await working?.catch(() => {});
+  await handles.closeAll();
 }
 
 async function drained(stream: Duplex): Promise<void> {
