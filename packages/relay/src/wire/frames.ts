@@ -24,7 +24,7 @@ export const FRAME = {
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 
-export const HEADER_BYTES = 8;
+const HEADER_BYTES = 8;
 export const MAX_DATA_BYTES = 65_536;
 /** More than any question, answer or reason is long. */
 const MAX_TEXT_BYTES = 16_384;
