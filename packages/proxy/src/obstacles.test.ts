@@ -1,6 +1,7 @@
 import type { Pod, Service } from "@shipside/kube";
 import { describe, expect, test } from "vitest";
-import { findObstacles, type NetworkPolicy, type Surroundings } from "./obstacles.ts";
+import type { NetworkPolicy, Surroundings } from "./obstacle.ts";
+import { findObstacles } from "./obstacles.ts";
 
 const service = (spec: object = {}, metadata: object = {}): Service => ({
   metadata: { name: "core", namespace: "shop", ...metadata },

@@ -1,87 +1,13 @@
-import { parseQuantity } from "@shipside/core";
-import type { KubeObject, LabelSelector, Pod, Service } from "@shipside/kube";
+import type { Service } from "@shipside/kube";
 import { RESERVED_PORTS } from "@shipside/relay";
+import { networkPolicy } from "./network-policies.ts";
+import { type Obstacle, type Rule, refuse, type Surroundings } from "./obstacle.ts";
 import { keepsClients, numbersOf } from "./ports.ts";
-
-/** Something special about a Service. `refused`: it can't be intercepted without harm; otherwise it is handled, and the user is told. */
-export interface Obstacle {
-  what:
-    | "external-name"
-    | "no-selector"
-    | "no-ports"
-    | "headless-pods"
-    | "headless"
-    | "sctp"
-    | "reserved-port"
-    | "internal-local"
-    | "external-local"
-    | "session-affinity"
-    | "mesh"
-    | "network-policy"
-    | "quota"
-    | "limit-range"
-    | "ending";
-  refused: boolean;
-  sentence: string;
-  hint?: string;
-}
-
-/** networking.k8s.io/v1 */
-export interface NetworkPolicy extends KubeObject {
-  spec: {
-    podSelector?: LabelSelector;
-    policyTypes?: string[];
-    ingress?: ReadonlyArray<{ from?: readonly Peer[]; ports?: readonly unknown[] }>;
-    egress?: ReadonlyArray<{ to?: readonly Peer[]; ports?: readonly unknown[] }>;
-  };
-}
-
-interface Peer {
-  podSelector?: LabelSelector;
-  namespaceSelector?: LabelSelector;
-  ipBlock?: object;
-}
-
-export interface ResourceQuota extends KubeObject {
-  spec?: { scopes?: string[]; scopeSelector?: object };
-  status?: { hard?: Record<string, string>; used?: Record<string, string> };
-}
-
-export interface LimitRange extends KubeObject {
-  spec: { limits: ReadonlyArray<{ type: string; min?: Record<string, string>; max?: Record<string, string> }> };
-}
+import { limitRange, quota } from "./room.ts";
 
 type FullService = Service & {
   spec: { internalTrafficPolicy?: "Cluster" | "Local"; externalTrafficPolicy?: "Cluster" | "Local" };
 };
-
-/** What is looked at. What may not be read is left empty: the cluster has the last word on all of it. */
-export interface Surroundings {
-  service: Service;
-  /** Those that the Service selects. */
-  pods: readonly Pod[];
-  policies: readonly NetworkPolicy[];
-  quotas: readonly ResourceQuota[];
-  limits: readonly LimitRange[];
-  relay: {
-    labels: Readonly<Record<string, string>>;
-    replicas: number;
-    /** Of each. */
-    requests: Resources;
-    limits: Resources;
-  };
-}
-
-type Resources = Readonly<Record<"cpu" | "memory", string>>;
-
-type Rule = (around: Surroundings) => Obstacle | undefined;
-
-const refuse = (what: Obstacle["what"], sentence: string, hint?: string): Obstacle => ({
-  what,
-  refused: true,
-  sentence,
-  ...(hint !== undefined && { hint }),
-});
 
 const ending: Rule = ({ service: { metadata } }) =>
   metadata.deletionTimestamp === undefined ? undefined : refuse("ending", "it is being deleted");
@@ -194,111 +120,6 @@ const mesh: Rule = ({ pods }) => {
   }
   return undefined;
 };
-
-const networkPolicy: Rule = ({ service, pods, policies, relay }) => {
-  for (const { metadata, spec } of policies) {
-    const target = pods.some((pod) => selects(spec.podSelector, pod.metadata.labels));
-    const ours = selects(spec.podSelector, relay.labels);
-    const ingress = spec.policyTypes?.includes("Ingress") ?? true;
-    const egress = spec.policyTypes?.includes("Egress") ?? spec.egress !== undefined;
-    const name = `NetworkPolicy ${metadata.name}`;
-    if (target && ingress && !spec.ingress?.some(({ from }) => !from?.length || from.some((peer) => admits(peer, relay.labels))))
-      return refuse(
-        "network-policy",
-        `${name} keeps the relay from the pods of ${service.metadata.name}`,
-        "admit pods with the label app.kubernetes.io/managed-by=shipside in its ingress rules",
-      );
-    if (
-      ours &&
-      ((ingress && !spec.ingress?.some(({ from }) => !from?.length || from.some(anyPod))) ||
-        (egress && !spec.egress?.some(({ to }) => !to?.length)))
-    )
-      return refuse(
-        "network-policy",
-        `${name} selects the relay's pods too, and may keep callers from them, or them from the pods`,
-        "leave pods with the label app.kubernetes.io/managed-by=shipside out of its podSelector, or add a policy that admits them",
-      );
-  }
-  return undefined;
-};
-
-const anyPod = ({ podSelector, namespaceSelector, ipBlock }: Peer): boolean =>
-  !ipBlock &&
-  (isEmpty(podSelector) || podSelector === undefined) &&
-  (namespaceSelector === undefined || isEmpty(namespaceSelector));
-
-/** Of the same namespace; a rule for other namespaces may be for ours by its labels, which aren't looked at. */
-const admits = ({ podSelector, namespaceSelector, ipBlock }: Peer, labels: Readonly<Record<string, string>>): boolean =>
-  !ipBlock &&
-  (namespaceSelector === undefined || isEmpty(namespaceSelector)) &&
-  (podSelector === undefined || selects(podSelector, labels));
-
-const isEmpty = (selector: LabelSelector | undefined): boolean =>
-  selector !== undefined && Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions?.length ?? 0) === 0;
-
-function selects(selector: LabelSelector | undefined, labels: Readonly<Record<string, string>> = {}): boolean {
-  const { matchLabels = {}, matchExpressions = [] } = selector ?? {};
-  return (
-    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
-    matchExpressions.every(({ key, operator, values = [] }) => {
-      const value = labels[key];
-      if (operator === "Exists") return value !== undefined;
-      if (operator === "DoesNotExist") return value === undefined;
-      const among = value !== undefined && values.includes(value);
-      return operator === "In" ? among : !among;
-    })
-  );
-}
-
-const quota: Rule = ({ quotas, relay: { replicas, requests, limits } }) => {
-  const needed: Record<string, readonly [each: string, also: readonly string[]]> = {
-    pods: ["1", ["count/pods"]],
-    "requests.cpu": [requests.cpu, ["cpu"]],
-    "requests.memory": [requests.memory, ["memory"]],
-    "limits.cpu": [limits.cpu, []],
-    "limits.memory": [limits.memory, []],
-  };
-  for (const { metadata, spec, status } of quotas) {
-    // Quotas of some pods only (by priority and so on) may not be about these.
-    if (spec?.scopes?.length || spec?.scopeSelector) continue;
-    for (const [key, [each, also]] of Object.entries(needed)) {
-      const name = [key, ...also].find((known) => status?.hard?.[known] !== undefined);
-      if (name === undefined) continue;
-      const sum = quantity(status?.used?.[name] ?? "0") + replicas * quantity(each);
-      // A sum of decimal fractions may miss by a hair.
-      if (sum > quantity(status!.hard![name]!) * (1 + 1e-9))
-        return refuse(
-          "quota",
-          `ResourceQuota ${metadata.name} has no room for the relay: ${replicas} pods need ${replicas > 1 ? `${replicas} × ` : ""}${each} of ${name}, and ${status?.used?.[name] ?? 0} of ${status!.hard![name]} are used`,
-          "free some, or have the quota raised",
-        );
-    }
-  }
-  return undefined;
-};
-
-const limitRange: Rule = ({ limits: ranges, relay: { requests, limits } }) => {
-  for (const { metadata, spec } of ranges) {
-    for (const { type, min = {}, max = {} } of spec.limits) {
-      if (type !== "Container" && type !== "Pod") continue;
-      for (const name of ["cpu", "memory"] as const) {
-        const low = min[name] !== undefined && quantity(requests[name]) < quantity(min[name]);
-        const high = max[name] !== undefined && quantity(limits[name]) > quantity(max[name]);
-        if (!low && !high) continue;
-        const wants = low ? `at least ${min[name]}` : `at most ${max[name]}`;
-        return refuse(
-          "limit-range",
-          `LimitRange ${metadata.name} wants ${wants} ${name} for a ${type.toLowerCase()}, and the relay has ${low ? requests[name] : limits[name]}`,
-          "intercept in a namespace without that limit",
-        );
-      }
-    }
-  }
-  return undefined;
-};
-
-/** One that can't be read is no limit. */
-const quantity = (text: string): number => parseQuantity(text) ?? Number.NaN;
 
 const RULES: readonly Rule[] = [
   ending,

@@ -1,6 +1,6 @@
 import { hasCode } from "@shipside/core";
 import { type Cluster, type KubeObject, mayI, PODS, type ResourceType, type Service, selectorString } from "@shipside/kube";
-import type { LimitRange, NetworkPolicy, ResourceQuota, Surroundings } from "./obstacles.ts";
+import type { LimitRange, NetworkPolicy, ResourceQuota, Surroundings } from "./obstacle.ts";
 
 const type = <T extends KubeObject>(group: string, plural: string, kind: string): ResourceType<T> => ({
   group,
