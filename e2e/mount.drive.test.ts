@@ -162,25 +162,34 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
     expect(await here("cat real/data/row")).toBe("row\n");
     expect((await user.sh(`echo x > ${at("real/data/new")}`)).stderr).toMatch(/read-only file system/i);
 
-    // `exec`: no process of the test's own stays in there.
-    const [holder, pid] = [user.sh(`cd ${at("real/data")} && echo $$ > ${at("pid")} && exec sleep 30`), vi.fn()];
-    await vi.waitFor(async () => pid((await here("cat pid")).trim()), { timeout: 10_000 });
-    const number = String(pid.mock.lastCall?.[0]);
-    for (const args of [
-      ["session", "close", session.id],
-      ["session", "close", "--all"],
-      ["mount", "db", at("link"), "--clean", ...where],
-    ]) {
-      const refused = await user.run(args);
-      expect([args, refused.code, refused.stderr]).toEqual([args, 14, expect.stringContaining(`sleep (${number})`)]);
-      expect(refused.stderr).toContain(`session close ${session.id} --force`);
+    // `exec`: one process, and no other of the test's own in there.
+    const ended = user.sh(`cd ${at("real/data")} && echo $$ > ${at("pid")} && exec sleep 300`);
+    const pid = await vi.waitFor(
+      async () => {
+        const said = (await here("cat pid")).trim();
+        expect(said).not.toBe("");
+        return said;
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    try {
+      for (const args of [
+        ["session", "close", session.id],
+        ["session", "close", "--all"],
+        ["mount", "db", at("link"), "--clean", ...where],
+      ]) {
+        const refused = await user.run(args);
+        expect([args, refused.code, refused.stderr]).toEqual([args, 14, expect.stringContaining(`sleep (${pid})`)]);
+        expect(refused.stderr).toContain(`session close ${session.id} --force`);
+      }
+      expect(await user.mounts()).toHaveLength(1);
+      const forced = await user.run(["session", "close", session.id, "--force"]);
+      expect([forced.code, forced.stderr]).toEqual([0, expect.stringContaining(`closed ${session.id}`)]);
+      expect([await user.mounts(), await inCluster()]).toEqual([[], []]);
+    } finally {
+      process.kill(Number(pid), "SIGKILL");
+      await ended;
     }
-    expect(await user.mounts()).toHaveLength(1);
-    const forced = await user.run(["session", "close", session.id, "--force"]);
-    expect([forced.code, forced.stderr]).toEqual([0, expect.stringContaining(`closed ${session.id}`)]);
-    expect([await user.mounts(), await inCluster()]).toEqual([[], []]);
-    process.kill(Number(number), "SIGKILL");
-    await holder;
     expect(await here("ls real")).toBe("");
   });
 

@@ -185,8 +185,13 @@ test("a command has its volumes by SHIPSIDE_ROOT, and a file of its env has that
   expect(await names(".")).not.toContain("root");
 }, 60_000);
 
-test("a client as it is in a pod finds the API server, and is the workload's service account", async () => {
-  const program = `
+test.each([
+  ["directly", []],
+  ["through a relay", ["--via", "relay"]],
+])(
+  "a client as it is in a pod finds the API server %s, and is the workload's service account",
+  async (_how, via) => {
+    const program = `
     import { CoreV1Api, KubeConfig } from ${JSON.stringify(import.meta.resolve("@kubernetes/client-node"))};
     const config = new KubeConfig();
     config.loadFromCluster(process.env.SHIPSIDE_ROOT);
@@ -194,15 +199,27 @@ test("a client as it is in a pod finds the API server, and is the workload's ser
     const { data } = await api.readNamespacedConfigMap({ name: "settings", namespace: "${NAMESPACE}" });
     const refused = await api.listNamespacedPod({ namespace: "${NAMESPACE}" }).catch(({ body }) => JSON.parse(body).message);
     console.log(JSON.stringify([config.getCurrentCluster().server, data["app.json"], refused]));`;
-  const command = ["--", process.execPath, "--input-type=module", "-e", program];
-  const ran = await user.run(["teleport", "deploy/app", "--mount", at("root"), "--driver", "snapshot", ...where, ...command]);
-  expect(ran.code, ran.stderr).toBe(0);
-  expect(JSON.parse(ran.stdout)).toEqual([
-    expect.stringMatching(/^https:\/\/kubernetes\.default\.svc:(443|6443)$/),
-    '{"n":1}',
-    expect.stringContaining(`"system:serviceaccount:${NAMESPACE}:app" cannot list`),
-  ]);
-}, 60_000);
+    const command = ["--", process.execPath, "--input-type=module", "-e", program];
+    const ran = await user.run([
+      "teleport",
+      "deploy/app",
+      "--mount",
+      at("root"),
+      "--driver",
+      "snapshot",
+      ...via,
+      ...where,
+      ...command,
+    ]);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(JSON.parse(ran.stdout)).toEqual([
+      expect.stringMatching(/^https:\/\/kubernetes\.default\.svc:(443|6443)$/),
+      '{"n":1}',
+      expect.stringContaining(`"system:serviceaccount:${NAMESPACE}:app" cannot list`),
+    ]);
+  },
+  60_000,
+);
 
 test("kept by the daemon: shown with how current it is, joined by the same wish, refused to another, closed", async () => {
   expect((await user.run(["start", "--no-root"])).code).toBe(0);
@@ -277,11 +294,14 @@ test("everything is killed: `clean` removes what was there, and nothing of someb
 test("`up` opens mounts, again leaves them as they are, and `down` closes them", async () => {
   expect((await user.run(["start", "--no-root"])).code).toBe(0);
   const file = at("shipside.yaml");
-  await writeFile(file, `mounts:\n  - { name: files, workload: deployment/app, path: ./root, only: [settings] }\n`);
+  await writeFile(
+    file,
+    `mounts:\n  - { name: files, workload: deployment/app, path: ./root, only: [settings, /data], driver: snapshot }\n`,
+  );
   const up = () => user.run(["up", "-f", file, ...where, "--json"]);
   const first = await up();
   expect(first.code, first.stderr).toBe(0);
-  expect(await read("root/etc/app/app.json")).toBe('{"n":1}');
+  expect([await read("root/etc/app/app.json"), await read("root/data/row")]).toEqual(['{"n":1}', "row\n"]);
   expect(JSON.parse((await up()).stdout).kept).toHaveLength(1);
   expect((await user.run(["down", "-f", file])).code).toBe(0);
   expect(await names(".")).not.toContain("root");

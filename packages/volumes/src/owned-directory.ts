@@ -2,6 +2,7 @@ import { lstat, mkdir, readdir, readFile, realpath, rename, rm, rmdir, stat, unl
 import { dirname, join, resolve } from "node:path";
 import { type Closable, codeOf, createCloser, hasCode, isTokenDead, newToken } from "@shipside/core";
 import { removeRemains } from "./atomic-directory.ts";
+import { sweepBridges } from "./drivers/sshfs/bridge-server.ts";
 import { removeStaleMount } from "./drivers/sshfs/unmount.ts";
 import { volumesError } from "./errors.ts";
 
@@ -124,6 +125,7 @@ async function clear(path: string, marker: string, { places }: Marker): Promise<
       if (kind === "copy") await rm(at, { recursive: true, force: true });
       await removeEmpty(at, real, false);
     }
+    if (places.some(({ kind }) => kind === "mount")) await sweepBridges();
   } catch (error) {
     // For the next try.
     await rename(taken, marker);

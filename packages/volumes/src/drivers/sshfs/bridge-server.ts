@@ -1,5 +1,5 @@
-import { chmod, mkdtemp, rm, symlink } from "node:fs/promises";
-import { createServer, type Server, Socket } from "node:net";
+import { chmod, mkdtemp, readdir, rm, stat, symlink } from "node:fs/promises";
+import { connect, createServer, type Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -8,6 +8,8 @@ import { type Closable, createCloser, type Logger, splice } from "@shipside/core
 
 /** For sshfs: it splits its command at spaces and its options at commas. */
 const PLAIN_PATH = /^[\w./-]+$/;
+const PREFIX = "shipside-sshfs-";
+const YOUNG_MS = 1_000;
 const BEAT_MS = 1_000;
 /** Having stood still for longer, in ms, this process may have been given up by the bridges: they are sooner patient than that. */
 const STANDSTILL_MS = 4_000;
@@ -34,8 +36,8 @@ export interface BridgeServerOptions {
 export async function serveBridges({ open, logger }: BridgeServerOptions): Promise<BridgeServer> {
   const closer = createCloser();
   const lifetime = new AbortController();
-  const base = PLAIN_PATH.test(tmpdir()) ? tmpdir() : "/tmp";
-  const directory = await mkdtemp(join(base, "shipside-sshfs-"));
+  await sweepBridges();
+  const directory = await mkdtemp(join(baseDirectory(), PREFIX));
   closer.defer(() => rm(directory, { recursive: true, force: true }));
   const bridges = new Map<number, Socket>();
   const carried = new Set<Socket>();
@@ -110,6 +112,36 @@ export async function serveBridges({ open, logger }: BridgeServerOptions): Promi
     await closer.close();
     throw error;
   }
+}
+
+const baseDirectory = (): string => (PLAIN_PATH.test(tmpdir()) ? tmpdir() : "/tmp");
+
+/**
+ * Removes what processes that were killed left for their bridges. A bridge does so itself, but there may be none: one whose process stood still
+ * for too long has ended, and the next comes with the next use of the mount.
+ */
+export async function sweepBridges(): Promise<void> {
+  const base = baseDirectory();
+  const names = (await readdir(base).catch(() => [])).filter((name) => name.startsWith(PREFIX));
+  await Promise.all(
+    names.map(async (name) => {
+      const directory = join(base, name);
+      // A socket that is just being made refuses as one does that nobody has any more.
+      const found = await stat(join(directory, "socket")).catch(() => undefined);
+      if (!found || found.uid !== process.getuid?.() || Date.now() - found.mtimeMs < YOUNG_MS) return;
+      if (await isRefused(join(directory, "socket"))) await rm(directory, { recursive: true, force: true }).catch(() => {});
+    }),
+  );
+}
+
+function isRefused(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const look = connect(path, () => {
+      look.destroy();
+      resolve(false);
+    });
+    look.on("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
+  });
 }
 
 /** As a source beside this one, or where the build puts it. */
