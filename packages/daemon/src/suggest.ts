@@ -1,9 +1,23 @@
-import { type ConnectOptions, connectCluster, listContexts, NAMESPACES, SERVICES, WORKLOAD_TYPES } from "@shipside/kube";
+import {
+  type Cluster,
+  type ConnectOptions,
+  connectCluster,
+  listContexts,
+  NAMESPACES,
+  SERVICES,
+  WORKLOAD_TYPES,
+} from "@shipside/kube";
 
 type Where = Pick<ConnectOptions, "kubeconfig" | "context" | "namespace">;
 
-/** A shell's completion waits for it. */
-const TIMEOUT_MS = 2_000;
+/** A shell's completion waits for both: credentials and the code that gets them, which a busy machine loads slowly; then the answer. */
+const CONNECT_MS = 4_000;
+const ANSWER_MS = 2_000;
+
+async function ask<T>(where: Where, question: (cluster: Cluster, signal: AbortSignal) => Promise<T>): Promise<T> {
+  await using cluster = await connectCluster({ ...where, signal: AbortSignal.timeout(CONNECT_MS) });
+  return await question(cluster, AbortSignal.timeout(ANSWER_MS));
+}
 
 /** Names for a shell to complete. They reject where they can't be had; whoever completes shows nothing then. */
 export async function suggestContexts(kubeconfig: string | undefined): Promise<string[]> {
@@ -11,31 +25,27 @@ export async function suggestContexts(kubeconfig: string | undefined): Promise<s
 }
 
 export async function suggestNamespaces(where: Where): Promise<string[]> {
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
-  await using cluster = await connectCluster({ ...where, signal });
-  return (await cluster.list(NAMESPACES, { signal })).map(({ metadata }) => metadata.name).sort();
+  const namespaces = await ask(where, (cluster, signal) => cluster.list(NAMESPACES, { signal }));
+  return namespaces.map(({ metadata }) => metadata.name).sort();
 }
 
 /** `service/core` and so on. */
 export async function suggestServices(where: Where): Promise<string[]> {
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
-  await using cluster = await connectCluster({ ...where, signal });
-  const services = await cluster.list(SERVICES, { namespace: cluster.info.namespace, signal });
+  const services = await ask(where, (cluster, signal) => cluster.list(SERVICES, { namespace: cluster.info.namespace, signal }));
   return services.map(({ metadata }) => `service/${metadata.name}`).sort();
 }
 
 /** `deployment/core` and so on, without what another workload has made. */
 export async function suggestWorkloads(where: Where): Promise<string[]> {
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
-  await using cluster = await connectCluster({ ...where, signal });
-  const { namespace } = cluster.info;
-  const lists = await Promise.allSettled(
-    WORKLOAD_TYPES.map(async (type) => {
-      const objects = await cluster.list(type, { namespace, signal });
-      return objects
-        .filter(({ metadata }) => !metadata.ownerReferences?.some(({ controller }) => controller))
-        .map(({ metadata }) => `${type.kind.toLowerCase()}/${metadata.name}`);
-    }),
+  const lists = await ask(where, (cluster, signal) =>
+    Promise.allSettled(
+      WORKLOAD_TYPES.map(async (type) => {
+        const objects = await cluster.list(type, { namespace: cluster.info.namespace, signal });
+        return objects
+          .filter(({ metadata }) => !metadata.ownerReferences?.some(({ controller }) => controller))
+          .map(({ metadata }) => `${type.kind.toLowerCase()}/${metadata.name}`);
+      }),
+    ),
   );
   return lists.flatMap((list) => (list.status === "fulfilled" ? list.value : [])).sort();
 }
