@@ -52,7 +52,7 @@ export interface MuxOptions {
  */
 const LIMITS = {
   ours: { window: 4 * 1024 * 1024, windows: 256 * 1024 * 1024 },
-  relay: { window: 1024 * 1024, windows: 32 * 1024 * 1024 },
+  relay: { window: 4 * 1024 * 1024, windows: 32 * 1024 * 1024 },
 } as const;
 /** More at a time are refused. */
 const MAX_STREAMS = 16_384;
