@@ -39,21 +39,17 @@ export interface Mux {
 export interface MuxOptions {
   /** Belongs to the session from now on. */
   wire: Duplex;
-  end: keyof typeof LIMITS;
+  end: keyof typeof WINDOWS;
   /** How long the far end may be silent until it is taken for dead, in ms. It is looked once a second. */
   silenceMs: number;
   /** Called for each stream of the far end's. Without it, this is the end that opens them. */
   onOpen?(asked: Asked): void;
 }
 
-/**
- * In bytes. `window`: what one stream that is read may have on the way; with d ms there and back, it carries no more than that in d ms.
- * `windows`: what all of them together may have beyond their first window. A developer's machine has the room, a pod has less.
- */
-const LIMITS = {
-  ours: { window: 4 * 1024 * 1024, windows: 256 * 1024 * 1024 },
-  relay: { window: 4 * 1024 * 1024, windows: 32 * 1024 * 1024 },
-} as const;
+/** What one stream that is read may have on the way, in bytes: with d ms there and back, it carries no more than that in d ms. */
+const WIDEST_WINDOW = 4 * 1024 * 1024;
+/** What all streams together may have beyond their first windows, in bytes. A developer's machine has the room, a pod has less. */
+const WINDOWS = { ours: 256 * 1024 * 1024, relay: 32 * 1024 * 1024 } as const;
 /** More at a time are refused. */
 const MAX_STREAMS = 16_384;
 /** What may wait in the wire before writers do, in bytes: what another stream sends comes behind that. */
@@ -67,7 +63,6 @@ const SOON_MS = 2;
 const PING_MS = 1_000;
 
 export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
-  const limits = LIMITS[end];
   const streams = new Map<number, MuxStream>();
   /** How the streams that we opened were answered, until they are. */
   const answers = new Map<number, (answer: Answer) => Error | undefined>();
@@ -130,7 +125,7 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
       },
       waitForRoom: () => void waiting.add(stream),
       grow(bytes) {
-        if (windows + bytes > limits.windows) return false;
+        if (windows + bytes > WINDOWS[end]) return false;
         windows += bytes;
         return true;
       },
@@ -143,7 +138,7 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
         waiting.delete(stream);
       },
     };
-    const stream = new MuxStream(lines, limits.window);
+    const stream = new MuxStream(lines, WIDEST_WINDOW);
     // Stays: it may be reset before anybody listens.
     stream.on("error", () => {});
     streams.set(id, stream);
