@@ -10,13 +10,15 @@ import {
 
 type Where = Pick<ConnectOptions, "kubeconfig" | "context" | "namespace">;
 
-/** A shell's completion waits for both: credentials and the code that gets them, which a busy machine loads slowly; then the answer. */
-const CONNECT_MS = 4_000;
+/** A shell's completion waits for it. */
 const ANSWER_MS = 2_000;
+/** With the credentials, and the code that gets them: a busy machine loads it slowly, and has its answer's time all the same. */
+const ALL_MS = 6_000;
 
 async function ask<T>(where: Where, question: (cluster: Cluster, signal: AbortSignal) => Promise<T>): Promise<T> {
-  await using cluster = await connectCluster({ ...where, signal: AbortSignal.timeout(CONNECT_MS) });
-  return await question(cluster, AbortSignal.timeout(ANSWER_MS));
+  const signal = AbortSignal.timeout(ALL_MS);
+  await using cluster = await connectCluster({ ...where, signal, requestTimeoutMs: ANSWER_MS });
+  return await question(cluster, signal);
 }
 
 /** Names for a shell to complete. They reject where they can't be had; whoever completes shows nothing then. */
