@@ -119,3 +119,9 @@ test("the same wish of a file is another session", async () => {
   await second.release();
   expect(host.list().map(({ id }) => id)).toEqual([first.session.id]);
 });
+
+test("a service has its address by its full name beside a host that only the cluster reaches", async () => {
+  const { session } = await open(["leaf"], { remoteHosts: ["db.internal:5432"] });
+  expect(session.address("leaf.sample", 3010)).toBe(session.address("leaf", 3010));
+  expect(session.address("db.internal", 5432)).toMatch(/:5432$/);
+});

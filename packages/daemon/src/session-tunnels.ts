@@ -202,7 +202,7 @@ export async function openSessionTunnels(options: SessionOptions, components: Se
       return withApiServer(entries, api);
     },
     address(service, port) {
-      const [home, ...others] = [...tunnels.values()];
+      const [home, ...others] = wanted.map((where) => tunnels.get(where)!);
       const host = tunnels.get(`${service}:${port}`) ?? [...tunnels].find(([where]) => where.startsWith(`${service}:`))?.[1];
       if (host) return host.address(service, port);
       const named = others.find((tunnel) => service.includes(`.${tunnel.home}`) || service.startsWith(`${tunnel.home}/`));
