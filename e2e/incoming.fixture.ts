@@ -1,6 +1,7 @@
 import { chmod, copyFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createCloser } from "@shipside/core";
 import { type Cluster, connectCluster } from "@shipside/kube";
 import { type Intercept, type InterceptOptions, openIntercept } from "@shipside/proxy";
@@ -39,8 +40,14 @@ export async function openSampleCluster(): Promise<SampleCluster> {
         .flatMap(({ endpoints }) => (endpoints ?? []) as any[])
         .filter(({ conditions }) => conditions?.ready)
         .map(({ targetRef }) => String(targetRef.name));
-    while (["core", "frontend", "leaf", "database"].some((service) => ready(service).length === 0))
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    while (["core", "frontend", "leaf", "database"].some((service) => ready(service).length === 0)) await sleep(50);
+    // Controllers may write to objects for a moment after their pods are ready.
+    const stands = async (): Promise<boolean> => {
+      const before = JSON.stringify(usersObjects(embedded, NAMESPACE));
+      await sleep(300);
+      return JSON.stringify(usersObjects(embedded, NAMESPACE)) === before;
+    };
+    while (!(await stands()));
     const run = async (program: string): Promise<string> => {
       const { stdout, stderr } = await cluster.exec({ namespace: NAMESPACE, name: ready("frontend")[0]! }, ["node", "-e", program]);
       return stdout.length > 0 ? stdout.toString() : `${stderr}`;

@@ -150,6 +150,8 @@ exposes:
   const shown = (await run("up", "-f", teleport, "--dry-run")).stdout;
   expect(shown).toContain("webhook");
   expect(shown).not.toContain("backend");
+  expect(shown).toMatch(/names.*db\.internal/);
+  expect(shown).toMatch(/cluster +a relay/);
   // Exit codes of doctor tell of the machine too: only what it says of relays matters here.
   const doctor = await at.user.run(["doctor", "--json", "-n", NAMESPACE], { env: { KUBECONFIG: at.kubeconfig } });
   const lines = (JSON.parse(doctor.stdout) as { lines: Array<{ check: string; level: string; text: string }> }).lines;

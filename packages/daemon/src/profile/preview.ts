@@ -13,7 +13,7 @@ export interface SessionPreview {
   /** Namespaces whose services it would have; empty for an env. */
   namespaces: string[];
   services: Array<{ namespace: string; name: string; ports: string[] }>;
-  /** The shortest name of each service from the home namespace. */
+  /** The shortest name of each service from the home namespace, and of each remote host. */
   names: string[];
   /** And folders. */
   files: string[];
@@ -36,7 +36,7 @@ export async function previewSession(given: SessionOptions, signal?: AbortSignal
     intercept,
     mount,
     via,
-    remoteHosts,
+    remoteHosts = [],
   } = checkSessionOptions(given);
   await using cluster: Cluster = await connectCluster({
     ...(kubeconfig !== undefined && { kubeconfig }),
@@ -68,12 +68,15 @@ export async function previewSession(given: SessionOptions, signal?: AbortSignal
     ...(found && { workload: `${found.kind}/${found.name}` }),
     namespaces,
     services: services.map(({ labels: _labels, ...service }) => service),
-    names: services.map((service) => (service.namespace === namespace ? service.name : `${service.name}.${service.namespace}`)),
+    names: [
+      ...services.map((service) => (service.namespace === namespace ? service.name : `${service.name}.${service.namespace}`)),
+      ...remoteHosts.map((host) => host.replace(/:\d+$/, "")),
+    ],
     files: [...(envFile ? [envFile.path] : []), ...(mount ? [mount.dir] : [])],
     cluster: [
       ...(expose ? [`a Service ${expose.service}, and a relay behind it`] : []),
       ...(intercept ? [`Service ${intercept.service} changed while it is open, and a relay behind it`] : []),
-      ...(via === "relay" || remoteHosts?.length ? ["a relay"] : []),
+      ...(via === "relay" || remoteHosts.length > 0 ? ["a relay"] : []),
     ],
   };
 }
