@@ -14,5 +14,6 @@ export { type MadeProcess, makeProcess } from "./residue/process.ts";
 export { type RecordedCluster, recordCluster } from "./residue/recorded-cluster.ts";
 export type { Session } from "./session.ts";
 export { type ServeSessionsOptions, serveSessions } from "./session-server.ts";
+export { openStrayRelays, type StrayRelay, type StrayRelays } from "./stray-relays.ts";
 export { suggestContexts, suggestNamespaces, suggestServices, suggestWorkloads } from "./suggest.ts";
 export { type TeleportOptions, teleport } from "./teleport.ts";

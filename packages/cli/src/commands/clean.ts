@@ -1,5 +1,5 @@
 import { type ErrorJson, errorToJson } from "@shipside/core";
-import type { RecoverOptions, RecoverReport } from "@shipside/daemon";
+import type { RecoverOptions, RecoverReport, StrayRelays } from "@shipside/daemon";
 import {
   type DaemonOwner,
   readAbandoned,
@@ -49,20 +49,20 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     const local = await recover({ ...options, where: "machine" });
     take(local);
     if (local.waiting.length > 0) {
-      if (await mayTouchClusters(local, invocation, terminal, interrupt)) {
+      const waiting = local.waiting.map(({ what }) => what);
+      if (await mayTouchClusters("left in a cluster", waiting, invocation, terminal, interrupt)) {
         terminal.busy("removing it from the cluster");
         // What failed is tried once more with the rest.
         left.length = 0;
         take(await recover({ ...options, where: "everywhere" }));
       } else {
-        const error = { code: "UNDO_FAILED", message: "not asked of the cluster", hint: "`shipside clean --yes` removes it" };
-        left.push(...local.waiting.map(({ kind, what }) => ({ kind, what, error })));
+        left.push(...local.waiting.map(({ kind, what }) => ({ kind, what, error: NOT_ASKED })));
       }
     }
   }
   const attempt = (kind: string, what: string, work: Promise<unknown>): Promise<unknown> =>
     work.then(
-      () => removed.push({ kind, what }),
+      (said) => removed.push({ kind, what, ...(typeof said === "string" && { said }) }),
       (error: unknown) => left.push({ kind, what, error: errorToJson(error) }),
     );
   // What a lost journal would have told.
@@ -74,6 +74,12 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
       removeOwners({}, (each) => each === owner),
     );
   }
+  await using strays = await straysInCluster(invocation, terminal, interrupt);
+  const lost = (strays?.relays ?? []).map(({ what }) => what);
+  const whose = `yours in namespace ${strays?.namespace}, and in no journal of this machine`;
+  if (lost.length > 0 && !(await mayTouchClusters(whose, lost, invocation, terminal, interrupt)))
+    left.push(...lost.map((what) => ({ kind: "relay", what, error: NOT_ASKED })));
+  else for (const { what, undo } of strays?.relays ?? []) await attempt("relay", what, undo(interrupt.signal));
   const helpers = await leftByHelper();
   if (helpers) await attempt("helper", whatHelpersLeft(helpers.left), undoHelpers(helpers, { terminal, signal: interrupt.signal }));
   removed.push(...(await removeDeadSockets()).map((path) => ({ kind: "socket", what: `socket ${path}` })));
@@ -117,14 +123,44 @@ function recoverOptions(invocation: Invocation, interrupt: Interrupt): RecoverOp
   };
 }
 
+const NOT_ASKED: ErrorJson = {
+  code: "UNDO_FAILED",
+  message: "not asked of the cluster",
+  hint: "`shipside clean --yes` removes it",
+};
+
+/** Looked for where somebody says where: with `-n`, `-k` or `--context`. What can't be looked at is told, and no more. */
+async function straysInCluster(
+  invocation: Invocation,
+  terminal: Terminal,
+  { signal }: Interrupt,
+): Promise<StrayRelays | undefined> {
+  const [kubeconfig, context, namespace] = ["kubeconfig", "context", "namespace"].map((name) => text(invocation, name));
+  if (kubeconfig === undefined && context === undefined && namespace === undefined) return undefined;
+  terminal.busy("looking for what no journal knows");
+  const { openStrayRelays } = await import("@shipside/daemon");
+  try {
+    return await openStrayRelays({
+      ...(kubeconfig !== undefined && { kubeconfig }),
+      ...(context !== undefined && { context }),
+      ...(namespace !== undefined && { namespace }),
+      ...{ stateDir: stateDir(), signal },
+    });
+  } catch (error) {
+    terminal.warn(`what no journal knows was not looked for: ${errorToJson(error).message}`);
+    return undefined;
+  }
+}
+
 async function mayTouchClusters(
-  { waiting }: RecoverReport,
+  where: string,
+  what: readonly string[],
   invocation: Invocation,
   terminal: Terminal,
   interrupt: Interrupt,
 ): Promise<boolean> {
   if (flag(invocation, "yes")) return true;
-  terminal.say("left in a cluster:");
-  for (const { what } of waiting) terminal.say(`  ${what}`);
+  terminal.say(`${where}:`);
+  for (const each of what) terminal.say(`  ${each}`);
   return (await confirm("Remove that?", terminal, interrupt)) === true;
 }

@@ -34,6 +34,7 @@ export const MACHINE_COMMANDS: readonly CommandSpec[] = [
     examples: [
       ["shipside clean", "after a crash; touches nothing that works, and a second time does nothing"],
       ["shipside clean -k FILE --context NAME", "reach a cluster whose kubeconfig has moved"],
+      ["shipside clean -n shop", "relays and intercepts of yours there too, where the record of them is lost"],
     ],
     load: () => import("../commands/clean.ts"),
   },

@@ -36,7 +36,7 @@ export const relays: Check = {
       ...left.map((name) =>
         warning(
           `relay ${name} in namespace ${namespace} is yours, and no open session of this machine has it`,
-          `\`shipside clean\`; where that knows nothing of it: kubectl delete deployment ${name} -n ${namespace}`,
+          `\`shipside clean -n ${namespace}\`, or: kubectl delete deployment ${name} -n ${namespace}`,
           { namespace, relay: name },
         ),
       ),
@@ -70,7 +70,7 @@ function leadsNowhere(service: Service, relaysThere: readonly string[]): Finding
   const patch = { metadata: { annotations: { "shipside.dev/intercept": null } }, spec: { selector: original } };
   return problem(
     `service ${name} in namespace ${namespace} leads to a relay that is gone (${relay}, by ${by} since ${since}): nobody answers its callers`,
-    `\`shipside clean\` on ${by}'s machine, or: kubectl patch service ${name} -n ${namespace} --type=merge -p '${JSON.stringify(patch)}'`,
+    `\`shipside clean -n ${namespace}\` on ${by}'s machine, or: kubectl patch service ${name} -n ${namespace} --type=merge -p '${JSON.stringify(patch)}'`,
     { namespace, service: name, relay, by, since },
   );
 }
