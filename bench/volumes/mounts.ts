@@ -28,7 +28,8 @@ export interface MountOptions {
   tls: boolean;
 }
 
-const RELAY_HOST = "127.88.0.2";
+/** An address that no other program on the machine listens on. */
+const RELAY_HOST = `127.88.${process.pid & 255}.${(process.pid >> 8) & 255 || 2}`;
 const CONTROL_PORT = 28600;
 
 /** Our driver's mount over a link to the program that a relay's pod runs. */
