@@ -152,6 +152,26 @@ describe("the link", () => {
     expect(pair.links.clients.size).toBe(0);
   });
 
+  test("has another wire for what comes while one is busy with bulk; the client is still one", async () => {
+    await using server = await tcpServer((socket) => void socket.on("data", (chunk) => chunk[0] === 1 && socket.end("fine")));
+    await using pair = await linkedPair();
+    const bulk = await pair.link.connect(at(server.port));
+    bulk.on("error", () => {});
+    expect(pair.wires).toHaveLength(1);
+    await vi.waitFor(
+      async () => {
+        bulk.write(Buffer.alloc(8 * 1024 * 1024));
+        const other = await pair.link.connect(at(server.port));
+        other.on("error", () => {}).end(Buffer.from([1]));
+        expect(String(await once(other, "data"))).toBe("fine");
+        expect(pair.wires.length).toBeGreaterThan(1);
+      },
+      { timeout: 15_000 },
+    );
+    expect(pair.links.clients.size).toBe(1);
+    bulk.destroy();
+  });
+
   test("of another version is refused, whichever end is older, and says what to do", async () => {
     await using pair = await linkedPair();
     await pair.link.ready;
