@@ -83,6 +83,22 @@ describe.skipIf(missing !== undefined)("a directory mounted by sshfs", () => {
     expect((await stat(at("b"))).uid).toBe(process.getuid!());
   });
 
+  it("a file of more than 4 GiB, most of it a hole", async () => {
+    await using place = await makePlace();
+    await place.mount();
+    const far = 5_000_000_000;
+    await using file = await open(join(place.local, "sparse"), "w+");
+    await file.write("far", far);
+    await file.sync();
+    expect((await file.stat()).size).toBe(far + 3);
+    const { size, blocks } = await stat(join(place.remote, "sparse"));
+    expect([size, blocks < 1_000]).toEqual([far + 3, true]);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, far - 2);
+    expect(buffer.toString("latin1", 0, bytesRead)).toBe("\0\0far");
+    await file.truncate(far - 1);
+    expect((await stat(join(place.remote, "sparse"))).size).toBe(far - 1);
+  });
+
   it("lists ten thousand names", async () => {
     await using place = await makePlace();
     for (let count = 0; count < 10_000; count++) writeFileSync(join(place.remote, `file-${count}`), "");
