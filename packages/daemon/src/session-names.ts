@@ -1,4 +1,4 @@
-import { errorToJson, type HostsEntry } from "@shipside/core";
+import { type ErrorJson, errorToJson, type HostsEntry, hasCode } from "@shipside/core";
 import type { NameBoard } from "./name-board.ts";
 import { nameConflictErrors } from "./name-holder.ts";
 import type { NamesInfo, SessionEvent, SessionInfo } from "./session-info.ts";
@@ -23,6 +23,12 @@ export interface SessionNames {
   clear(): Promise<void>;
 }
 
+/** The hosts package's hint is for who calls it; here it is for who uses Shipside. */
+function whyNotThere(error: Error): ErrorJson {
+  const hint = "`shipside start` asks for root once, and has them written; or give a command after `--`, which will have them";
+  return { ...errorToJson(error), ...(hasCode(error, "HOSTS_UNWRITABLE") && { hint }) };
+}
+
 export function sessionNames(components: SessionNamesComponents): SessionNames {
   const { board, session, namespace, sessions, emit, warn } = components;
   const told = new Set<string>();
@@ -35,7 +41,7 @@ export function sessionNames(components: SessionNamesComponents): SessionNames {
       const entries = components.entries();
       const { state, conflicts } = await board.set(session, entries);
       const count = entries.reduce((sum, entry) => sum + entry.names.length, 0);
-      info = { where: state.where, count, ...(state.where === "commands" && { reason: errorToJson(state.error) }) };
+      info = { where: state.where, count, ...(state.where === "commands" && { reason: whyNotThere(state.error) }) };
       emit({ step: "names", names: info, entries });
       for (const error of await nameConflictErrors({ conflicts, namespace, sessions: sessions() })) {
         if (told.has(error.message)) continue;

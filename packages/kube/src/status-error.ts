@@ -71,7 +71,13 @@ export function statusError({ status, headers, body, action, server }: Refusal):
     }
     case 404:
       // For a kind that is served the answer names the object; "404 page not found" is the router's.
-      if (action.name !== undefined && parsed?.details?.name) return make("KUBE_NOT_FOUND");
+      if (action.name !== undefined && parsed?.details?.name) {
+        const place = action.namespace === undefined ? "" : ` -n ${action.namespace}`;
+        // The server names the object once more, and nothing else.
+        const plain = said.endsWith(`${JSON.stringify(action.name)} not found`);
+        const message = plain ? `could not ${what}: there is none of that name` : undefined;
+        return make("KUBE_NOT_FOUND", `\`kubectl get ${action.type.plural}${place}\` lists those there are`, {}, message);
+      }
       if (parsed?.reason === "NotFound" && parsed.details?.kind === "namespaces") return make("KUBE_NOT_FOUND");
       return make(
         "KUBE_KIND_UNKNOWN",
