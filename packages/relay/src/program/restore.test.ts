@@ -217,6 +217,28 @@ describe("a relay's end", () => {
     expect(at.deployment()).toBeUndefined();
   });
 
+  test("its rights went with its Deployment: SIGTERM has it leave at once, whether it was the one that ended or not", async () => {
+    const at = await intercepted();
+    const asked: string[] = [];
+    const api: KubeApi = {
+      request(method, path, options) {
+        asked.push(`${method} ${path.split("/").at(-2)}`);
+        return at.api.request(method, path, options);
+      },
+    };
+    const [one, other] = [replica({ ...at, api }, "p1"), replica({ ...at, api }, "p2")];
+    await one.ending.end("asked");
+    cluster.store.remove("rolebindings.rbac.authorization.k8s.io", at.config.namespace, at.config.name);
+    // Heartbeats go on.
+    const since = (): string[] => asked.splice(0).filter((each) => !each.endsWith("leases"));
+    since();
+    await one.ending.terminate();
+    expect(since()).toEqual([]);
+    await other.ending.terminate();
+    expect(since()).toEqual(["GET deployments"]);
+    expect([one.order.at(-1), other.order.at(-1)]).toEqual(["left", "left"]);
+  });
+
   test("comes by itself when nobody has had a lease for the grace period", async () => {
     const at = await intercepted({ graceSeconds: 0.8 });
     const { leases, order } = replica(at, "p1");
