@@ -41,7 +41,8 @@ export async function startCopies(stack: AsyncDisposableStack, kubectl: string):
     },
   } as never);
   while (!isReady(await cluster.get(PODS, pod))) await sleep(100);
-  const script = `cd /data; i=0; while [ $i -lt ${FILES} ]; do d=d$((i / 100)); mkdir -p $d; seq $i $((i + 500)) > $d/$i; i=$((i + 1)); done
+  const script = `cd /data; text=$(seq 500); i=0
+while [ $i -lt ${FILES} ]; do d=d$((i / 100)); [ -d $d ] || mkdir $d; echo "$i $text" > $d/$i; i=$((i + 1)); done
 head -c ${BULK_MIB * 1024 * 1024} /dev/urandom > bulk`;
   const { exitCode, stderr } = await cluster.exec(pod, ["sh", "-ec", script]);
   if (exitCode !== 0) throw new Error(`the volume could not be filled: ${stderr.toString()}`);

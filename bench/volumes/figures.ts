@@ -37,6 +37,8 @@ function seconds(work: () => void): number {
 function fill(path: string, bytes: number): void {
   const fd = openSync(path, "w");
   for (let done = 0; done < bytes; done += MIB) writeSync(fd, chunk, 0, Math.min(MIB, bytes - done));
+  // Or what is measured would wait for these to reach the disk.
+  fsyncSync(fd);
   closeSync(fd);
 }
 
