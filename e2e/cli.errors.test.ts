@@ -170,8 +170,12 @@ describe("the cluster", () => {
     });
   });
 
-  test("unknown kind, unknown namespace", async () => {
+  test("unknown kind, unknown namespace, unknown service", async () => {
     const path = await config(cluster.kubeconfig());
+    await fails(["intercept", "nosuch", "--port", "80:3000", "--all", "-n", "sample", "-k", path], {
+      ...{ code: "KUBE_NOT_FOUND", exit: 6, hint: /`kubectl get services -n sample` lists those there are/ },
+      says: /could not get services "nosuch" in namespace sample: there is none of that name$/m,
+    });
     await fails(["teleport", "deplomyent/core", "-k", path], { code: "KUBE_KIND_UNKNOWN", exit: 2, says: /deplomyent/ });
     await fails(["teleport", "namespace", "smaple", "-k", path], { code: "TUNNEL_NAMESPACE_UNKNOWN", exit: 6, says: /smaple/ });
   });
@@ -345,7 +349,7 @@ describe("closed output", () => {
     child.stdout!.destroy();
     child.stderr!.destroy();
     const list = await user.run(["session", "list", "--json"]);
-    expect(JSON.parse(list.stdout)).toHaveLength(1);
+    expect(JSON.parse(list.stdout)).toEqual([expect.objectContaining({ serviceCount: 1 })]);
     child.kill("SIGINT");
     const [code] = await once(child, "exit");
     expect(code).toBe(130);
