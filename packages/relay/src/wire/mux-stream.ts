@@ -4,6 +4,11 @@ import { MAX_DATA_BYTES } from "./frames.ts";
 
 /** What a stream may send, and must take, before its reader has read anything, in bytes: what one that nobody reads holds at most. */
 export const FIRST_WINDOW = 128 * 1024;
+/**
+ * Where half a window is read within this time, in ms, it doubles: so it holds what is read in half a second at most, and a far end that is
+ * half a second away still gets all of it.
+ */
+const QUICK_MS = 250;
 /** How much a writer may hand over before it is asked to wait, in bytes. */
 const WRITE_AHEAD = 128 * 1024;
 
@@ -30,7 +35,7 @@ export interface StreamLines {
  * One stream of a session, with TCP's endings: an end is a FIN, either way and by itself; destroying it before both sides have ended is a
  * reset. A reset of the far end, or the loss of the session, is an error with code `ECONNRESET`.
  *
- * The window begins small and doubles as long as the reader keeps up, so that a stream that nobody reads holds little, and one that is
+ * The window begins small and doubles as long as it is read quickly, so that a stream that nobody reads holds little, and one that is
  * read has enough on the way.
  */
 export class MuxStream extends Duplex {
@@ -44,6 +49,7 @@ export class MuxStream extends Duplex {
   #window = FIRST_WINDOW;
   /** What the far end may send now. */
   #allowed = FIRST_WINDOW;
+  #creditedAt = 0;
   #finSent = false;
   #finReceived = false;
   #over = false;
@@ -110,8 +116,10 @@ export class MuxStream extends Duplex {
   #giveCredit(): void {
     const read = this.#window - this.#allowed - this.readableLength;
     if (read < this.#window / 2 || this.#finReceived || this.#over) return;
-    const keepsUp = this.readableLength === 0 && this.#window < this.#widest;
-    const more = keepsUp && this.#lines.grow(this.#window) ? this.#window : 0;
+    const now = performance.now();
+    const quick = now - this.#creditedAt < QUICK_MS && this.#window < this.#widest;
+    this.#creditedAt = now;
+    const more = quick && this.#lines.grow(this.#window) ? this.#window : 0;
     this.#window += more;
     this.#allowed += read + more;
     this.#lines.credit(read + more);
