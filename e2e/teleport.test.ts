@@ -153,7 +153,7 @@ test("a session in the foreground is seen and closed from another terminal", asy
   const child = user.start(["teleport", "namespace", e2e.namespace, "-k", kubeconfig]);
   await untilSaid(child, /ready in/);
   const listed = JSON.parse((await user.run(["session", "list", "--json"])).stdout);
-  expect(listed).toMatchObject([{ kind: "teleport", namespace: e2e.namespace, pid: child.pid, daemon: false, services: 1 }]);
+  expect(listed).toMatchObject([{ kind: "teleport", namespace: e2e.namespace, pid: child.pid, daemon: false, serviceCount: 1 }]);
   const details = await user.run(["session", "list", "--details"]);
   expect(details.stdout).toMatch(new RegExp(`web\\.${e2e.namespace} +127\\.7[2-5]\\.\\d+\\.\\d+ +${PORT}/TCP +1 pod ready`));
   const status = await user.run(["status"]);
