@@ -153,7 +153,7 @@ describe.each(modes.filter((mode) => mode === "namespaces"))("pods in %s", (netw
       ],
     });
     await expect
-      .poll(() => bed.logs("mounts").catch(() => ""))
+      .poll(() => bed.logs("mounts").catch(() => ""), { timeout: 10_000 })
       .toMatch(/^\/work here\/deep\n(content){4}\n[^\n]*Read-only file system\n$/);
     await bed.remove("mounts", 0);
   });
