@@ -1,8 +1,11 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { chmod, copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { DEPLOYMENTS, ENDPOINT_SLICES, type KubeObject, SERVICES } from "@shipside/kube";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { NEWER, newerShipside } from "./newer.fixture.ts";
 import { alive, canHaveMachine, has, type Machine, newMachine, until } from "./root.harness.ts";
 import { type E2eCluster, e2eCluster } from "./tunnel.fixture.ts";
 
@@ -104,6 +107,29 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", { ti
     expect(await machine.sh(`ss -Hlun src ${datagrams}`)).toBe("");
   });
 
+  test("a newer shipside puts a daemon and a helper of its own in their place, and what was open is open again", async () => {
+    const { pid, helper } = await open();
+    await using newer = await newerShipside();
+    const program = [process.execPath, newer.bin];
+    // Where nobody can be asked, what runs is left as it is.
+    expect(await machine.run(["start", "--json"], { program })).toMatchObject({ code: 0 });
+    expect(await alive(pid)).toBe(true);
+
+    const start = `${program.join(" ")} start`;
+    const child = machine.start([], { program: ["script", "--quiet", "--return", "--command", start, "/dev/null"] });
+    const said = await answering(child, /\[y\/N\] /, "y");
+    expect(said).toMatch(
+      new RegExp(`is older \\(.*\\) than this shipside \\(${NEWER}\\); start a new one\\? \\(its session is opened again\\)`),
+    );
+    expect(said).toContain("opened again:");
+    expect([await alive(pid), await alive(helper)]).toEqual([false, false]);
+    expect(await ask()).toBe("from the pod");
+    const { processes } = JSON.parse((await machine.run(["status", "--json"], { program })).stdout);
+    expect(processes).toMatchObject([
+      { kind: "daemon", version: NEWER, helper: { running: true }, probes: [{ tunnels: { asked: 1 } }] },
+    ]);
+  });
+
   test("the daemon is killed: the helper undoes it all at once", async () => {
     const { pid, helper, address } = await open();
     process.kill(pid, "SIGKILL");
@@ -155,3 +181,17 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", { ti
     expect(await machine.sh("md5sum < /etc/hosts")).toBe(hosts);
   });
 });
+
+/** All that it says until it ends; what fits is answered once. */
+async function answering(child: ChildProcess, question: RegExp, answer: string): Promise<string> {
+  let said = "";
+  let answered = false;
+  child.stdout!.on("data", (chunk: Buffer) => {
+    said += chunk;
+    if (answered || !question.test(said)) return;
+    answered = true;
+    child.stdin!.write(`${answer}\n`);
+  });
+  await once(child, "close");
+  return said;
+}
