@@ -1,0 +1,1 @@
+export { ROOTLESS_ERRORS, rootlessError } from "./errors.ts";
