@@ -1,0 +1,1 @@
+export type { HostPort, OutsideKind, OutsideOptions, OutsideWorld } from "./outside-world.ts";
