@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { appendFile, mkdtemp, rm } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -31,6 +31,7 @@ describe.each(found)("kubectl $version", (kubectl: Kubectl) => {
     run(kubectl.path, args, { env: { ...process.env, KUBECONFIG: setting.kubeconfig, HOME: setting.home } });
 
   beforeAll(async () => {
+    if (RECORD) await mkdir(RECORD, { recursive: true });
     setting.home = await mkdtemp(join(tmpdir(), "shipside-kubectl-"));
     if (!setting.kubeconfig) {
       cluster = await startCluster();
