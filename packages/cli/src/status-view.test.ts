@@ -51,6 +51,25 @@ test("broken: where, why and what to do; no pod of a service is the cluster's st
   expect(isWell({ ...session, stale: [{ code: "X", message: "" }] }, probe([good]))).toBe(false);
 });
 
+test("a low port without root is told, and is no fault; another listener's is one", () => {
+  const listener = (code: string): TunnelProbe => ({
+    ...good,
+    broken: {
+      step: "listener",
+      error: { code: "PROBE_LISTENER", message: "refused", hint: "get root", causes: [{ code, message: "refused" }] },
+    },
+  });
+  const low = probe([good, listener("LISTEN_FORBIDDEN")]);
+  expect(isWell(session, low)).toBe(true);
+  expect(shown(low)).toContain("its port answers from end to end");
+  expect(shown(low)).toMatch(/leaf\.shop:80 is not served on this machine: ports below 1024 need root here\n +hint: get root/);
+  expect(shown(low, true)).toContain("breaks at its listener on this machine: refused");
+  expect(shown(probe([listener("LISTEN_FORBIDDEN")]))).not.toContain("0 ports");
+  const taken = probe([good, listener("LISTEN_IN_USE")]);
+  expect(isWell(session, taken)).toBe(false);
+  expect(shown(taken)).toContain("1 of 2 ports is broken");
+});
+
 test("where the API server is away, that is said once, not for every pod", () => {
   const away = probe([broken("pod"), broken("pod")], { error: { code: "KUBE_UNREACHABLE", message: "refused" } });
   expect(shown(away)).toContain("the API server does not answer: refused");

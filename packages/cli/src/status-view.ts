@@ -13,12 +13,16 @@ const WHERE = {
   pod: "its pod",
 } as const;
 
-/** A service without a ready pod is the cluster's state, not a fault of what is open. */
+/** A low port without root: that was chosen when it was opened, as its names were. */
+const needsRoot = ({ broken }: TunnelProbe): boolean =>
+  broken?.step === "listener" && (broken.error.causes ?? []).some(({ code }) => code === "LISTEN_FORBIDDEN");
+
+/** A service without a ready pod is the cluster's state, and a port that needs root this user's: neither is a fault of what is open. */
 export const isWell = ({ stale, incoming }: SessionInfo, probe: ProbeResult | undefined): boolean =>
   stale.length === 0 &&
   (!incoming || isArriving(incoming)) &&
   (!probe || !("error" in probe)) &&
-  (probe?.tunnels.probes ?? []).every(({ broken }) => !broken || broken.step === "endpoint");
+  (probe?.tunnels.probes ?? []).every((each) => !each.broken || each.broken.step === "endpoint" || needsRoot(each));
 
 /** A session's lines. */
 export function sessionStatus(
@@ -51,20 +55,25 @@ function transportLine({ transport }: ProbeResult): string[] {
 }
 
 function tunnelLines({ tunnels, ...probe }: ProbeResult, details: boolean, paint: Paint): string[] {
-  const { of, asked, probes, namesSkipped } = tunnels;
+  const { of, probes, namesSkipped } = tunnels;
   if (of === 0) return [];
-  const broken = probes.filter((each) => each.broken);
-  const sample = asked < of ? ` (${asked} of ${of} tried)` : "";
+  const unserved = probes.filter(needsRoot);
+  const asked = tunnels.asked - unserved.length;
+  const broken = probes.filter((each) => each.broken && !needsRoot(each));
+  const sample = tunnels.asked < of ? ` (${asked} of ${of} tried)` : "";
   const slowest = Math.max(0, ...probes.map(({ ms }) => ms.pod ?? 0));
   const lines =
-    broken.length === 0
-      ? [
-          paint(
-            "green",
-            `${asked === 1 ? "its port answers" : `all ${asked} ports answer`} from end to end${sample}, the slowest pod in ${slowest} ms`,
-          ),
-        ]
-      : [paint("yellow", `${broken.length} of ${asked} ports ${broken.length === 1 ? "is" : "are"} broken${sample}`)];
+    asked === 0
+      ? []
+      : broken.length === 0
+        ? [
+            paint(
+              "green",
+              `${asked === 1 ? "its port answers" : `all ${asked} ports answer`} from end to end${sample}, the slowest pod in ${slowest} ms`,
+            ),
+          ]
+        : [paint("yellow", `${broken.length} of ${asked} ports ${broken.length === 1 ? "is" : "are"} broken${sample}`)];
+  if (unserved[0] && !details) lines.push(...unservedLines(unserved, paint));
   if (namesSkipped !== undefined) lines.push(paint("dim", `names were not looked up: ${namesSkipped}`));
   if (details) return [...lines, ...probes.map((each) => probeLine(each, paint))];
   // Where the API server is away, every pod is: that has been said.
@@ -72,6 +81,16 @@ function tunnelLines({ tunnels, ...probe }: ProbeResult, details: boolean, paint
   for (const each of own.slice(0, TOLD)) lines.push(...brokenLines(each, paint));
   if (own.length > TOLD) lines.push(`and ${own.length - TOLD} more: \`shipside status --details\` shows them`);
   return lines;
+}
+
+function unservedLines(unserved: readonly TunnelProbe[], paint: Paint): string[] {
+  const named = unserved.slice(0, TOLD).map(({ service, port }) => `${service}:${port}`);
+  const more = unserved.length > TOLD ? ` and ${unserved.length - TOLD} more` : "";
+  const verb = unserved.length === 1 ? "is" : "are";
+  return [
+    paint("yellow", `${named.join(", ")}${more} ${verb} not served on this machine: ports below 1024 need root here`),
+    ...explain({ ...unserved[0]!.broken!.error, causes: [] }, paint).map((line) => `  ${line}`),
+  ];
 }
 
 function brokenLines({ service, port, broken }: TunnelProbe, paint: Paint): string[] {

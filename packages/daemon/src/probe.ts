@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { createConnection } from "node:net";
-import { abortError, type ErrorJson, errorToJson, type PodRef } from "@shipside/core";
+import { abortError, type ErrorJson, errorFromJson, errorToJson, type PodRef } from "@shipside/core";
 import type { PortStatus, ServiceStatus } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
 
@@ -165,6 +165,7 @@ async function tryListener({ address, error, state }: PortStatus, label: string,
   if (address === undefined) {
     throw daemonError("PROBE_LISTENER", error?.message ?? `${label}: nothing listens (${state})`, {
       ...(error?.hint !== undefined && { hint: error.hint }),
+      ...(error && { cause: errorFromJson(error) }),
     });
   }
   const at = address.lastIndexOf(":");
