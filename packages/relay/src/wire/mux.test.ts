@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type Duplex, duplexPair } from "node:stream";
+import { Duplex, duplexPair } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -207,4 +207,55 @@ test("streams take turns: a small answer comes before the end of a bulk one", as
   });
   await once(bulk, "end");
   expect(gotBefore).toBeLessThan(8 * 1024 * 1024);
+});
+
+/** A wire that tells how often it was written to. */
+function counted(): { wire: Duplex; writes: () => number } {
+  let writes = 0;
+  const wire = new Duplex({
+    read() {},
+    write(_chunk, _encoding, done) {
+      writes++;
+      done();
+    },
+    writev(_chunks, done) {
+      writes++;
+      done();
+    },
+  });
+  return { wire, writes: () => writes };
+}
+
+test("a question leaves together with what is written to its stream in the next turn, and alone where that is nothing", async () => {
+  const { wire, writes } = counted();
+  const mux = createMux({ wire, end: "ours", silenceMs: 10_000 });
+  onTestFinished(() => mux.destroy());
+  const stream = mux.open({}, nothing);
+  await turn();
+  stream.write("first bytes");
+  await eventually(() => expect(wire.writableLength).toBe(0));
+  expect(writes()).toBe(1);
+  mux.open({}, nothing);
+  await eventually(() => expect(writes()).toBe(2));
+});
+
+test("who sends bytes along with a question doesn't wait for the answer, which comes with the bytes back; else at once", async () => {
+  const { wire, writes } = counted();
+  const questions: Asked[] = [];
+  const mux = createMux({ wire, end: "relay", silenceMs: 10_000, onOpen: (asked) => void questions.push(asked) });
+  onTestFinished(() => mux.destroy());
+  wire.push(Buffer.concat([encodeText(FRAME.OPEN, 1, {}), encodeHeader(FRAME.DATA, 1, 1), Buffer.from("x")]));
+  await eventually(() => expect(questions).toHaveLength(1));
+  questions[0]!.accept();
+  for (let i = 0; i < 3; i++) await turn();
+  expect(writes()).toBe(0);
+  questions[0]!.stream.write("back");
+  await eventually(() => expect(writes()).toBe(1));
+
+  wire.push(encodeText(FRAME.OPEN, 2, {}));
+  await eventually(() => expect(questions).toHaveLength(2));
+  questions[1]!.accept();
+  await turn();
+  await turn();
+  expect(writes()).toBe(2);
 });

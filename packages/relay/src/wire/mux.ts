@@ -57,8 +57,10 @@ const MAX_BACKLOG = 256 * 1024;
 /** Who asks and asks without reading what we answer is cut off at this backlog, in bytes. */
 const MAX_REPLY_BACKLOG = 16 * 1024 * 1024;
 const LAST_STREAM = 0xffff_ffff;
-/** How long a reset may wait for company, in ms: where connections are many and short, the next one's question. */
+/** How long what nobody waits for may wait for company, in ms: where connections are many and short, a reset goes with the next question. */
 const SOON_MS = 2;
+/** When something leaves at the latest: with what this turn of the event loop sends, with what the next one does, or after `SOON_MS`. */
+type Hurry = "this turn" | "next turn" | "soon";
 /** The far end is asked this often for a sign of life, in ms. */
 const PING_MS = 1_000;
 
@@ -88,17 +90,22 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
    * What is written in one turn of the event loop leaves together, whichever streams it is of: on its way through an API server and a kubelet
    * each piece costs as much as many. What is in no hurry goes with the next that is.
    */
-  const write = (bytes: Buffer, hurry = true): void => {
+  const write = (bytes: Buffer, hurry: Hurry = "this turn"): void => {
     if (isClosed) return;
     if (!now && !soon) wire.cork();
-    if (hurry) now ??= setImmediate(flush);
-    else soon ??= setTimeout(flush, SOON_MS);
+    if (hurry === "soon") soon ??= setTimeout(flush, SOON_MS);
+    else if (hurry === "this turn") now ??= setImmediate(flush);
+    else {
+      now ??= setImmediate(() => {
+        now = setImmediate(flush);
+      });
+    }
     moved += bytes.length;
     wire.write(bytes);
     if (wire.writableLength > MAX_REPLY_BACKLOG)
       lose(relayError("RELAY_PROTOCOL", "the other end of the link asks without reading"));
   };
-  const send = (type: FrameType, stream: number, hurry = true): void => write(encodeHeader(type, stream, 0), hurry);
+  const send = (type: FrameType, stream: number, hurry?: Hurry): void => write(encodeHeader(type, stream, 0), hurry);
 
   const lose = (error?: Error): void => {
     if (isClosed) return;
@@ -118,7 +125,7 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
         write(bytes);
       },
       fin: () => send(FRAME.FIN, id),
-      reset: () => send(FRAME.RESET, id, false),
+      reset: () => send(FRAME.RESET, id, "soon"),
       credit: (bytes) => write(encodeCredit(id, bytes)),
       get full() {
         return wire.writableLength >= MAX_BACKLOG;
@@ -156,7 +163,9 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
     const stream = addStream(id);
     let answered = false;
     const answer = (type: FrameType, text?: Text): void => {
-      if (!answered && streams.has(id)) write(encodeText(type, id, text));
+      // Who has sent bytes already doesn't wait for a yes.
+      const hurry = type === FRAME.ACCEPT && stream.readableLength > 0 ? "soon" : "this turn";
+      if (!answered && streams.has(id)) write(encodeText(type, id, text), hurry);
       answered = true;
     };
     onOpen({
@@ -249,7 +258,8 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
       const id = ++lastStream;
       const stream = addStream(id);
       answers.set(id, onAnswer);
-      write(frame);
+      // The first bytes of a connection that was just taken are read in the turn after.
+      write(frame, "next turn");
       return stream;
     },
     destroy: () => lose(),
