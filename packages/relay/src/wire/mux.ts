@@ -124,7 +124,8 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
         write(encodeHeader(FRAME.DATA, id, bytes.length));
         write(bytes);
       },
-      fin: () => send(FRAME.FIN, id),
+      // A connection is often ended in the turn before another is taken.
+      fin: () => send(FRAME.FIN, id, "next turn"),
       reset: () => send(FRAME.RESET, id, "soon"),
       credit: (bytes) => write(encodeCredit(id, bytes)),
       get full() {
