@@ -1,4 +1,12 @@
 export type { ClusterService, EndpointOfService, PortOfService } from "./cluster-service.ts";
 export type { Exchange, ExchangeOptions } from "./exchange.ts";
-export type { PodDns, ResolvConf } from "./resolv-conf.ts";
-export type { Resolver, ResolverOptions } from "./resolver.ts";
+export { type MachineServersOptions, machineServers } from "./machine-servers.ts";
+export {
+  type PodDns,
+  parseResolvConf,
+  podResolvConf,
+  type ResolvConf,
+  type ResolvConfOptions,
+  renderResolvConf,
+} from "./resolv-conf.ts";
+export { openResolver, type Resolver, type ResolverOptions } from "./resolver.ts";
