@@ -2,15 +2,14 @@ import { resetStream } from "@shipside/core";
 import { type ByteSource, write } from "./byte-source.ts";
 import { bodyScanner } from "./http1-body.ts";
 import {
-  editHead,
   findHeadEnd,
   parseResponseHead,
   RESPONSE_HEAD,
   type RequestHead,
   type ResponseHead,
   responseFraming,
-  valuesOf,
 } from "./http1-head.ts";
+import { onwardAnswer } from "./http1-onward.ts";
 import type { Upstream, Upstreams } from "./http1-upstreams.ts";
 import type { RequestBody } from "./request-body.ts";
 import { type Side, tunnel } from "./tunnel.ts";
@@ -92,7 +91,7 @@ export async function exchange(given: Exchange): Promise<Outcome> {
     let inOrder = true;
     // Head and beginning in one piece where they came together, as small answers do: a write costs more than all that is done here.
     let chunk = scanner.done ? undefined : upstream.source.take();
-    let full = pass(chunk, returnedHead(response, framing.by === "chunks", draining.aborted));
+    let full = pass(chunk, onwardAnswer(response, framing.by === "chunks", draining.aborted));
     while (!scanner.done && inOrder) {
       if (full) await full;
       chunk = upstream.source.take() ?? (await upstream.source.read());
@@ -182,21 +181,4 @@ async function answerHead(source: ByteSource): Promise<ResponseHead | Buffer | u
 
 async function carryRest(source: ByteSource, to: Side["stream"]): Promise<void> {
   for (let chunk = await source.read(); chunk; chunk = await source.read()) await write(to, chunk);
-}
-
-/** What `Connection` may name that holds for the client's connection as well. */
-const MEANT_FOR_BOTH = new Set(["close", "keep-alive", "upgrade"]);
-const STRUCTURAL = new Set([...MEANT_FOR_BOTH, "content-length", "transfer-encoding", "connection", "trailer", "set-cookie"]);
-
-/** The head as the client gets it: as received, unless it names fields that end here, says two lengths, or the relay is about to go. */
-function returnedHead(head: ResponseHead, chunked: boolean, draining: boolean): Buffer {
-  const leaveOut = new Set<string>();
-  const strangers = [...head.connection].filter((token) => !MEANT_FOR_BOTH.has(token));
-  for (const name of strangers) if (!STRUCTURAL.has(name)) leaveOut.add(name);
-  // RFC 9112, 6.3: of the two lengths only the chunks are true.
-  if (chunked && valuesOf(head.fields, "content-length").length > 0) leaveOut.add("content-length");
-  const kept = draining ? ["close"] : [...head.connection].filter((token) => MEANT_FOR_BOTH.has(token));
-  if (!draining && strangers.length === 0) return editHead(head, leaveOut, []);
-  leaveOut.add("connection");
-  return editHead(head, leaveOut, kept.length > 0 ? [["Connection", kept.join(", ")]] : []);
 }

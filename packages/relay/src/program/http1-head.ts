@@ -1,22 +1,16 @@
+import { type Fields, kindOf, NAMED, scanFields, skip, TOKEN, VALUE } from "./http1-fields.ts";
+
 /** How the bytes of a message's body are told from those after it (RFC 9112, 6). `close`: it ends with the connection. */
 export type Framing = { by: "none" } | { by: "length"; length: number } | { by: "chunks" } | { by: "close" };
-
-export interface Field {
-  /** In lower case. */
-  name: string;
-  value: string;
-  /** As received, without its end of line. */
-  line: string;
-}
 
 interface Head {
   /** As received, with the empty line. */
   bytes: Buffer;
-  /** Without its end of line. */
-  firstLine: string;
+  /** Behind the first line and its end. */
+  fieldsAt: number;
   /** Minor version: HTTP/1.0 or 1.1. */
   minor: 0 | 1;
-  fields: readonly Field[];
+  fields: Fields;
   /** What `Connection` names, in lower case. */
   connection: ReadonlySet<string>;
   /** Whether the connection can be used again, as far as this side says. */
@@ -31,19 +25,19 @@ export interface RequestHead extends Head {
 
 export interface ResponseHead extends Head {
   status: number;
-  fields: readonly Field[];
 }
 
 /** Longest head of a request, in bytes; a longer one is answered with 431. */
 export const REQUEST_HEAD = 65_536;
 /** Longest head of an answer, in bytes; a longer one isn't looked into. */
 export const RESPONSE_HEAD = 262_144;
+/** Longest method that is taken for one. */
+const METHOD = 63;
 
-const [CR, LF, SPACE] = [13, 10, 32];
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/;
-const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])$/;
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+const [CR, LF, SPACE, ZERO] = [13, 10, 32, 48];
+const TARGET = kindOf(/[\x21-\x7e\x80-\xff]/);
+const DIGIT = kindOf(/\d/);
+const VERSION = Buffer.from("HTTP/1.");
 
 /**
  * Where a head ends: the index after its empty line; 0 where more must come; -1 where a line ends with a bare LF.
@@ -58,89 +52,96 @@ export function findHeadEnd(bytes: Buffer, from = 0): number {
 
 /** Whether bytes can be the beginning of a request: a method, and a space. */
 export function beginsLikeRequest(bytes: Buffer): boolean {
-  const most = Math.min(bytes.length, 64);
-  for (let at = 0; at < most; at++) {
-    if (bytes[at] === SPACE) return at > 0;
-    if (!TOKEN_BYTES[bytes[at]!]) return false;
-  }
-  return bytes.length < 64;
+  const end = skip(TOKEN, bytes, 0);
+  return end <= METHOD && (end === bytes.length || (end > 0 && bytes[end] === SPACE));
 }
 
-const TOKEN_BYTES = Uint8Array.from({ length: 256 }, (_, code) => (TOKEN.test(String.fromCharCode(code)) ? 1 : 0));
-
-/** Undefined where the request isn't plain in every respect: then nobody may look at it in a way of their own, and cut it elsewhere. */
+/**
+ * The head that bytes begin with. Undefined where not all of it is there, and where it isn't plain in every respect: then nobody may look at
+ * it in a way of their own, and cut it elsewhere.
+ */
 export function parseRequestHead(bytes: Buffer): RequestHead | undefined {
-  const lines = bytes.toString("latin1", 0, bytes.length - 4).split("\r\n");
-  const [, method, target, minor] = REQUEST_LINE.exec(lines[0]!) ?? [];
-  const fields = parseFields(lines);
-  if (method === undefined || target === undefined || !fields) return undefined;
-  const hosts = fields.filter(({ name }) => name === "host").length;
-  if (hosts > 1 || (hosts === 0 && minor === "1")) return undefined;
-  const framing = requestFraming(fields, minor === "1");
-  return framing && { bytes, firstLine: lines[0]!, method, target, framing, ...headOf(fields, minor === "1" ? 1 : 0) };
+  const methodEnd = skip(TOKEN, bytes, 0);
+  if (methodEnd === 0 || methodEnd > METHOD || bytes[methodEnd] !== SPACE) return undefined;
+  const targetEnd = skip(TARGET, bytes, methodEnd + 1);
+  if (targetEnd === methodEnd + 1 || bytes[targetEnd] !== SPACE) return undefined;
+  const minor = versionAt(bytes, targetEnd + 1);
+  const fieldsAt = afterLine(bytes, targetEnd + 1 + VERSION.length + 1);
+  const fields = minor === undefined || fieldsAt < 0 ? undefined : scanFields(bytes, fieldsAt);
+  if (minor === undefined || !fields) return undefined;
+  const hosts = fields.has(NAMED.HOST) ? fields.values("host").length : 0;
+  if (hosts > 1 || (hosts === 0 && minor === 1)) return undefined;
+  const framing = requestFraming(fields, minor === 1);
+  if (!framing) return undefined;
+  const method = bytes.toString("latin1", 0, methodEnd);
+  const target = bytes.toString("latin1", methodEnd + 1, targetEnd);
+  return { ...headOf(bytes, fieldsAt, minor, fields), method, target, framing };
 }
 
-/** Undefined where it is no head of an answer. */
+/** The head of an answer that bytes begin with. Undefined where there is none, or not all of it. */
 export function parseResponseHead(bytes: Buffer): ResponseHead | undefined {
-  const lines = bytes.toString("latin1", 0, bytes.length - 4).split("\r\n");
-  const [, minor, status] = STATUS_LINE.exec(lines[0]!) ?? [];
-  const fields = parseFields(lines);
-  if (status === undefined || !fields) return undefined;
-  return { bytes, firstLine: lines[0]!, status: Number(status), ...headOf(fields, minor === "1" ? 1 : 0) };
+  const minor = versionAt(bytes, 0);
+  const at = VERSION.length + 2;
+  const statusEnd = skip(DIGIT, bytes, at);
+  if (minor === undefined || bytes[at - 1] !== SPACE || statusEnd !== at + 3 || bytes[at] === ZERO) return undefined;
+  const fieldsAt = afterLine(bytes, bytes[statusEnd] === SPACE ? skip(VALUE, bytes, statusEnd) : statusEnd);
+  const fields = fieldsAt < 0 ? undefined : scanFields(bytes, fieldsAt);
+  return fields && { ...headOf(bytes, fieldsAt, minor, fields), status: Number(bytes.toString("latin1", at, statusEnd)) };
 }
 
-function parseFields(lines: readonly string[]): Field[] | undefined {
-  const fields: Field[] = [];
-  for (let i = 1; i < lines.length; i++) {
-    const line = lines[i]!;
-    const [, name, value] = FIELD.exec(line) ?? [];
-    if (name === undefined || value === undefined) return undefined;
-    fields.push({ name: name.toLowerCase(), value: value.trimEnd(), line });
-  }
-  return fields;
+function versionAt(bytes: Buffer, at: number): 0 | 1 | undefined {
+  if (bytes.length <= at + VERSION.length) return undefined;
+  for (let i = 0; i < VERSION.length; i++) if (bytes[at + i] !== VERSION[i]) return undefined;
+  const minor = bytes[at + VERSION.length]! - ZERO;
+  return minor === 0 || minor === 1 ? minor : undefined;
 }
 
-function headOf(fields: readonly Field[], minor: 0 | 1): Pick<Head, "fields" | "minor" | "connection" | "persistent"> {
-  const connection = tokens(fields, "connection");
-  const persistent = !connection.has("close") && (minor === 1 || connection.has("keep-alive"));
-  return { fields, minor, connection, persistent };
+/** Behind the end of line that is to be there; -1 where it isn't. */
+function afterLine(bytes: Buffer, at: number): number {
+  return at + 1 < bytes.length && bytes[at] === CR && bytes[at + 1] === LF ? at + 2 : -1;
 }
-
-export const valuesOf = (fields: readonly Field[], name: string): string[] =>
-  fields.filter((field) => field.name === name).map(({ value }) => value);
 
 const NONE: ReadonlySet<string> = new Set();
 
-export function tokens(fields: readonly Field[], name: string): ReadonlySet<string> {
-  const values = valuesOf(fields, name);
-  if (values.length === 0) return NONE;
-  return new Set(values.flatMap((value) => value.split(",")).map((token) => token.trim().toLowerCase()));
+function headOf(bytes: Buffer, fieldsAt: number, minor: 0 | 1, fields: Fields): Head {
+  const connection = fields.has(NAMED.CONNECTION) ? fields.tokens("connection") : NONE;
+  return {
+    bytes: bytes.length === fields.end ? bytes : bytes.subarray(0, fields.end),
+    fieldsAt,
+    minor,
+    fields,
+    connection,
+    persistent: !connection.has("close") && (minor === 1 || connection.has("keep-alive")),
+  };
 }
 
 const LENGTH = /^\d{1,15}$/;
+const NO_BODY: Framing = { by: "none" };
 
-function requestFraming(fields: readonly Field[], knowsChunks: boolean): Framing | undefined {
-  const encodings = valuesOf(fields, "transfer-encoding");
-  const lengths = valuesOf(fields, "content-length");
-  if (encodings.length > 0) {
+function requestFraming(fields: Fields, knowsChunks: boolean): Framing | undefined {
+  if (!fields.has(NAMED.LENGTH | NAMED.ENCODING)) return NO_BODY;
+  const lengths = fields.values("content-length");
+  if (fields.has(NAMED.ENCODING)) {
+    const encodings = fields.values("transfer-encoding");
     const plain = knowsChunks && lengths.length === 0 && encodings.length === 1 && encodings[0]!.toLowerCase() === "chunked";
     return plain ? { by: "chunks" } : undefined;
   }
-  if (lengths.length === 0) return { by: "none" };
   return lengths.length === 1 && LENGTH.test(lengths[0]!) ? framingOf(Number(lengths[0])) : undefined;
 }
 
-const framingOf = (length: number): Framing => (length === 0 ? { by: "none" } : { by: "length", length });
+const framingOf = (length: number): Framing => (length === 0 ? NO_BODY : { by: "length", length });
 
 /** Of the answer to `method`. What is not plain is taken to end with the connection, which then serves for nothing else. */
 export function responseFraming({ status, fields }: ResponseHead, method: string): Framing {
-  if (method === "HEAD" || status < 200 || status === 204 || status === 304) return { by: "none" };
-  const encodings = valuesOf(fields, "transfer-encoding");
-  const lengths = new Set(valuesOf(fields, "content-length"));
-  if (encodings.length > 0)
+  if (method === "HEAD" || status < 200 || status === 204 || status === 304) return NO_BODY;
+  if (fields.has(NAMED.ENCODING)) {
+    const encodings = fields.values("transfer-encoding");
     return encodings.length === 1 && encodings[0]!.toLowerCase() === "chunked" ? { by: "chunks" } : { by: "close" };
+  }
+  const lengths = fields.values("content-length");
   const [length] = lengths;
-  return lengths.size === 1 && LENGTH.test(length!) ? framingOf(Number(length)) : { by: "close" };
+  const alike = length !== undefined && lengths.every((other) => other === length);
+  return alike && LENGTH.test(length) ? framingOf(Number(length)) : { by: "close" };
 }
 
 /** A head with fields left out and added; the lines that stay are as received, and so is their order. */
@@ -150,9 +151,11 @@ export function editHead(
   add: ReadonlyArray<readonly [name: string, value: string]>,
 ): Buffer {
   const added = add.map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  if (!head.fields.some(({ name }) => leaveOut.has(name))) {
+  const fields = head.fields.list();
+  if (!fields.some(({ name }) => leaveOut.has(name))) {
     return added === "" ? head.bytes : Buffer.concat([head.bytes.subarray(0, -2), Buffer.from(`${added}\r\n`, "latin1")]);
   }
-  const kept = head.fields.flatMap(({ name, line }) => (leaveOut.has(name) ? [] : [`${line}\r\n`])).join("");
-  return Buffer.from(`${head.firstLine}\r\n${kept}${added}\r\n`, "latin1");
+  const firstLine = head.bytes.toString("latin1", 0, head.fieldsAt);
+  const kept = fields.flatMap(({ name, line }) => (leaveOut.has(name) ? [] : [`${line}\r\n`])).join("");
+  return Buffer.from(`${firstLine}${kept}${added}\r\n`, "latin1");
 }

@@ -2,19 +2,10 @@ import type { Duplex } from "node:stream";
 import { codeOf, resetStream } from "@shipside/core";
 import { dialBackend } from "./backend.ts";
 import { type ByteSource, byteSource } from "./byte-source.ts";
-import { type Caller, forwardedHeaders } from "./forwarded.ts";
 import { bodyScanner } from "./http1-body.ts";
 import { exchange } from "./http1-exchange.ts";
-import {
-  beginsLikeRequest,
-  editHead,
-  findHeadEnd,
-  parseRequestHead,
-  REQUEST_HEAD,
-  type RequestHead,
-  tokens,
-  valuesOf,
-} from "./http1-head.ts";
+import { beginsLikeRequest, findHeadEnd, parseRequestHead, REQUEST_HEAD, type RequestHead } from "./http1-head.ts";
+import { onwardRequests } from "./http1-onward.ts";
 import { createUpstreams, LINGER_MS, linger, type Upstreams } from "./http1-upstreams.ts";
 import { startMirror } from "./mirror.ts";
 import { requestBody } from "./request-body.ts";
@@ -49,6 +40,7 @@ export async function serveHttp1(stream: Duplex, context: PortContext, options: 
   const info = { port: context.port.port, peer: `${peer.address.includes(":") ? `[${peer.address}]` : peer.address}:${peer.port}` };
   const upstreams = createUpstreams(context, info, gone.signal);
   const client = { stream, source };
+  const onward = onwardRequests({ address: peer.address, secure: context.secure !== undefined });
 
   const refuse = (status: string, text: string): void => {
     const body = `${text}\n`;
@@ -67,20 +59,19 @@ export async function serveHttp1(stream: Duplex, context: PortContext, options: 
   };
 
   const serve = async (head: RequestHead): Promise<boolean> => {
-    const caller: Caller = { address: peer.address, host: valuesOf(head.fields, "host")[0] };
     const { lease, mirrors } =
       context.leases.count === 0
         ? { mirrors: [] }
         : context.leases.route(context.port.port, {
             method: head.method,
             target: head.target,
-            headers: head.fields.map(({ name, value }) => [name, value] as const),
+            values: (name) => head.fields.values(name),
           });
-    const bytes = forwardedHead(head, caller);
+    const bytes = onward(head);
     const copies = mirrors.map((held) => {
       held.requests++;
       const copy = startMirror(openDeveloper(context, held, info, AbortSignal.timeout(held.lease.holdMs + 5_000)));
-      copy.write(forwardedHead(head, caller, { close: true }));
+      copy.write(onward(head, { close: true }));
       return copy;
     });
     const body = requestBody(source, bodyScanner(head.framing), (chunk) => {
@@ -194,46 +185,4 @@ async function nextHead(
     off?.();
     idle.delete(end);
   }
-}
-
-/**
- * The head as it goes on. `Connection` keeps its meaning, for each of a client's connections has its own behind it; fields that it names
- * end here (RFC 9110, 7.6.1), and so does an upgrade to HTTP/2, whose requests could not be told apart.
- */
-function forwardedHead(head: RequestHead, caller: Caller, { close = false } = {}): Buffer {
-  const added = forwardedHeaders((name) => {
-    const values = valuesOf(head.fields, name);
-    return values.length > 0 ? values.join(", ") : undefined;
-  }, caller);
-  const leaveOut = new Set(added.map(([name]) => name.toLowerCase()));
-  leaveOut.add("proxy-connection");
-  const kept = close ? ["close"] : keptTokens(head);
-  if (kept) {
-    for (const name of head.connection) if (!STRUCTURAL.has(name)) leaveOut.add(name);
-    leaveOut.add("connection");
-    if (tokens(head.fields, "upgrade").has("h2c")) leaveOut.add("upgrade").add("http2-settings");
-    if (kept.length > 0) added.push(["Connection", kept.join(", ")]);
-  }
-  return editHead(head, leaveOut, added);
-}
-
-/** What a `Connection` may say that holds for the next connection as well. */
-const MEANT_FOR_BOTH = new Set(["close", "keep-alive", "upgrade", "te"]);
-/** What `Connection` can't take out of a request, whatever it names. */
-const STRUCTURAL = new Set([
-  ...MEANT_FOR_BOTH,
-  "host",
-  "content-length",
-  "transfer-encoding",
-  "connection",
-  "authorization",
-  "cookie",
-]);
-
-/** The tokens to stay, where the line can't stay as it is. */
-function keptTokens({ connection, fields }: RequestHead): string[] | undefined {
-  if (connection.size === 0) return undefined;
-  const toHttp2 = connection.has("upgrade") && tokens(fields, "upgrade").has("h2c");
-  const kept = [...connection].filter((token) => MEANT_FOR_BOTH.has(token) && !(toHttp2 && token === "upgrade"));
-  return kept.length === connection.size ? undefined : kept;
 }

@@ -114,20 +114,22 @@ const listOf = (value: string | string[] | undefined): readonly string[] =>
   value === undefined ? [] : Array.isArray(value) ? value : [value];
 
 function factsOf(headers: IncomingHttpHeaders): RequestFacts {
-  const pairs = Object.entries(headers).flatMap(([name, value]) =>
-    name.startsWith(":") ? [] : listOf(value).map((one) => [name, one.trim()] as const),
-  );
-  const authority = headers[":authority"];
+  const given = (name: string): string | string[] | undefined =>
+    name === "host" && headers.host === undefined ? headers[":authority"] : headers[name];
   return {
     method: headers[":method"] ?? "",
     target: headers[":path"] ?? "",
-    headers: authority !== undefined && headers.host === undefined ? [...pairs, ["host", authority]] : pairs,
+    values: (name) => (name.startsWith(":") ? [] : listOf(given(name)).map((value) => value.trim())),
   };
 }
 
-function onwardHeaders({ headers, address }: Incoming): IncomingHttpHeaders {
+function onwardHeaders({ headers, address, context }: Incoming): IncomingHttpHeaders {
   const given = (name: string): string | undefined => (headers[name] === undefined ? undefined : listOf(headers[name]).join(", "));
-  const added = forwardedHeaders(given, { address, host: headers[":authority"] ?? headers.host });
+  const added = forwardedHeaders(given, {
+    address,
+    host: headers[":authority"] ?? headers.host,
+    secure: context.secure !== undefined,
+  });
   return { ...headers, ...Object.fromEntries(added.map(([name, value]) => [name.toLowerCase(), value])) };
 }
 

@@ -19,7 +19,7 @@ const lease = (id: string, match: Match = user(id), more: Partial<Lease> = {}): 
   holdMs: 0,
   ...more,
 });
-const request = (name: string) => ({ method: "GET", target: "/", headers: [["x-user", name] as const] });
+const request = (name: string) => ({ method: "GET", target: "/", values: (header: string) => (header === "x-user" ? [name] : []) });
 const make = (aloneMs = 5_000, logger = silentLogger): Leases => createLeases({ accept, logger, aloneMs });
 
 describe("leases", () => {
@@ -169,7 +169,7 @@ describe("leases", () => {
 test("the control API", async () => {
   await using leases = make();
   let ended = 0;
-  const control = createControl({ leases, status: () => ({ ready: true }) as never, end: () => ended++ });
+  const control = createControl({ leases, status: () => ({ ready: true }) as never, checkTls: async () => {}, end: () => ended++ });
   const ask = (method: string, path: string, body?: unknown, query = "") =>
     control({ client: "l1", method, path, query: new URLSearchParams(query), body });
   expect(await ask("PUT", "/leases/a", lease("a"))).toMatchObject({ status: 200, body: { id: "a" } });

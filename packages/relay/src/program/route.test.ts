@@ -4,8 +4,14 @@ import type { Match } from "../protocol.ts";
 import { parseBaggage } from "./baggage.ts";
 import { compileMatch, overlaps, pathOf, type RequestFacts, takesAll } from "./route.ts";
 
-const facts = (given: Partial<RequestFacts> = {}): RequestFacts => ({ method: "GET", target: "/", headers: [], ...given });
-const holds = (match: Match, given: Partial<RequestFacts> = {}): boolean => compileMatch(match)(facts(given));
+interface Given extends Partial<Omit<RequestFacts, "values">> {
+  headers?: ReadonlyArray<readonly [name: string, value: string]>;
+}
+const facts = ({ headers = [], ...given }: Given = {}): RequestFacts => ({
+  ...{ method: "GET", target: "/", ...given },
+  values: (name) => headers.filter((header) => header[0] === name).map(([, value]) => value),
+});
+const holds = (match: Match, given: Given = {}): boolean => compileMatch(match)(facts(given));
 
 const value = fc.constantFrom("", "a", "b", "ab", "a,b");
 const path = fc.constantFrom("/", "/a", "/a/b", "/ab", "/b");
@@ -38,15 +44,17 @@ const request: fc.Arbitrary<RequestFacts> = fc
     b: fc.option(value),
     k: fc.option(fc.constantFrom("1", "ü ,")),
   })
-  .map(({ method, target, a, b, k }) => ({
-    method,
-    target,
-    headers: [
-      ...(a === null ? [] : [["x-a", a] as const]),
-      ...(b === null ? [] : [["x-b", b] as const]),
-      ...(k === null ? [] : [["baggage", `z=1, k = ${encodeURIComponent(k)};p=1`] as const]),
-    ],
-  }));
+  .map(({ method, target, a, b, k }) =>
+    facts({
+      method,
+      target,
+      headers: [
+        ...(a === null ? [] : [["x-a", a] as const]),
+        ...(b === null ? [] : [["x-b", b] as const]),
+        ...(k === null ? [] : [["baggage", `z=1, k = ${encodeURIComponent(k)};p=1`] as const]),
+      ],
+    }),
+  );
 
 describe("compileMatch", () => {
   test("each kind of condition", () => {

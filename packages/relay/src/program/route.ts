@@ -7,8 +7,8 @@ export interface RequestFacts {
   method: string;
   /** As it stood in the request, with its query. */
   target: string;
-  /** In order, names in lower case, values without the space around them. */
-  headers: ReadonlyArray<readonly [name: string, value: string]>;
+  /** The values of the headers of that name (in lower case), in order, without the space around them. */
+  values(name: string): readonly string[];
 }
 
 export type Matcher = (request: RequestFacts) => boolean;
@@ -31,12 +31,12 @@ export function compileMatch(match: Match): Matcher {
   for (const wanted of match.headers ?? []) {
     const name = wanted.name.toLowerCase();
     const holds = "regex" in wanted ? testOf(wanted.regex) : (value: string) => value === wanted.value;
-    conditions.push(({ headers }) => headers.some(([given, value]) => given === name && holds(value)));
+    conditions.push(({ values }) => values(name).some(holds));
   }
   if (match.baggage?.length) {
     const wanted = match.baggage;
-    conditions.push(({ headers }) => {
-      const entries = parseBaggage(headers.filter(([name]) => name === "baggage").map(([, value]) => value));
+    conditions.push(({ values }) => {
+      const entries = parseBaggage(values("baggage"));
       return wanted.every((want) => entries.some(([key, value]) => key === want.key && value === want.value));
     });
   }
