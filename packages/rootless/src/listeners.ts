@@ -1,0 +1,123 @@
+import { Socket as DatagramSocket } from "node:dgram";
+import { once } from "node:events";
+import { createServer, Server } from "node:net";
+import {
+  type Closable,
+  codeOf,
+  createCloser,
+  createTurns,
+  type DatagramListener,
+  type Listener,
+  type ListenerFactory,
+  type ListenRequest,
+} from "@shipside/core";
+import type { CallAgent } from "./agent-client.ts";
+import { rootlessError } from "./errors.ts";
+
+/** Listeners in the network namespace, on any address: it is given to the namespace first. They are accepted from in this process. */
+export interface NamespaceListeners extends Required<ListenerFactory> {
+  /** Whether one of these is open there. */
+  has(port: number): boolean;
+}
+
+export function namespaceListeners(call: CallAgent): NamespaceListeners {
+  const closer = createCloser();
+  const open = new Map<number, number>();
+  const addresses = addressBatches(call);
+  // One at a time, so that the agent can hand over each socket at once: see there.
+  const turns = createTurns();
+
+  const opened = <L extends object>(port: number, listener: L, undo: () => unknown): L & Closable => {
+    open.set(port, (open.get(port) ?? 0) + 1);
+    const close = closer.defer(async () => {
+      open.set(port, open.get(port)! - 1);
+      await undo();
+    });
+    return { ...listener, close, [Symbol.asyncDispose]: close };
+  };
+
+  const listen = async (wanted: ListenRequest): Promise<Listener> => {
+    const { result, socket: received } = await call("listen", { address: wanted.address, port: wanted.port });
+    if (!(received instanceof Server)) throw new Error("the agent sent no socket");
+    // The one that Node made of it lacks our options; this one takes over its socket before anything is accepted.
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
+    server.on("error", () => {});
+    server.listen(received);
+    await once(server, "listening");
+    return opened(result.port, { address: wanted.address, port: result.port, server }, () => void server.close());
+  };
+
+  const bind = async (wanted: ListenRequest): Promise<DatagramListener> => {
+    const { result, socket } = await call("bind", { address: wanted.address, port: wanted.port });
+    if (!(socket instanceof DatagramSocket)) throw new Error("the agent sent no socket");
+    // One datagram that can't be sent is lost, and no more.
+    socket.on("error", () => {});
+    const close = (): Promise<void> => new Promise((resolve) => socket.close(() => resolve()));
+    return opened(result.port, { address: wanted.address, port: result.port, socket }, close);
+  };
+
+  const make = async <L extends Closable>(
+    wanted: ListenRequest,
+    how: (wanted: ListenRequest) => Promise<L>,
+    udp: string,
+  ): Promise<L> => {
+    const what = `could not listen on ${wanted.address}:${wanted.port}${udp} in the namespace`;
+    const closed = (): Error => rootlessError("LISTEN_FAILED", `${what}: the listener factory was closed`);
+    if (closer.closing) throw closed();
+    try {
+      await addresses.have(wanted.address);
+      const listener = await turns.run(() => how(wanted));
+      if (!closer.closing) return listener;
+      await listener.close();
+    } catch (cause) {
+      throw listenError(what, cause);
+    }
+    throw closed();
+  };
+
+  return {
+    name: "namespace",
+    has: (port) => (open.get(port) ?? 0) > 0,
+    listen: (wanted) => make(wanted, listen, ""),
+    listenDatagrams: (wanted) => make(wanted, bind, "/udp"),
+    close: () => closer.close(),
+    [Symbol.asyncDispose]: () => closer.close(),
+  };
+}
+
+/** Those asked for in one turn are given together: each takes a process. */
+function addressBatches(call: CallAgent): { have(address: string): Promise<void> } {
+  const there = new Set<string>();
+  let wanted = new Set<string>();
+  let batch: Promise<void> | undefined;
+  const give = async (): Promise<void> => {
+    const addresses = [...wanted];
+    wanted = new Set();
+    batch = undefined;
+    await call("addresses", { addresses });
+    for (const address of addresses) there.add(address);
+  };
+  return {
+    async have(address) {
+      if (there.has(address)) return;
+      wanted.add(address);
+      batch ??= new Promise<void>((resolve) => setImmediate(resolve)).then(give);
+      await batch;
+    },
+  };
+}
+
+function listenError(what: string, cause: unknown): Error {
+  switch (codeOf(cause)) {
+    case "EADDRINUSE":
+      return rootlessError("LISTEN_IN_USE", `${what}: another socket there has it`, {
+        hint: "two services of one address and port can't both be served",
+        cause,
+      });
+    case "EACCES":
+    case "EPERM":
+      return rootlessError("LISTEN_FORBIDDEN", `${what}: the kernel forbids it`, { hint: "choose a port above 1023", cause });
+    default:
+      return rootlessError("LISTEN_FAILED", `${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,139 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { type Namespace, openNamespace } from "./namespace.ts";
+
+/** Runs a shell script inside and resolves to what it wrote, with its exit code. */
+async function sh(namespace: Namespace, script: string, env: NodeJS.ProcessEnv = {}): Promise<{ out: string; exitCode: number }> {
+  const dir = await mkdtemp(join(tmpdir(), "rootless-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const command = await namespace.run({
+    command: ["sh", "-c", `{ ${script}\n} > '${dir}/out' 2>&1`],
+    env: { PATH: process.env["PATH"], ...env },
+  });
+  const exitCode = await command.exited;
+  return { out: await readFile(join(dir, "out"), "utf8"), exitCode };
+}
+
+const NODE = process.execPath;
+
+describe.runIf(process.platform === "linux")("namespaces", () => {
+  it("serve a service's own address, its low port, TCP and UDP, and its name, from this process", async () => {
+    const machines = readFileSync("/etc/hosts", "utf8");
+    await using namespace = await openNamespace();
+    await namespace.hosts.apply([{ address: "10.96.120.95", names: ["web", "web.shop.svc.cluster.local"] }]);
+    await using web = await namespace.listeners.listen({ address: "10.96.120.95", port: 80 });
+    const http = createServer((request, response) => response.end(`${request.headers.host} ${request.socket.localAddress}`));
+    web.server.on("connection", (socket) => {
+      http.emit("connection", socket);
+      socket.resume();
+    });
+    await using dns = await namespace.listeners.listenDatagrams({ address: "10.96.120.95", port: 53 });
+    dns.socket.on("message", (message, { port, address }) => dns.socket.send(`pong ${message}`, port, address));
+
+    const got = await sh(
+      namespace,
+      `${NODE} -e 'fetch("http://web.shop.svc.cluster.local/").then(r => r.text()).then(console.log)'`,
+    );
+    expect(got).toEqual({ out: "web.shop.svc.cluster.local 10.96.120.95\n", exitCode: 0 });
+    const ping = `const s = require("dgram").createSocket("udp4"); s.on("message", m => { console.log(String(m)); s.close(); }); s.send("ping", 53, "web")`;
+    expect((await sh(namespace, `${NODE} -e '${ping}'`)).out).toBe("pong ping\n");
+    expect(readFileSync("/etc/hosts", "utf8")).toBe(machines);
+    expect((await sh(namespace, "cat /etc/hosts")).out).toBe(`10.96.120.95 web web.shop.svc.cluster.local\n${machines}`);
+  });
+
+  it("serve IPv6 addresses", async () => {
+    await using namespace = await openNamespace();
+    await using web = await namespace.listeners.listen({ address: "fd00:10:96::7", port: 80 });
+    web.server.on("connection", (socket) => socket.end("hello"));
+    const client = `require("net").connect(80, "fd00:10:96::7").on("data", d => console.log(String(d)))`;
+    expect((await sh(namespace, `${NODE} -e '${client}'`)).out).toBe("hello\n");
+  });
+
+  it("run a command as the same user, in its folder, with its env and exit code; it may listen below 1024", async () => {
+    await using namespace = await openNamespace();
+    const outside = execFileSync("sh", ["-c", "id -u; id -g; pwd"], { encoding: "utf8" });
+    const inside = await sh(namespace, `id -u; id -g; pwd; echo "$GREETING"; exit 7`, { GREETING: "hé llo" });
+    expect(inside).toEqual({ out: `${outside}hé llo\n`, exitCode: 7 });
+    expect((await sh(namespace, "kill -TERM $$")).exitCode).toBe(143);
+    const low = `require("net").createServer().listen(81, () => process.exit(3))`;
+    expect((await sh(namespace, `${NODE} -e '${low}'`)).exitCode).toBe(3);
+    expect((await sh(namespace, "cat /proc/1/cmdline | tr '\\0' ' '")).out).toMatch(/^sh -c/);
+  });
+
+  it("tell what a command listens on, and connect to it from here", async () => {
+    await using namespace = await openNamespace();
+    await using own = await namespace.listeners.listen({ address: "10.96.0.9", port: 8080 });
+    const program = `require("net").createServer(s => s.end("from inside")).listen(3000, "127.0.0.1")`;
+    const command = await namespace.run({ command: [NODE, "-e", program], env: { PATH: process.env["PATH"] } });
+    await vi.waitFor(() => expect(namespace.listening).toEqual([{ address: "127.0.0.1", port: 3000 }]), 10_000);
+    const socket = await namespace.connect({ address: "127.0.0.1", port: 3000 });
+    expect(await text(socket)).toBe("from inside");
+    await expect(namespace.connect({ address: "127.0.0.1", port: 3001 })).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    command.kill("SIGINT");
+    expect(await command.exited).toBe(130);
+    await vi.waitFor(() => expect(namespace.listening).toEqual([]), 10_000);
+    expect(own.port).toBe(8080);
+  });
+
+  it("refuse a port that is taken, and any after close()", async () => {
+    const namespace = await openNamespace();
+    await using _first = await namespace.listeners.listen({ address: "10.96.0.9", port: 80 });
+    await expect(namespace.listeners.listen({ address: "10.96.0.9", port: 80 })).rejects.toMatchObject({ code: "LISTEN_IN_USE" });
+    await namespace.close();
+    expect(namespace.ended.aborted).toBe(true);
+    await expect(namespace.listeners.listen({ address: "10.96.0.9", port: 81 })).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+    await expect(namespace.run({ command: ["true"], env: {} })).rejects.toMatchObject({ code: "ROOTLESS_CLOSED" });
+  });
+});
+
+/** A process of its own that opens namespaces and runs `sleep` in them; it writes the pids of all that is there. */
+const HOLDER = `
+  const { openNamespace } = await import(process.argv[1]);
+  const namespace = await openNamespace();
+  await namespace.run({ command: ["sh", "-c", "sleep 1000 & exec sleep 1000"], env: { PATH: process.env.PATH } });
+  const { readFileSync } = await import("node:fs");
+  const below = (pid) => [pid, ...readFileSync("/proc/" + pid + "/task/" + pid + "/children", "utf8").trim().split(" ").filter(Boolean).flatMap(below)];
+  let pids = [];
+  while (pids.length < 6) { await new Promise((r) => setTimeout(r, 20)); pids = below(process.pid); }
+  console.log(pids.join(" "));
+`;
+
+describe.runIf(process.platform === "linux")("nothing is left where one process is killed:", () => {
+  const roles = ["who opened them", "unshare", "the first process", "the agent"] as const;
+  it.each([...roles.entries()])("%i %s", async (index) => {
+    const holder = spawn(
+      NODE,
+      [
+        "--conditions=@shipside/source",
+        "--input-type=module",
+        "-e",
+        HOLDER,
+        fileURLToPath(new URL("./namespace.ts", import.meta.url)),
+      ],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    onTestFinished(() => void holder.kill("SIGKILL"));
+    const [said] = (await once(holder.stdout, "data")) as [Buffer];
+    const pids = String(said).trim().split(" ").map(Number);
+    process.kill(pids[index]!, "SIGKILL");
+    const theirs = pids.slice(1);
+    await vi.waitFor(() => expect(theirs.filter((pid) => existsSync(`/proc/${pid}/exe`) && isAlive(pid))).toEqual([]), 10_000);
+  });
+});
+
+/** A zombie that its parent hasn't asked about is none. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}

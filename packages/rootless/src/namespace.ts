@@ -1,0 +1,196 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import { abortError, type Closable, createCloser, type HostsOwner, type ListenerFactory } from "@shipside/core";
+import type { ListeningSocket } from "./agent/requests.ts";
+import { type AgentClient, connectAgent } from "./agent-client.ts";
+import { rootlessError } from "./errors.ts";
+import { namespaceHosts } from "./hosts.ts";
+import { launchLine, SAID_FD } from "./launch.ts";
+import { namespaceListeners } from "./listeners.ts";
+import { whyNot } from "./obstacle.ts";
+
+export interface NamespaceOptions {
+  /** Ends the opening, and what is open by then. */
+  signal?: AbortSignal;
+  /** How long the opening may take, in ms. Default 10,000. */
+  timeoutMs?: number;
+}
+
+export interface RunOptions {
+  /** Looked up in the `PATH` of `env`. */
+  command: readonly string[];
+  env: NodeJS.ProcessEnv;
+  /** Default: this process's. */
+  cwd?: string;
+  /** "stderr": what it writes to its standard output comes to our standard error. */
+  stdout?: "inherit" | "stderr";
+}
+
+/** A command in the namespaces. */
+export interface NamespaceCommand {
+  /** Its exit code; 128 + n where signal n ended it. Rejects with `ROOTLESS_CLOSED` where the namespaces go first. */
+  readonly exited: Promise<number>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/**
+ * User, network, mount and process namespaces of this user's own, with nothing in them but an agent. They end with this process, with any
+ * process of theirs that matters, and with `close()`, and everything in them ends with them.
+ */
+export interface Namespace extends Closable {
+  /** Of their first process, as this process sees it: for `nsenter`, and for what is attached to the network. */
+  readonly pid: number;
+  /** Listeners in the network namespace, on any address and port. Close them before the namespace. */
+  readonly listeners: Required<ListenerFactory>;
+  /** The hosts file that programs inside see. */
+  readonly hosts: HostsOwner;
+  /** Runs a command with this process's terminal, as this process's user. */
+  run(options: RunOptions): Promise<NamespaceCommand>;
+  /** A socket connected to an address inside, in this process; paused. Rejects with the system's codes, such as `ECONNREFUSED`. */
+  connect(place: { address: string; port: number }): Promise<Socket>;
+  /** What programs inside listen on by TCP now, those of `listeners` left out. */
+  readonly listening: readonly ListeningSocket[];
+  /** Told whenever that has changed. Returns its undo. */
+  onListening(listener: (sockets: readonly ListeningSocket[]) => void): () => void;
+  /** Fires when they are gone, for whatever reason. */
+  readonly ended: AbortSignal;
+}
+
+const HOSTS = "/etc/hosts";
+const SCRATCH = ["/mnt", "/media", "/srv", "/tmp"];
+/** From the end of the channel until it is killed, in ms. */
+const CLOSE_MS = 2_000;
+
+/**
+ * Makes namespaces. Rejects with `ROOTLESS_UNSUPPORTED` and `ROOTLESS_FORBIDDEN`, which say what this machine lacks or forbids, and
+ * `ROOTLESS_FAILED`; nothing is left then.
+ */
+export async function openNamespace(options: NamespaceOptions = {}): Promise<Namespace> {
+  const { signal, timeoutMs = 10_000 } = options;
+  if (typeof timeoutMs !== "number" || !(timeoutMs > 0))
+    throw rootlessError("ROOTLESS_INVALID_OPTION", `openNamespace: timeoutMs is ${JSON.stringify(timeoutMs)}`, {
+      hint: "a number of ms above 0",
+    });
+  if (process.platform !== "linux")
+    throw rootlessError("ROOTLESS_UNSUPPORTED", `namespaces are Linux's, and this is ${process.platform}`, {
+      hint: "`shipside start` asks for root once, and gives names and ports to every program",
+    });
+  if (signal?.aborted) throw abortError(signal);
+  const original = await readFile(HOSTS, "utf8").catch(() => undefined);
+  const closer = createCloser();
+  const ended = new AbortController();
+  let listening: readonly ListeningSocket[] = [];
+  const followers = new Set<(sockets: readonly ListeningSocket[]) => void>();
+  const theirs = (): ListeningSocket[] => listening.filter(({ port }) => !listeners.has(port));
+
+  const { child, said } = launch(original === undefined ? [] : [HOSTS]);
+  const agent: AgentClient = connectAgent(child, {
+    listening(sockets) {
+      listening = sockets;
+      for (const follower of followers) follower(theirs());
+    },
+  });
+  const listeners = namespaceListeners(agent.call);
+  const gone = new Promise<void>((resolve) => {
+    child.once("exit", () => resolve());
+    if (child.pid === undefined) resolve();
+  });
+  void gone.then(() => ended.abort(rootlessError("ROOTLESS_CLOSED", "the namespaces are gone, and everything in them")));
+  closer.defer(async () => {
+    if (child.connected) child.disconnect();
+    await Promise.race([gone, delay(CLOSE_MS, undefined, { ref: false })]);
+    child.kill("SIGKILL");
+    await gone;
+  });
+  closer.use(listeners);
+
+  try {
+    await opened(agent, child, { timeoutMs, ...(signal && { signal }) });
+  } catch (error) {
+    await closer.close();
+    if (signal?.aborted) throw abortError(signal);
+    throw await whyNot(await said, error);
+  }
+  const onAbort = (): void => void closer.close();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  closer.defer(() => signal?.removeEventListener("abort", onAbort));
+
+  return {
+    pid: await firstProcess(child.pid!),
+    listeners,
+    hosts: closer.use(namespaceHosts(original ?? "", (text) => agent.call("write", { path: HOSTS, text }))),
+    async run({ command, env, cwd = process.cwd(), stdout = "inherit" }) {
+      const { result } = await agent.call("run", { command, env, cwd, stdout });
+      const exited = agent.exit(result.run);
+      exited.catch(() => {});
+      return { exited, kill: (by) => void agent.call("kill", { run: result.run, signal: by }).catch(() => {}) };
+    },
+    async connect(place) {
+      const { socket } = await agent.call("connect", place);
+      return socket as Socket;
+    },
+    get listening() {
+      return theirs();
+    },
+    onListening(listener) {
+      followers.add(listener);
+      return () => void followers.delete(listener);
+    },
+    ended: ended.signal,
+    close: () => closer.close(),
+    [Symbol.asyncDispose]: () => closer.close(),
+  };
+}
+
+function launch(files: readonly string[]): { child: ChildProcess; said: Promise<string> } {
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const scratch = SCRATCH.find((path) => existsSync(path))!;
+  const [program = "", ...args] = launchLine({ execPath: process.execPath, scratch, files });
+  const child = spawn(program, args, {
+    env: {
+      ...env,
+      // `ip` stands where an ordinary user's PATH doesn't lead.
+      PATH: `${env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`,
+      SHIPSIDE_UID: String(process.getuid!()),
+      SHIPSIDE_GID: String(process.getgid!()),
+    },
+    stdio: ["inherit", "inherit", "inherit", "ipc", "pipe"],
+  });
+  child.on("error", () => {});
+  const said = text(child.stdio[SAID_FD] as Readable).catch(() => "");
+  return { child, said };
+}
+
+async function opened(
+  agent: AgentClient,
+  child: ChildProcess,
+  { signal, timeoutMs }: { signal?: AbortSignal; timeoutMs: number },
+): Promise<void> {
+  const stop = new AbortController();
+  const until = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]);
+  const late = once(until, "abort").then(() => {
+    throw new Error(`the agent said nothing within ${timeoutMs} ms`);
+  });
+  late.catch(() => {});
+  const failed = once(child, "error", { signal: stop.signal }).then(([error]) => {
+    throw error;
+  });
+  failed.catch(() => {});
+  try {
+    await Promise.race([agent.ready, failed, late]);
+  } finally {
+    stop.abort();
+  }
+}
+
+/** `unshare --fork` has one child. */
+async function firstProcess(unshare: number): Promise<number> {
+  const children = await readFile(`/proc/${unshare}/task/${unshare}/children`, "utf8");
+  return Number(children.trim().split(" ")[0]);
+}
