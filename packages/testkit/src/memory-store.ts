@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { withoutEmpty } from "./api/empty-metadata.ts";
 import { alreadyExists, conflict, notFound } from "./api/status.ts";
 import { copyJson, freezeSharing, sameJson } from "./json.ts";
 import type { KubeJson, ObjectMeta, Store, StoreEvent } from "./store.ts";
@@ -58,8 +59,18 @@ function lowerBound(keys: readonly string[], key: string): number {
   return low;
 }
 
-/** What the user asks for: a change of it is a new generation. */
-const desired = (object: KubeJson): object => ({ ...object, metadata: undefined, status: undefined });
+/** The controller's: the real one writes it together with the status. */
+const REVISION = "deployment.kubernetes.io/revision";
+
+/** What the user asks for: a change of it is a new generation. A Deployment's own annotations count, a pod's node doesn't. */
+function desired(resource: string, object: KubeJson): object {
+  const { metadata, status: _status, ...rest } = object;
+  if (resource === "deployments.apps") {
+    const annotations = Object.entries(metadata.annotations ?? {}).filter(([key]) => key !== REVISION);
+    return { ...rest, annotations: Object.fromEntries(annotations) };
+  }
+  return resource === "pods" ? { ...rest, spec: { ...rest["spec"], nodeName: undefined } } : rest;
+}
 
 export function createStore(options: StoreOptions = {}): Store {
   const { history = 2048, now = Date.now } = options;
@@ -137,12 +148,12 @@ export function createStore(options: StoreOptions = {}): Store {
       const key = keyOf(namespace, name);
       if (shelf.objects.has(key)) throw alreadyExists(resource, name);
       revision++;
-      const metadata: Partial<ObjectMeta> = {
+      const metadata: Partial<ObjectMeta> = withoutEmpty({
         ...object.metadata,
         uid: object.metadata.uid ?? randomUUID(),
         resourceVersion: String(revision),
         creationTimestamp: object.metadata.creationTimestamp ?? `${new Date(now()).toISOString().slice(0, 19)}Z`,
-      };
+      });
       if (WITHOUT_GENERATION.has(resource)) delete metadata.generation;
       else metadata.generation = 1;
       const stored = freezeSharing({ ...object, metadata }) as KubeJson;
@@ -169,12 +180,12 @@ export function createStore(options: StoreOptions = {}): Store {
             `Precondition failed: UID in precondition: ${object.metadata.uid}, UID in object meta: ${was.uid}`,
         );
       }
-      const metadata: ObjectMeta = {
+      const metadata: ObjectMeta = withoutEmpty({
         ...object.metadata,
         uid: was.uid,
         creationTimestamp: was.creationTimestamp,
         resourceVersion: was.resourceVersion,
-      };
+      });
       if (was.generation === undefined) delete metadata.generation;
       else metadata.generation = was.generation;
       const unchanged = freezeSharing({ ...object, metadata }, previous);
@@ -182,7 +193,8 @@ export function createStore(options: StoreOptions = {}): Store {
       if (unchanged === previous) return previous;
       if (was.generation !== undefined) {
         const deletionBegins = metadata.deletionTimestamp !== undefined && was.deletionTimestamp === undefined;
-        if (deletionBegins || !sameJson(desired(unchanged), desired(previous))) metadata.generation = was.generation + 1;
+        if (deletionBegins || !sameJson(desired(resource, unchanged), desired(resource, previous)))
+          metadata.generation = was.generation + 1;
       }
       revision++;
       metadata.resourceVersion = String(revision);

@@ -1,5 +1,6 @@
 import type { Json } from "../json.ts";
 import type { KubeJson, Store } from "../store.ts";
+import { withoutEmpty } from "./empty-metadata.ts";
 import { STRATEGIES } from "./kinds/index.ts";
 import { randomSuffix } from "./kinds/pod.ts";
 import { nameRule } from "./kinds/strategy.ts";
@@ -28,11 +29,8 @@ export function generatedName(resource: Resource, namespace: string, base: strin
 export function ownMetadata(metadata: Json, old: KubeJson): Json {
   const { deletionTimestamp, deletionGracePeriodSeconds, creationTimestamp, uid, generation, name, namespace } = old.metadata;
   const { selfLink: _selfLink, ...rest } = metadata;
-  const out = { ...rest, name, namespace, uid, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds };
-  for (const key of ["labels", "annotations", "finalizers", "ownerReferences"]) {
-    if (out[key] === null || (out[key] && Object.keys(out[key]).length === 0)) delete out[key];
-  }
-  return out;
+  const own = { name, namespace, uid, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds };
+  return withoutEmpty({ ...rest, ...own });
 }
 
 export function validateMetadata(resource: Resource, object: Json, old: KubeJson | undefined, errors: FieldErrors): void {

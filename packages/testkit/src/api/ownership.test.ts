@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import type { Json } from "../json.ts";
 import { APPS, NS, world } from "./fixtures/world.ts";
+import { fieldSetOf, toFieldsV1 } from "./patch/field-sets.ts";
+import { messageType } from "./schema/types.ts";
 
 const MERGE = { "content-type": "application/merge-patch+json" };
 const web = {
@@ -118,4 +120,64 @@ test("v1 Endpoints come with a warning", async () => {
   const { headers } = await w.api.get(`${NS}/endpoints`);
   expect(headers["warning"]).toBe('299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"');
   expect((await w.api.get(`${NS}/configmaps`)).headers["warning"]).toBeUndefined();
+});
+
+test("what the server itself fills in on creation is nobody's: addresses, the account and its token, a Job's selector", async () => {
+  await using w = await world();
+  const service = await w.api.call("POST", `${NS}/services?fieldManager=me`, {
+    metadata: { name: "s" },
+    spec: { type: "NodePort", ports: [{ port: 80 }] },
+  });
+  expect(managers(service.body)[0].fieldsV1["f:spec"]).toEqual({
+    "f:externalTrafficPolicy": {},
+    "f:internalTrafficPolicy": {},
+    "f:ports": {
+      ".": {},
+      'k:{"port":80,"protocol":"TCP"}': { ".": {}, "f:port": {}, "f:protocol": {}, "f:targetPort": {} },
+    },
+    "f:sessionAffinity": {},
+    "f:type": {},
+  });
+  const containers = [{ name: "main", image: "node:24" }];
+  const pod = await w.api.call("POST", `${NS}/pods?fieldManager=me`, { metadata: { name: "p" }, spec: { containers } });
+  const owned = managers(pod.body)[0].fieldsV1["f:spec"];
+  expect(Object.keys(owned)).not.toEqual(expect.arrayContaining(["f:tolerations"]));
+  expect(Object.keys(owned).sort()).toEqual([
+    "f:containers",
+    "f:dnsPolicy",
+    "f:enableServiceLinks",
+    "f:restartPolicy",
+    "f:schedulerName",
+    "f:securityContext",
+    "f:terminationGracePeriodSeconds",
+  ]);
+  expect(Object.keys(owned["f:containers"]['k:{"name":"main"}'])).not.toContain("f:volumeMounts");
+  const job = await w.api.call("POST", "/apis/batch/v1/namespaces/default/jobs?fieldManager=me", {
+    metadata: { name: "j" },
+    spec: { template: { spec: { restartPolicy: "Never", containers } } },
+  });
+  expect(managers(job.body)[0].fieldsV1["f:spec"]).not.toHaveProperty("f:selector");
+});
+
+test("owners are owned whole, by their uid; a status' lists as the real ones are kept", () => {
+  const fields = (object: Json, type: string, part: "main" | "status"): Json =>
+    toFieldsV1(fieldSetOf(object, messageType(type), part, { containers: true }));
+  const owner = { apiVersion: "apps/v1", kind: "ReplicaSet", name: "r", uid: "u", controller: true };
+  expect(fields({ metadata: { ownerReferences: [owner] } }, "Pod", "main")).toEqual({
+    "f:metadata": { "f:ownerReferences": { ".": {}, 'k:{"uid":"u"}': {} } },
+  });
+  const condition = { type: "Ready", status: "True", lastProbeTime: null };
+  const status = { conditions: [condition], hostIPs: [{ ip: "10.0.0.1" }] };
+  expect(fields({ status }, "Pod", "status")).toEqual({
+    "f:status": {
+      "f:conditions": {
+        ".": {},
+        'k:{"type":"Ready"}': { ".": {}, "f:lastProbeTime": {}, "f:status": {}, "f:type": {} },
+      },
+      "f:hostIPs": {},
+    },
+  });
+  expect(fields({ status: { conditions: [{ type: "Complete", status: "True" }] } }, "Job", "status")).toEqual({
+    "f:status": { "f:conditions": {} },
+  });
 });

@@ -5,6 +5,7 @@ import type { KubeJson, Store } from "../store.ts";
 import { ADMISSION } from "./admission/admission.ts";
 import { customResources } from "./custom-resources.ts";
 import { createDeletion } from "./deletion.ts";
+import { withoutEmpty } from "./empty-metadata.ts";
 import { STRATEGIES } from "./kinds/index.ts";
 import { createServiceAddresses } from "./kinds/service.ts";
 import type { Surroundings } from "./kinds/strategy.ts";
@@ -161,6 +162,12 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
       if (!metadata.name && metadata.generateName) metadata.name = generatedName(resource, namespace, metadata.generateName, store);
       if (resource.namespaced) checkNamespace(store, resource, metadata.namespace, metadata.name ?? "");
       strategy?.defaults?.(object);
+      // What is filled in from here on is nobody's, as with the real server.
+      withoutEmpty(metadata);
+      if (!options.applied) {
+        metadata.managedFields = managersGiven(metadata.managedFields, undefined);
+        track(resource, undefined, object, "", options);
+      }
       if (metadata.name) {
         if (store.get(resource.key, metadata.namespace, metadata.name)) throw alreadyExists(resource.key, metadata.name);
         strategy?.create?.(object, around(options));
@@ -171,11 +178,7 @@ export function createRegistry({ store, ca, running, now = Date.now, admit }: Re
       validate(resource, object, undefined);
       for (const plugin of ADMISSION) plugin.check?.(request);
       if (options.user) admit?.(options.user, resource, object, undefined);
-      if (!options.applied) {
-        object.metadata.managedFields = managersGiven(metadata.managedFields, undefined);
-        track(resource, undefined, object, "", options);
-        if (options.trusted && object.status) track(resource, undefined, object, "status", options);
-      }
+      if (options.trusted && object.status && !options.applied) track(resource, undefined, object, "status", options);
       return options.dryRun ? freezeSharing(object) : store.create(resource.key, object);
     },
 

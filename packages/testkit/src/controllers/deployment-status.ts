@@ -27,6 +27,7 @@ export function deploymentStatus(
     updatedReplicas: some(current?.["status"]?.replicas ?? 0),
     readyReplicas: some(count("readyReplicas")),
     availableReplicas: some(available),
+    terminatingReplicas: count("terminatingReplicas"),
     unavailableReplicas: some(Math.max(0, wanted - available)),
     ...(before.collisionCount && { collisionCount: before.collisionCount }),
     conditions,

@@ -8,6 +8,9 @@ export const isReady = (pod: KubeJson): boolean => condition(pod, "Ready")?.stat
 /** Neither at its end nor on its way there. */
 export const isActive = (pod: KubeJson): boolean => !isFinished(pod) && !pod.metadata.deletionTimestamp;
 
+/** On its way to its end. */
+export const isTerminating = (pod: KubeJson): boolean => !isFinished(pod) && pod.metadata.deletionTimestamp !== undefined;
+
 export const isFinished = (pod: KubeJson): boolean => pod["status"]?.phase === "Succeeded" || pod["status"]?.phase === "Failed";
 
 /** How long until a ready pod counts as available, in ms: 0 where it does, undefined where it isn't ready. */

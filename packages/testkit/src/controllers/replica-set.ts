@@ -2,7 +2,7 @@ import type { KubeJson } from "../store.ts";
 import { setCondition } from "./conditions.ts";
 import { type Context, type Controller, keyOf, splitKey } from "./context.ts";
 import { claimPods } from "./owners.ts";
-import { addOwners, createPod, isActive, isReady, untilAvailable } from "./pods.ts";
+import { addOwners, createPod, isActive, isReady, isTerminating, untilAvailable } from "./pods.ts";
 
 const RESOURCE = "replicasets.apps";
 
@@ -18,7 +18,8 @@ export function replicaSetController(context: Context): Controller {
       const { namespace, name } = splitKey(key);
       const set = context.store.get(RESOURCE, namespace, name);
       if (!set) return;
-      let pods = claimPods(context, set).filter(isActive);
+      const claimed = claimPods(context, set);
+      let pods = claimed.filter(isActive);
       const wanted = set["spec"].replicas ?? 1;
       let failure: Error | undefined;
       if (!set.metadata.deletionTimestamp) {
@@ -41,7 +42,7 @@ export function replicaSetController(context: Context): Controller {
           pods = ranked.slice(pods.length - wanted);
         }
       }
-      writeStatus(context, set, pods, failure, again);
+      writeStatus(context, set, pods, claimed.filter(isTerminating).length, failure, again);
       if (failure) throw failure;
     },
   };
@@ -51,6 +52,7 @@ function writeStatus(
   context: Context,
   set: KubeJson,
   pods: readonly KubeJson[],
+  terminating: number,
   failure: Error | undefined,
   again: (ms: number) => void,
 ): void {
@@ -71,6 +73,7 @@ function writeStatus(
     fullyLabeledReplicas: some(pods.filter((pod) => labels.every(([key, value]) => pod.metadata.labels?.[key] === value)).length),
     readyReplicas: some(pods.filter(isReady).length),
     availableReplicas: some(waits.filter((ms) => ms === 0).length),
+    terminatingReplicas: terminating,
     observedGeneration: set.metadata.generation,
     ...(conditions.length > 0 && { conditions }),
   });

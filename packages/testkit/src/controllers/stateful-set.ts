@@ -38,14 +38,14 @@ export function statefulSetController(context: Context): Controller {
         if (own.length + volumes.length > 0) podSpec.volumes = [...own, ...volumes];
       },
     );
-    record(set, "Normal", "SuccessfulCreate", `create Pod ${name} in StatefulSet ${metadata.name} successful`);
+    record(set, "Normal", "SuccessfulCreate", `Create Pod ${name} in StatefulSet ${metadata.name} successful`);
     return pod;
   };
 
   const remove = (set: KubeJson, pod: KubeJson): void => {
     const { name, namespace } = pod.metadata;
     context.remove("pods", namespace, name);
-    record(set, "Normal", "SuccessfulDelete", `delete Pod ${name} in StatefulSet ${set.metadata.name} successful`);
+    record(set, "Normal", "SuccessfulDelete", `Delete Pod ${name} in StatefulSet ${set.metadata.name} successful`);
   };
 
   return {

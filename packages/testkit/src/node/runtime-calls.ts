@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import type { ContainerTask } from "./container-task.ts";
 import { readLog } from "./log-reader.ts";
@@ -39,7 +40,7 @@ export function createRuntime(context: NodeContext, find: (namespace: string, po
         if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
         throw coded(
           "ENOENT",
-          `OCI runtime exec failed: exec failed: unable to start container process: exec: ${JSON.stringify(command[0])}: executable file not found in $PATH`,
+          `failed to exec in container: failed to start exec "${randomBytes(32).toString("hex")}": OCI runtime exec failed: exec failed: unable to start container process: exec: ${JSON.stringify(command[0])}: executable file not found in $PATH`,
         );
       }
     },

@@ -35,6 +35,46 @@ describe("a pod's phase", () => {
   ])("when %s", (_, containers, policy, phase) => expect(phaseOf(state(...containers), policy)).toBe(phase));
 });
 
+describe("what a status says of resources and mounts", () => {
+  const resources = { requests: { cpu: "1m", memory: "1Mi" }, limits: { memory: "1Mi" } };
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "p" },
+    spec: {
+      containers: [
+        {
+          name: "c",
+          resources,
+          volumeMounts: [
+            { name: "v", mountPath: "/w" },
+            { name: "v", mountPath: "/r", readOnly: true, subPath: "s" },
+          ],
+        },
+        { name: "d" },
+      ],
+    },
+  } as unknown as KubeJson;
+  const status = podStatus(pod, state(record(running, { containerID: "x" }), record(waiting, { name: "d" })), "now") as {
+    containerStatuses: object[];
+  };
+
+  it("of each container", () => {
+    expect(status.containerStatuses[0]).toMatchObject({
+      resources,
+      allocatedResources: resources.requests,
+      volumeMounts: [
+        { name: "v", mountPath: "/w" },
+        { name: "v", mountPath: "/r", readOnly: true, recursiveReadOnly: "Disabled" },
+      ],
+    });
+    // It hasn't been made yet.
+    expect(Object.keys(status.containerStatuses[1]!)).not.toEqual(expect.arrayContaining(["resources"]));
+  });
+
+  it("of the pod", () => expect(status).toMatchObject({ resources, allocatedResources: resources.requests }));
+});
+
 describe("a pod's conditions", () => {
   const pod = (spec: object = {}, status?: object): KubeJson => ({
     apiVersion: "v1",

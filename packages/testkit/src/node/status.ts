@@ -1,4 +1,5 @@
 import { parseQuantity } from "@shipside/core";
+import { formatAmount, podAmounts } from "../api/admission/amounts.ts";
 import type { KubeJson } from "../store.ts";
 
 export type ContainerState =
@@ -125,6 +126,10 @@ export function podStatus(pod: KubeJson, state: PodState, now: string): Record<s
   });
   const foreign = existing.filter((c) => !own.some(([type]) => type === c["type"]));
 
+  const specs: ContainerSpec[] = [...(spec.initContainers ?? []), ...(spec.containers ?? [])];
+  const statusOf = (record: ContainerRecord): object =>
+    containerStatus(record, specs.find(({ name }) => name === record.name) ?? { name: record.name });
+
   return {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
     phase,
@@ -134,13 +139,21 @@ export function podStatus(pod: KubeJson, state: PodState, now: string): Record<s
     hostIPs: [{ ip: state.hostIP }],
     ...(state.podIP !== undefined && { podIP: state.podIP, podIPs: [{ ip: state.podIP }] }),
     startTime: state.startTime,
-    ...(before.length > 0 && { initContainerStatuses: before.map(containerStatus) }),
-    containerStatuses: main.map(containerStatus),
+    ...(before.length > 0 && { initContainerStatuses: before.map(statusOf) }),
+    containerStatuses: main.map(statusOf),
+    ...podResources(spec),
     qosClass: qosClass(spec),
   };
 }
 
-function containerStatus(record: ContainerRecord): Record<string, unknown> {
+interface ContainerSpec {
+  name: string;
+  resources?: Resources;
+  volumeMounts?: Array<{ name: string; mountPath: string; readOnly?: boolean }>;
+}
+
+function containerStatus(record: ContainerRecord, spec: ContainerSpec): Record<string, unknown> {
+  const { resources = {}, volumeMounts = [] } = spec;
   return {
     name: record.name,
     state: record.state,
@@ -151,12 +164,34 @@ function containerStatus(record: ContainerRecord): Record<string, unknown> {
     imageID: record.imageID,
     ...(record.containerID && { containerID: record.containerID }),
     started: record.started,
+    // Of a container that was never made there is nothing to say.
+    ...(record.containerID && { resources, ...(resources.requests && { allocatedResources: resources.requests }) }),
+    ...(volumeMounts.length > 0 && {
+      volumeMounts: volumeMounts.map(({ name, mountPath, readOnly }) => ({
+        name,
+        mountPath,
+        ...(readOnly && { readOnly, recursiveReadOnly: "Disabled" }),
+      })),
+    }),
   };
 }
 
 interface Resources {
   requests?: Record<string, string>;
   limits?: Record<string, string>;
+}
+
+/** What all containers together ask for and may have. */
+function podResources(spec: KubeJson["spec"]): Record<string, unknown> {
+  const total = (kind: "requests" | "limits"): Record<string, string> | undefined => {
+    const amounts = [...podAmounts(spec, kind)].map(([name, amount]) => [name, formatAmount(amount)]);
+    return amounts.length > 0 ? Object.fromEntries(amounts) : undefined;
+  };
+  const [requests, limits] = [total("requests"), total("limits")];
+  return {
+    ...(requests && { allocatedResources: requests }),
+    resources: { ...(limits && { limits }), ...(requests && { requests }) },
+  };
 }
 
 /** Guaranteed, Burstable or BestEffort, by cpu and memory of all containers. */

@@ -61,6 +61,10 @@ export const storageClass: Strategy = {
   },
 };
 
+export const priorityClass: Strategy = {
+  defaults: (object) => fill(object, { preemptionPolicy: "PreemptLowerPriority" }),
+};
+
 const RBAC_GROUP = "rbac.authorization.k8s.io";
 
 export const role: Strategy = {

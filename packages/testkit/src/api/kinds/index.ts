@@ -10,6 +10,7 @@ import {
   persistentVolume,
   persistentVolumeClaim,
   podDisruptionBudget,
+  priorityClass,
   resourceQuota,
   role,
   storageClass,
@@ -47,5 +48,6 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
   "clusterrolebindings.rbac.authorization.k8s.io": binding,
   "rolebindings.rbac.authorization.k8s.io": binding,
   "statefulsets.apps": statefulSet,
+  "priorityclasses.scheduling.k8s.io": priorityClass,
   "storageclasses.storage.k8s.io": storageClass,
 };

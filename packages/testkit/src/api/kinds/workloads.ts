@@ -143,6 +143,7 @@ export const job: Strategy = {
     for (const key of JOB_LABELS) labels[key] = metadata.uid;
     for (const key of JOB_NAME_LABELS) labels[key] = metadata.name;
     spec.selector ??= { matchLabels: { [JOB_LABELS[0]!]: metadata.uid } };
+    if (Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels };
   },
   initialStatus: () => ({}),
   validate({ spec }, errors, old) {

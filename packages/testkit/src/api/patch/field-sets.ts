@@ -11,6 +11,8 @@ export type FieldSet = Map<string, readonly string[]>;
 const JOIN = "\u0001";
 export const pathKey = (path: readonly string[]): string => path.join(JOIN);
 
+const isContainer = (value: Json): boolean => typeof value === "object" && value !== null;
+
 /** Metadata that no manager owns. */
 const UNOWNED = new Set([
   "name",
@@ -25,7 +27,7 @@ const UNOWNED = new Set([
   "deletionGracePeriodSeconds",
 ]);
 
-const isMap = (value: Json): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
+const isMap = (value: Json): boolean => isContainer(value) && !Array.isArray(value);
 
 /** Structs that an object has from the start, however empty: nobody's write makes them. */
 const INHERENT = new Set(
@@ -47,7 +49,8 @@ export function fieldSetOf(
 
   const walkFields = (value: Json, message: MessageType | undefined, path: readonly string[]): void => {
     for (const [name, item] of Object.entries(value)) {
-      if (item === undefined || item === null) continue;
+      // A status that says `null` says it.
+      if (item === undefined || (item === null && part === "main")) continue;
       if (path.length === 0 && (name === "kind" || name === "apiVersion" || (name === "status") !== (part === "status"))) continue;
       if (path.length === 1 && path[0] === "f:metadata" && UNOWNED.has(name)) continue;
       walk(item, message?.fields.get(name), message !== undefined, [...path, `f:${name}`]);
@@ -58,14 +61,14 @@ export function fieldSetOf(
     const inner = field && innerMessage(field.type);
     const atomic = field !== undefined && (field.atomic || (field.type.is === "message" && inner?.atomic));
     const inherent = !path.some((element) => !INHERENT.has(element.slice(2))) && (type !== undefined || path[0] === "f:metadata");
-    if (containers && !inherent && typeof value === "object") add(path);
-    if (Array.isArray(value)) {
+    if (containers && !inherent && isContainer(value)) add(path);
+    if (Array.isArray(value) && !atomic) {
       if (field?.set && value.length > 0) for (const item of value) add([...path, `v:${JSON.stringify(item)}`]);
       else if (field && field.keys.length > 0 && value.length > 0) {
         for (const item of value) {
           const at = [...path, itemKey(item, field)];
           add(at);
-          walkFields(item, inner, at);
+          if (!inner?.atomic) walkFields(item, inner, at);
         }
       } else add(path);
     } else if (
@@ -136,8 +139,7 @@ export function toFieldsV1(set: FieldSet): Json {
   for (const [key, path] of [...set].sort(([a], [b]) => (a < b ? -1 : 1))) {
     let node = root;
     for (const element of path) node = node[element] ??= {};
-    if (path.at(-1)!.startsWith("k:")) node["."] ??= {};
-    else open.set(key, node);
+    open.set(key, node);
   }
   for (const node of open.values()) if (Object.keys(node).length > 0) node["."] = {};
   return root;

@@ -102,6 +102,7 @@ function mergeField(live: Json, value: Json, field: Field | undefined, typed: bo
     return merge(live, value, typed && field?.type.is === "map" ? undefined : inner);
   }
   if (!Array.isArray(value) || !Array.isArray(live) || !field) return value;
+  if (field.atomic) return value;
   if (field.set) return [...live, ...value.filter((item) => !live.some((other) => sameJson(item, other)))];
   if (field.keys.length === 0) return value;
   const wanted = new Map(value.map((item): [string, Json] => [itemKey(item, field), item]));

@@ -3,7 +3,7 @@
  * protobuf encoding. A type is `s` string, `i` integer, `b` boolean, `f` float, `y` bytes, `q` quantity, `x` integer or string,
  * `t` time, `u` time with microseconds, `j` field set, `r` any JSON, `a` anything (not looked into), `[T]` list, `{T}` map, or another
  * type's name. Behind it: `*` present even where it is the zero value, `@a,b` a list keyed by these fields, `=` a list that is a set,
- * `!` (also behind a type's name) replaced as a whole by server-side apply. The field `~` is embedded: its fields are its parent's.
+ * `!` (also behind a type's name, or behind a list's keys) replaced as a whole by server-side apply. The field `~` is embedded: its fields are its parent's.
  */
 export interface Field {
   readonly name: string;
@@ -30,7 +30,7 @@ export interface MessageType {
   readonly encoded: ReadonlyMap<number, Field>;
 }
 
-const FIELD = /^([~\w$-]+):(\d+)([[{]?\w+[\]}]?)(\*?)(?:(@)([\w,]+)|(=)|(!))?$/;
+const FIELD = /^([~\w$-]+):(\d+)([[{]?\w+[\]}]?)(\*?)(?:(@)([\w,]+)|(=))?(!)?$/;
 
 export function parseTypes(text: string): Map<string, MessageType> {
   const raw = new Map<string, { atomic: boolean; fields: Field[] }>();

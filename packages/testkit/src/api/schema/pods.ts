@@ -124,7 +124,7 @@ TopologySpreadConstraint maxSkew:1i topologyKey:2s whenUnsatisfiable:3s labelSel
 PodOS name:1s
 PodSchedulingGate name:1s
 PodStatus observedGeneration:17i phase:1s conditions:2[PodCondition]@type message:3s reason:4s nominatedNodeName:11s hostIP:5s
-  hostIPs:16[HostIP]@ip podIP:6s podIPs:12[PodIP]@ip startTime:7t* initContainerStatuses:10[ContainerStatus]
+  hostIPs:16[HostIP]@ip! podIP:6s podIPs:12[PodIP]@ip startTime:7t* initContainerStatuses:10[ContainerStatus]
   containerStatuses:8[ContainerStatus] qosClass:9s ephemeralContainerStatuses:13[ContainerStatus] resize:14s
   resourceClaimStatuses:15[a]@name extendedResourceClaimStatus:18a* allocatedResources:19{q} resources:20ResourceRequirements*
   nodeAllocatableResourceClaimStatuses:21[a]

@@ -45,7 +45,7 @@ PodFailurePolicyOnExitCodesRequirement containerName:1s* operator:2s values:3[i]
 PodFailurePolicyOnPodConditionsPattern type:1s status:2s
 SuccessPolicy rules:1[SuccessPolicyRule]
 SuccessPolicyRule succeededIndexes:1s* succeededCount:2i*
-JobStatus conditions:1[JobCondition]@type startTime:2t* completionTime:3t* active:4i succeeded:5i failed:6i terminating:11i*
+JobStatus conditions:1[JobCondition]@type! startTime:2t* completionTime:3t* active:4i succeeded:5i failed:6i terminating:11i*
   completedIndexes:7s failedIndexes:10s* uncountedTerminatedPods:8UncountedTerminatedPods* ready:9i*
 JobCondition type:1s status:2s lastProbeTime:3t lastTransitionTime:4t reason:5s message:6s
 UncountedTerminatedPods succeeded:1[s]= failed:2[s]=
