@@ -1,4 +1,4 @@
-import type { SessionOptions } from "@shipside/daemon/client";
+import { readAbandoned, type SessionOptions, stateDir } from "@shipside/daemon/client";
 import type { Rule } from "@shipside/daemon/rbac";
 
 /** What a command line needs of one cluster. */
@@ -17,4 +17,10 @@ export async function rightsOfSessions(sessions: readonly SessionOptions[]): Pro
     found.set(options.context, [...(found.get(options.context) ?? []), ...sessionRules(options, home)]);
   }
   return [...found].map(([context, rules]) => ({ ...(context !== undefined && { context }), rules: mergeRules(rules) }));
+}
+
+/** Of what dead sessions left in clusters, as their journals say. Reads those only. */
+export async function rightsToUndo(): Promise<ClusterRights[]> {
+  if ((await readAbandoned(stateDir())).length === 0) return [];
+  return (await import("@shipside/daemon")).rightsToUndo(stateDir());
 }

@@ -4,7 +4,7 @@ export * from "./client.ts";
 export { type Daemon, type DaemonOptions, openDaemon } from "./daemon.ts";
 export { createSessionHost, type HeldSession, type HostOptions, type SessionHost } from "./host.ts";
 export { previewSession, type SessionPreview } from "./profile/preview.ts";
-export { type RecoveredEntry, type RecoverOptions, type RecoverReport, recover, residueLeft } from "./recover.ts";
+export { type RecoveredEntry, type RecoverOptions, type RecoverReport, recover, residueLeft, rightsToUndo } from "./recover.ts";
 export { renderEnv } from "./render-env.ts";
 export { type ClusterPlace, type MadeObject, makeClusterObject } from "./residue/cluster-object.ts";
 export { type ClusterChange, type JsonPatch, type MadeChange, makeClusterPatch } from "./residue/cluster-patch.ts";

@@ -14,6 +14,7 @@ import {
   type StoredJournal,
   unclaimedPath,
 } from "./journal-files.ts";
+import { mergeRules, type Rule } from "./rbac/rule.ts";
 import { type ConnectionOptions, createConnections } from "./residue/cluster-address.ts";
 import { residueKinds } from "./residue/index.ts";
 import type { UndoContext } from "./residue/kind.ts";
@@ -103,6 +104,20 @@ export async function residueLeft(stateDir: string): Promise<Array<{ kind: strin
     }
   }
   return left;
+}
+
+/** What undoing the rest takes in clusters, by the kubeconfig's context. Asks none. */
+export async function rightsToUndo(stateDir: string): Promise<Array<{ context: string; rules: Rule[] }>> {
+  const found = new Map<string, Rule[]>();
+  for (const { outstanding } of await readAbandoned(stateDir)) {
+    for (const { kind, data } of outstanding) {
+      const rules = residueKinds.get(kind)?.rules?.(data);
+      if (!rules) continue;
+      const context = String(data["context"]);
+      found.set(context, [...(found.get(context) ?? []), ...rules]);
+    }
+  }
+  return [...found].map(([context, rules]) => ({ context, rules: mergeRules(rules) }));
 }
 
 /** Strikes out in a claimed journal; at the end the file is removed, or given back with what is still outstanding. */

@@ -16,7 +16,9 @@ import { flag, text } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
 import { leftByHelper } from "../left-by-helper.ts";
+import { type ClusterRights, rightsToUndo } from "../rights.ts";
 import { explain, type Terminal } from "../terminal.ts";
+import { type Where, whereOf } from "../where.ts";
 
 /** A thing in a few words, and what there is to know of it. */
 interface Removed {
@@ -30,6 +32,16 @@ interface Left {
   what: string;
   error: ErrorJson;
 }
+
+/** Of what journals name; and of what none does, where it is told to look for that. */
+export const rights: NonNullable<CommandModule["rights"]> = async (invocation) => {
+  const strays = whereStrays(invocation);
+  if (!strays) return rightsToUndo();
+  const { homeNamespace, strayRelayRules } = await import("@shipside/daemon/rbac");
+  const { context, namespace = await homeNamespace(strays) } = strays;
+  const looking: ClusterRights = { ...(context !== undefined && { context }), rules: strayRelayRules(namespace) };
+  return [...(await rightsToUndo()), looking];
+};
 
 /** Removes what dead sessions left, here and, after a yes, in clusters. Touches nothing that works. */
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
@@ -129,23 +141,24 @@ const NOT_ASKED: ErrorJson = {
   hint: "`shipside clean --yes` removes it",
 };
 
-/** Looked for where somebody says where: with `-n`, `-k` or `--context`. What can't be looked at is told, and no more. */
+/** What no journal knows is looked for where somebody says where: with `-n`, `-k` or `--context`. */
+function whereStrays(invocation: Invocation): Where | undefined {
+  const where = whereOf(invocation);
+  return Object.keys(where).length > 0 ? where : undefined;
+}
+
+/** What can't be looked at is told, and no more. */
 async function straysInCluster(
   invocation: Invocation,
   terminal: Terminal,
   { signal }: Interrupt,
 ): Promise<StrayRelays | undefined> {
-  const [kubeconfig, context, namespace] = ["kubeconfig", "context", "namespace"].map((name) => text(invocation, name));
-  if (kubeconfig === undefined && context === undefined && namespace === undefined) return undefined;
+  const where = whereStrays(invocation);
+  if (!where) return undefined;
   terminal.busy("looking for what no journal knows");
   const { openStrayRelays } = await import("@shipside/daemon");
   try {
-    return await openStrayRelays({
-      ...(kubeconfig !== undefined && { kubeconfig }),
-      ...(context !== undefined && { context }),
-      ...(namespace !== undefined && { namespace }),
-      ...{ stateDir: stateDir(), signal },
-    });
+    return await openStrayRelays({ ...where, stateDir: stateDir(), signal });
   } catch (error) {
     terminal.warn(`what no journal knows was not looked for: ${errorToJson(error).message}`);
     return undefined;

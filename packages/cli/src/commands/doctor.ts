@@ -1,11 +1,21 @@
 import { resolve } from "node:path";
-import type { CommandModule, Invocation } from "../command.ts";
-import { flag, text } from "../command.ts";
+import type { CommandModule } from "../command.ts";
+import { flag } from "../command.ts";
 import { renderDoctor, summary } from "../doctor-report.ts";
 import { cliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
+import { rightsToUndo } from "../rights.ts";
 import { isUnicode } from "../terminal.ts";
+import { whereOf } from "../where.ts";
 import { recoverNow } from "./session.ts";
+
+export const rights: NonNullable<CommandModule["rights"]> = async (invocation) => {
+  if (flag(invocation, "clean")) return rightsToUndo();
+  const { doctorRules, homeNamespace } = await import("@shipside/daemon/rbac");
+  const where = whereOf(invocation);
+  const rules = doctorRules(where.namespace ?? (await homeNamespace(where)));
+  return [{ ...(where.context !== undefined && { context: where.context }), rules }];
+};
 
 /** Looks at everything and changes nothing. */
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
@@ -32,14 +42,5 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   terminal.say(`\n${summary(lines)}`);
   return worst === "ok" ? EXIT.ok : worst === "warning" ? EXIT.doctorWarning : EXIT.doctorProblem;
 };
-
-function whereOf(invocation: Invocation): { kubeconfig?: string; context?: string; namespace?: string } {
-  const given: { kubeconfig?: string; context?: string; namespace?: string } = {};
-  for (const name of ["kubeconfig", "context", "namespace"] as const) {
-    const value = text(invocation, name);
-    if (value !== undefined) given[name] = value;
-  }
-  return given;
-}
 
 const defaultName = (at: string): string => `shipside-doctor-${at.replace(/[-:]/g, "").replace("T", "-").slice(0, 15)}.zip`;

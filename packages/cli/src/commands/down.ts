@@ -2,7 +2,11 @@ import { hasCode } from "@shipside/core";
 import type { CommandModule } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { profileFile } from "../profile-file.ts";
+import { rightsToUndo } from "../rights.ts";
 import { describe, endSession, listSessions, recoverNow } from "./session.ts";
+
+/** What the dead have left is undone on the way. */
+export const rights: NonNullable<CommandModule["rights"]> = rightsToUndo;
 
 /** Closes the sessions that are open by a file. The file itself need not be readable any more. */
 export const run: CommandModule["run"] = async (invocation, terminal) => {

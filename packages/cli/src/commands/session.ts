@@ -15,6 +15,7 @@ import { flag } from "../command.ts";
 import { cliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import { sayRecovered } from "../open-session.ts";
+import { rightsToUndo } from "../rights.ts";
 import { sessionDetails, sessionTable } from "../session-table.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -23,6 +24,9 @@ export interface ListedSession extends SessionInfo {
   pid: number;
   daemon: boolean;
 }
+
+/** What the dead have left is undone on the way. */
+export const rights: NonNullable<CommandModule["rights"]> = rightsToUndo;
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   const [verb = "list", id] = invocation.words;

@@ -5,9 +5,13 @@ import type { CommandModule } from "../command.ts";
 import { flag } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { renewDaemon } from "../renew-daemon.ts";
+import { rightsToUndo } from "../rights.ts";
 import type { Terminal } from "../terminal.ts";
 import { recoverNow } from "./session.ts";
 import { run as stop } from "./stop.ts";
+
+/** What the dead have left is undone on the way. */
+export const rights: NonNullable<CommandModule["rights"]> = rightsToUndo;
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   if (flag(invocation, "clean")) return stop(invocation, terminal, interrupt);

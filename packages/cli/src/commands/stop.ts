@@ -12,8 +12,12 @@ import { behindRoot, ownCommandLine, runAs, sayThatRootIsAsked } from "../as-roo
 import type { CommandModule } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
+import { rightsToUndo } from "../rights.ts";
 import type { Terminal } from "../terminal.ts";
 import { recoverNow } from "./session.ts";
+
+/** What the dead have left is undone on the way. */
+export const rights: NonNullable<CommandModule["rights"]> = rightsToUndo;
 
 export const run: CommandModule["run"] = async (_invocation, terminal, interrupt) => {
   const user = behindRoot();

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hasCode } from "@shipside/core";
 import type { Cluster, KubeObject, ResourceType } from "@shipside/kube";
 import type { Journal } from "../journal.ts";
+import { type ObjectUse, removeObjectRules } from "../rbac/undo.ts";
 import { type ClusterAddress, clusterAddress } from "./cluster-address.ts";
 import type { ResidueKind } from "./kind.ts";
 
@@ -95,6 +96,11 @@ export const refOf = ({ name, namespace }: ObjectData): { name: string; namespac
   ...(namespace !== undefined && { namespace }),
 });
 
+/** As a rule names it. */
+export const useOf = ({ type, namespace, name }: ObjectData): ObjectUse => ({
+  ...{ group: type.group, resource: type.plural, namespace, name },
+});
+
 export const nameOf = ({ type, namespace, name, context }: ObjectData): string =>
   `${type.kind.toLowerCase()} ${namespace === undefined ? name : `${namespace}/${name}`} in context ${context}`;
 
@@ -129,4 +135,5 @@ export const clusterObjectResidue: ResidueKind<ClusterObjectData> = {
   describe: nameOf,
   undo: async (data, { cluster }) => remove(await cluster(data), data),
   left: async (data) => nameOf(data),
+  rules: (data) => removeObjectRules(useOf(data)),
 };

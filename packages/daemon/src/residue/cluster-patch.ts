@@ -1,8 +1,9 @@
 import { hasCode } from "@shipside/core";
 import type { Cluster, KubeObject, ObjectRef, ResourceType } from "@shipside/kube";
 import type { Journal } from "../journal.ts";
+import { revertObjectRules } from "../rbac/undo.ts";
 import { clusterAddress } from "./cluster-address.ts";
-import { type ClusterPlace, find, nameOf, type ObjectData, refOf, storedType, typeOf } from "./cluster-object.ts";
+import { type ClusterPlace, find, nameOf, type ObjectData, refOf, storedType, typeOf, useOf } from "./cluster-object.ts";
 import type { ResidueKind } from "./kind.ts";
 
 /** RFC 6902. */
@@ -93,4 +94,5 @@ export const clusterPatchResidue: ResidueKind<ClusterPatchData> = {
   describe: (data) => `the change of ${nameOf(data)}`,
   undo: async (data, { cluster }) => revert(await cluster(data), data),
   left: async (data) => `the change of ${nameOf(data)}`,
+  rules: (data) => revertObjectRules(useOf(data)),
 };

@@ -1,6 +1,7 @@
 import type { Cluster } from "@shipside/kube";
 import { endIntercept, type InterceptTrace } from "@shipside/proxy";
 import type { Journal } from "../journal.ts";
+import { endInterceptRules } from "../rbac/undo.ts";
 import { type ClusterAddress, clusterAddress } from "./cluster-address.ts";
 import type { ResidueKind } from "./kind.ts";
 
@@ -35,4 +36,5 @@ export const interceptResidue: ResidueKind<InterceptData> = {
     return last ? undefined : `${describe(data)}: other developers go on with it`;
   },
   left: async (data) => describe(data),
+  rules: endInterceptRules,
 };

@@ -1,4 +1,5 @@
 import type { Cluster } from "@shipside/kube";
+import type { Rule } from "../rbac/rule.ts";
 import type { ClusterAddress } from "./cluster-address.ts";
 
 /** What undoing may need besides the record. */
@@ -21,4 +22,6 @@ export interface ResidueKind<D = Readonly<Record<string, unknown>>> {
   undo(data: D, context: UndoContext): Promise<string | undefined | void>;
   /** What is still there, in a few words for a person; undefined where nothing is. Asks no cluster: what is recorded counts there. */
   left(data: D): Promise<string | undefined>;
+  /** Of what is in a cluster: the rights that `undo` takes there. */
+  rules?(data: D): Rule[];
 }

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { hasCode } from "@shipside/core";
 import { SERVICES } from "@shipside/kube";
 import { describeHolder, findHolder, listeningSockets } from "@shipside/tunnel";
 import { connectSessionHosts } from "../../control/hosts.ts";
@@ -15,8 +16,11 @@ export const ports: Check = {
     const cluster = await reachedCluster(context);
     if (!cluster) return findings;
     const { namespace } = cluster.info;
-    const services = await cluster.list(SERVICES, { namespace, signal }).catch(() => undefined);
-    if (!services) return findings;
+    const services = await cluster.list(SERVICES, { namespace, signal }).catch((error: unknown) => {
+      if (hasCode(error, "KUBE_FORBIDDEN")) return undefined;
+      throw error;
+    });
+    if (!services) return [...findings, ok(`not looked at: services of namespace ${namespace} may not be listed`)];
     const wanted = new Map<number, string[]>();
     for (const { metadata, spec } of services)
       for (const { port, protocol = "TCP" } of spec.ports ?? [])

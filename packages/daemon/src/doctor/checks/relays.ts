@@ -20,6 +20,7 @@ export const relays: Check = {
     ]);
     const { namespace } = cluster.info;
     if (!deployments) return [ok(`not looked for: deployments of namespace ${namespace} may not be listed`)];
+    const unseen = services ? [] : [ok(`intercepts not looked for: services of namespace ${namespace} may not be listed`)];
     const found = deployments.map(({ metadata }) => ({
       name: metadata.name,
       owner: metadata.annotations?.[OWNER_ANNOTATION] ?? "somebody",
@@ -33,6 +34,7 @@ export const relays: Check = {
     const used = found.filter(({ name }) => !left.includes(name)).map(({ name, owner }) => `${name} of ${owner}`);
     return [
       ...astray,
+      ...unseen,
       ...left.map((name) =>
         warning(
           `relay ${name} in namespace ${namespace} is yours, and no open session of this machine has it`,

@@ -1,0 +1,12 @@
+import { expect, test } from "vitest";
+import { COMMANDS } from "./cli.ts";
+
+/** What they show others have: the daemon asks the cluster with the rights of its sessions. */
+const ASKS_NO_CLUSTER = ["status", "logs", "hosts", "demo", "completion"];
+
+test("every command that talks to a cluster tells what it needs there", async () => {
+  for (const { name, load } of COMMANDS) {
+    const { rights } = await load();
+    expect([name, rights !== undefined]).toEqual([name, !ASKS_NO_CLUSTER.includes(name)]);
+  }
+});
