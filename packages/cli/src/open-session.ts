@@ -32,6 +32,8 @@ export interface CommandSession {
 }
 
 export interface OpenSessionContext {
+  /** What a host of this process is to be like: then the session is this process's. */
+  hostOptions?: HostOptions | undefined;
   terminal: Terminal;
   signal: AbortSignal;
   foreground: boolean;
@@ -46,9 +48,9 @@ export interface OpenSessionContext {
  */
 export async function openCommandSession(options: SessionOptions, context: OpenSessionContext): Promise<CommandSession> {
   // A daemon has an environment of its own: without a kubeconfig of ours it would take the one of the shell that started it.
-  const here = context.foreground || options.kubeconfig === undefined;
+  const here = context.foreground || context.hostOptions !== undefined || options.kubeconfig === undefined;
   const client = here ? undefined : await daemonIfAny(context);
-  if (!client) return openHere(options, context);
+  if (!client) return openHere(options, context, context.hostOptions);
   const closer = createCloser();
   closer.use(client);
   try {

@@ -16,11 +16,11 @@ const TOLD = 3;
 
 /**
  * Tells a session's opening, a line for each thing that was done. `command`: one gets the names where the hosts file can't; "told" where
- * whoever runs it says so. `calm` takes out warnings that need none.
+ * whoever runs it says so. `rootless`: the names and addresses are of namespaces for the command. `calm` takes out warnings that need none.
  */
 export function createProgress(
   terminal: Terminal,
-  options: { command: boolean | "told"; calm?: (error: ErrorJson) => boolean },
+  options: { command: boolean | "told"; rootless?: boolean; calm?: (error: ErrorJson) => boolean },
 ): Progress {
   const { err } = terminal;
   let held: ErrorJson[] | undefined = [];
@@ -51,7 +51,7 @@ export function createProgress(
           // Those that failed are told by what failed.
           const ports = event.ports + event.failed;
           terminal.done(
-            `${plural(event.services, "service")}${where}, each on an address of its own (${ports} ${ports === 1 ? "port" : "ports"})`,
+            `${plural(event.services, "service")}${where}, each on ${options.rootless ? "its address in the cluster" : "an address of its own"} (${ports} ${ports === 1 ? "port" : "ports"})`,
           );
           terminal.busy("writing names");
           break;
@@ -60,7 +60,8 @@ export function createProgress(
           if (named) break;
           named = true;
           const { where, count, reason } = event.names;
-          if (where === "hosts") terminal.done(`${plural(count, "name")} in the hosts file`);
+          if (options.rootless) terminal.done(`${plural(count, "name")} for the command alone; nothing on this machine changes`);
+          else if (where === "hosts") terminal.done(`${plural(count, "name")} in the hosts file`);
           else if (options.command === true)
             terminal.done(`${plural(count, "name")} for the command alone: ${reason?.message ?? "no hosts file"}`);
           else if (options.command === false && reason) {

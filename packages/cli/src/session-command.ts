@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type CommandInSession, runInSession, type SessionEvent } from "@shipside/daemon/client";
+import { type CommandInSession, type RunInSessionOptions, runInSession, type SessionEvent } from "@shipside/daemon/client";
 import { flag, type Invocation, text } from "./command.ts";
 import { envChangesTold } from "./env-change.ts";
 import { cliError } from "./errors.ts";
@@ -46,6 +46,8 @@ export interface SessionCommandContext {
   terminal: Terminal;
   interrupt: Interrupt;
   relay: EventRelay;
+  /** Where it isn't run beside this process. */
+  run?: NonNullable<RunInSessionOptions["run"]>;
   /** Start it anew with what its env has become. */
   restart?: RestartOptions;
 }
@@ -54,7 +56,7 @@ export interface SessionCommandContext {
 export async function runSessionCommand(
   command: readonly string[],
   session: CommandSession,
-  { terminal, interrupt, relay, restart }: SessionCommandContext,
+  { terminal, interrupt, relay, run, restart }: SessionCommandContext,
 ): Promise<number> {
   let { env, entries } = session;
   let started: CommandInSession | undefined;
@@ -105,6 +107,7 @@ export async function runSessionCommand(
       env,
       entries: session.info().names.where === "commands" ? entries : undefined,
       journal: session.journal,
+      ...(run && { run }),
       stdout: terminal.json ? "stderr" : "inherit",
     });
     started = child;

@@ -4,6 +4,7 @@ import { HOSTS_ERRORS } from "@shipside/hosts";
 import { KUBE_ERRORS } from "@shipside/kube";
 import { PROXY_ERRORS } from "@shipside/proxy";
 import { RELAY_ERRORS } from "@shipside/relay";
+import { ROOTLESS_ERRORS } from "@shipside/rootless";
 import { TUNNEL_ERRORS } from "@shipside/tunnel";
 import { VOLUMES_ERRORS } from "@shipside/volumes";
 import { DAEMON_ERRORS } from "./errors.ts";
@@ -18,5 +19,6 @@ export const ERROR_CATALOGS: Readonly<Record<string, ErrorCatalog>> = {
   relay: RELAY_ERRORS,
   proxy: PROXY_ERRORS,
   volumes: VOLUMES_ERRORS,
+  rootless: ROOTLESS_ERRORS,
   daemon: DAEMON_ERRORS,
 };

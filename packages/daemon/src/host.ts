@@ -42,6 +42,11 @@ export interface HostOptions {
   /** Passed to the tunnels: the addresses' range, who makes the listening sockets, how long a connection is held. */
   pool?: TunnelOptions["pool"];
   listeners?: ListenerFactory;
+  /**
+   * "cluster": services have the addresses that they have in the cluster, and the API server has its own there, for `listeners` in a network
+   * namespace. Default "pool".
+   */
+  bind?: "pool" | "cluster";
   holdMs?: number;
   plugins?: readonly Plugin[];
   logger?: Logger;
@@ -124,7 +129,8 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
   ): Promise<Session> => {
     const session = await openSession(wanted, {
       cluster: await cluster.again(),
-      openTunnel: async ({ namespace, rules, host, dialer }, relay, until) => {
+      inCluster: options.bind === "cluster",
+      openTunnel: async ({ namespace, rules, host, address, dialer }, relay, until) => {
         const which = host ?? namespace;
         return tunnels.acquire(
           JSON.stringify([cluster.key, which, wanted.via, wanted.relayImage, dialer?.name]),
@@ -134,6 +140,8 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
               cluster: cluster.held.value,
               namespace,
               ...(host === undefined ? { namespaces: [namespace] } : { hosts: [host] }),
+              ...(options.bind && { bind: options.bind }),
+              ...(host !== undefined && address !== undefined && { hostAddresses: { [host]: address } }),
               pool: { stateFile: join(stateDir, "addresses.json"), ...options.pool },
               ...(options.listeners && { listeners: options.listeners }),
               ...(options.holdMs !== undefined && { holdMs: options.holdMs }),

@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { checkServerIdentity, connect as connectTls } from "node:tls";
 import { type DialerFactory, errorFromJson, type HostsEntry } from "@shipside/core";
-import { serviceRules, type TunnelStatus, tunnelError } from "@shipside/tunnel";
+import { type Cluster, SERVICES } from "@shipside/kube";
+import { type ServiceRules, serviceRules, type TunnelStatus, tunnelError } from "@shipside/tunnel";
 import type { SessionEvent } from "./session-info.ts";
 import type { SessionRelay } from "./session-relay.ts";
 import type { TunnelSources } from "./session-tunnels.ts";
@@ -18,6 +19,7 @@ const LOOK_MS = 3_000;
 
 /** The API server on this machine, by the name that it has in the cluster. */
 export interface ApiServer {
+  /** By which the workload's env knows it: its IP where that is the one in the cluster. */
   readonly name: string;
   /** Of its own name only: {@link withApiServer} puts them among others. */
   hostsEntries(): HostsEntry[];
@@ -28,8 +30,9 @@ export interface ApiServer {
 }
 
 export interface ApiServerComponents extends Pick<TunnelSources, "openTunnel"> {
-  /** URL of the kubeconfig. */
-  server: string;
+  cluster: Cluster;
+  /** It has the address there that it has in the cluster, where this user may know that. */
+  inCluster: boolean;
   namespace: string;
   /** Undefined: none may be used. */
   relay: SessionRelay | undefined;
@@ -45,7 +48,8 @@ export interface ApiServerComponents extends Pick<TunnelSources, "openTunnel"> {
  * kubeconfig's server where that is the API server itself, and through a relay where it is a proxy. Undefined where neither can be; that is told.
  */
 export async function openApiServer(components: ApiServerComponents): Promise<ApiServer | undefined> {
-  const { server, namespace, relay, byRelay, openTunnel, signal, emit, warn } = components;
+  const { cluster, inCluster, namespace, relay, byRelay, openTunnel, signal, emit, warn } = components;
+  const { server } = cluster.info;
   const direct = !byRelay && (await isApiServer(server, signal));
   if (!direct && !byRelay) {
     const way = relay
@@ -55,16 +59,21 @@ export async function openApiServer(components: ApiServerComponents): Promise<Ap
   }
   const dialer = direct ? serverDialer(server) : relay && onPort(HTTPS, relay.dialerFactory({ all: true }));
   if (!dialer) return undefined;
+  const address = inCluster ? await addressInCluster(cluster, signal) : undefined;
   for (const port of PORTS) {
     const host = `${API_SERVER}:${port}`;
-    const { value, release } = await openTunnel({ namespace, rules: serviceRules([], namespace), host, dialer }, undefined, signal);
+    const { value, release } = await openTunnel(
+      { namespace, rules: serviceRules([], namespace), host, dialer, ...(address !== undefined && { address }) },
+      undefined,
+      signal,
+    );
     const [listener] = value.status().services.flatMap(({ ports }) => ports);
     if (listener?.state === "listening") {
       return {
-        name: API_SERVER,
+        name: address ?? API_SERVER,
         hostsEntries: () => value.hostsEntries().map((entry) => ({ ...entry, names: NAMES })),
         env: {
-          KUBERNETES_SERVICE_HOST: API_SERVER,
+          KUBERNETES_SERVICE_HOST: address ?? API_SERVER,
           KUBERNETES_SERVICE_PORT: String(port),
           KUBERNETES_SERVICE_PORT_HTTPS: String(port),
         },
@@ -76,6 +85,27 @@ export async function openApiServer(components: ApiServerComponents): Promise<Ap
     if (port === PORTS.at(-1) && listener?.error) warn(errorFromJson(listener.error));
   }
   return undefined;
+}
+
+/** Its Service in the cluster. */
+export const isApiServerService = (namespace: string, name: string): boolean => namespace === "default" && name === "kubernetes";
+
+/** Its address is one socket's: the tunnel of the namespace `default` leaves it alone. */
+export const withoutApiServer = (rules: ServiceRules): ServiceRules => ({
+  ...rules,
+  named: rules.named.filter(({ namespace, name }) => !isApiServerService(namespace, name)),
+  admits: (service) => !isApiServerService(service.namespace, service.name) && rules.admits(service),
+});
+
+/** Undefined where this user may not read that Service. */
+async function addressInCluster(cluster: Cluster, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const { spec } = await cluster.get(SERVICES, { namespace: "default", name: "kubernetes" }, { signal });
+    return spec.clusterIP;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return undefined;
+  }
 }
 
 /** A name comes once: the `kubernetes` service of a namespace `default` that is here too leads through a relay. */

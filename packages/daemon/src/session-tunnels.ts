@@ -12,7 +12,7 @@ import { type ServiceRules, serviceRules, type TunneledService, type TunnelStatu
 import { daemonError } from "./errors.ts";
 import { runHooks } from "./hooks.ts";
 import { refusedForwards, refusedRight } from "./rbac/refusal.ts";
-import { openApiServer, withApiServer } from "./session-api-server.ts";
+import { isApiServerService, openApiServer, withApiServer, withoutApiServer } from "./session-api-server.ts";
 import type { SessionEvent, SessionOptions } from "./session-info.ts";
 import { relayed, relayNotice, type SessionRelay, tellRelay } from "./session-relay.ts";
 import { sessionServices } from "./session-services.ts";
@@ -26,12 +26,16 @@ export interface TunnelWish {
   rules: ServiceRules;
   /** `host:port` */
   host?: string;
+  /** The host's in the cluster, where it has one there and addresses are those of the cluster. */
+  address?: string;
   /** How the host is reached. Default: the relay's. */
   dialer?: DialerFactory;
 }
 
 /** Whence a session's tunnels and relays come: other sessions may have the same. */
 export interface TunnelSources {
+  /** Services have the addresses that they have in the cluster. */
+  readonly inCluster?: boolean;
   /** A tunnel of one namespace, or of one host that only the cluster reaches. */
   openTunnel(what: TunnelWish, relay: SessionRelay | undefined, signal: AbortSignal): Promise<Held<SessionTunnel>>;
   /** What dials from inside the cluster, in that namespace. Nothing is deployed by that. */
@@ -72,7 +76,7 @@ export interface SessionTunnels {
  * service that was asked for by name and isn't there, and with the cluster's refusal where `via` leaves no other way.
  */
 export async function openSessionTunnels(options: SessionOptions, components: SessionTunnelsComponents): Promise<SessionTunnels> {
-  const { cluster, facts, plugins, logger, signal, closer, emit, warn, renamed, giveUp } = components;
+  const { cluster, facts, plugins, logger, signal, closer, emit, warn, renamed, giveUp, inCluster = false } = components;
   const { via, remoteHosts = [], also = [] } = options;
   const { namespace } = facts;
   const rules = sessionServices(options.services ?? [], namespace);
@@ -101,9 +105,9 @@ export async function openSessionTunnels(options: SessionOptions, components: Se
   /** By namespace, and by `host:port` for what only the cluster reaches. */
   const tunnels = new Map<string, SessionTunnel>();
   const allServices = (): TunneledService[] => [...tunnels.values()].flatMap((tunnel) => [...tunnel.services.values()]);
-  const open = async (relays: ReadonlyMap<string, SessionRelay>): Promise<void> => {
+  const open = async (relays: ReadonlyMap<string, SessionRelay>, admitted: ServiceRules): Promise<void> => {
     const wishes: TunnelWish[] = [
-      ...wanted.map((where) => ({ namespace: where, rules })),
+      ...wanted.map((where) => ({ namespace: where, rules: admitted })),
       ...remoteHosts.map((host) => ({ namespace, rules: serviceRules([], namespace), host })),
     ];
     const results = await Promise.allSettled(
@@ -116,7 +120,7 @@ export async function openSessionTunnels(options: SessionOptions, components: Se
     for (const result of results) if (result.status === "rejected") throw result.reason;
     // In the order in which they were asked for: of two namespaces that want a name, the first has it.
     for (const result of results) if (result.status === "fulfilled") tunnels.set(...result.value);
-    for (const each of rules.named) {
+    for (const each of admitted.named) {
       if (tunnels.get(each.namespace)?.services.has(`${each.namespace}/${each.name}`)) continue;
       throw tunnelError("TUNNEL_SERVICE_UNKNOWN", `there is no service ${each.name} in namespace ${each.namespace}`, {
         hint: `kubectl get services -n ${each.namespace} lists those there are; \`${each.name}*\` waits for one that comes`,
@@ -176,19 +180,19 @@ export async function openSessionTunnels(options: SessionOptions, components: Se
     if (refusal) throw refusal;
     await Promise.all([...relays.values()].map((relay) => relay.link(signal)));
   }
-  await open(relays);
-  tell();
-  // Who has the workload's token is to find who takes it.
+  // Who has the workload's token is to find who takes it, and who is as though in the cluster knows it by its address.
   const api =
-    options.mount &&
-    (await openApiServer({
-      ...{ namespace, signal, emit, warn },
-      openTunnel: components.openTunnel,
-      server: cluster.info.server,
-      relay: relays.get(namespace),
-      byRelay: via === "relay",
-    }));
+    options.mount || inCluster
+      ? await openApiServer({
+          ...{ cluster, namespace, inCluster, signal, emit, warn },
+          openTunnel: components.openTunnel,
+          relay: relays.get(namespace),
+          byRelay: via === "relay",
+        })
+      : undefined;
   if (api) closer.defer(api.release);
+  await open(relays, api && inCluster ? withoutApiServer(rules) : rules);
+  tell();
   for (const refusal of await asked) warnRefused(refusal);
   await runHooks(plugins, "tunnelOpened", facts, tunnelFacts(allServices()), logger);
   closer.defer(() => runHooks(plugins, "tunnelClosed", facts, tunnelFacts(allServices()), logger));
@@ -209,7 +213,7 @@ export async function openSessionTunnels(options: SessionOptions, components: Se
       return (named ?? home!).address(service, port);
     },
     addressOf({ namespace: where, name }) {
-      if (api && where === "default" && name === "kubernetes") return api.name;
+      if (api && isApiServerService(where, name)) return api.name;
       return tunnels.get(where)?.services.get(`${where}/${name}`)?.address;
     },
     env: api?.env ?? {},

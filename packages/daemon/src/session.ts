@@ -188,9 +188,9 @@ export async function openSession(options: SessionOptions, components: SessionCo
       emit({ step: "resolved", workload: facts.workload });
     }
     if (kind === "teleport") {
-      const { openTunnel, openRelay } = components;
+      const { openTunnel, openRelay, inCluster = false } = components;
       tunnels = await openSessionTunnels(options, {
-        ...{ cluster, facts, plugins, logger, signal, closer, openTunnel, openRelay, emit, warn, giveUp },
+        ...{ cluster, facts, plugins, logger, signal, closer, openTunnel, openRelay, inCluster, emit, warn, giveUp },
         renamed: () => void writeNames(),
       });
       signal.throwIfAborted();

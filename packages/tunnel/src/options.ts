@@ -28,9 +28,12 @@ export interface TunnelOptions {
   hosts?: string[];
   /**
    * `pool` (default): an IP of its own for each service, the ports as in the cluster. `local`: 127.0.0.1 and a free port for each
-   * service port; ask `address()`.
+   * service port; ask `address()`. `cluster`: the services' own ClusterIPs and pods' IPs, for listeners that are made in a network
+   * namespace; what has none there has one of the pool.
    */
-  bind?: "pool" | "local";
+  bind?: "pool" | "local" | "cluster";
+  /** With `bind: "cluster"`: the addresses in the cluster of those of `hosts` that have one, by `host:port`. */
+  hostAddresses?: Readonly<Record<string, string>>;
   pool?: {
     /** An IPv4 range, prefix 8–32. Default 127.72.0.0/14. */
     cidr?: string;
@@ -51,7 +54,7 @@ export interface CheckedOptions {
   namespaces: readonly string[] | undefined;
   services: readonly string[] | undefined;
   hosts: readonly string[] | undefined;
-  bind: "pool" | "local";
+  bind: "pool" | "local" | "cluster";
   pool: { cidr?: string; stateFile?: string | false };
   holdMs: number;
   plugins: readonly Plugin[];
@@ -82,7 +85,8 @@ export function checkOptions(options: TunnelOptions): CheckedOptions {
   );
   strings("hosts", hosts, (item) => parseHostPort(item) !== undefined, '"name:port", the name a DNS name and no address');
   if (options.namespace !== undefined) strings("namespace", [options.namespace], (item) => LABEL.test(item), "a namespace's name");
-  if (bind !== "pool" && bind !== "local") throw invalid("bind", `is ${JSON.stringify(bind)}`, 'it must be "pool" or "local"');
+  if (bind !== "pool" && bind !== "local" && bind !== "cluster")
+    throw invalid("bind", `is ${JSON.stringify(bind)}`, 'it must be "pool", "local" or "cluster"');
   if (typeof holdMs !== "number" || !(holdMs >= 0 && holdMs <= 600_000)) {
     throw invalid("holdMs", `is ${JSON.stringify(holdMs)}`, "it must be a number of ms from 0 to 600000");
   }

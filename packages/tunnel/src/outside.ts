@@ -19,20 +19,27 @@ export function parseHostPort(text: string): { host: string; port: number } | un
   return HOST.test(host) && isIP(host) === 0 && port >= 1 && port <= 65_535 ? { host, port } : undefined;
 }
 
-/** By key; the ports of one host together. */
-export function outsideViews(hosts: readonly string[]): Map<string, ServiceView> {
+/** By key; the ports of one host together. `addresses`: those that have one in the cluster, by `host:port`. */
+export function outsideViews(hosts: readonly string[], addresses: Readonly<Record<string, string>> = {}): Map<string, ServiceView> {
   const ports = new Map<string, ServicePort[]>();
+  const clusterIPs = new Map<string, string>();
   for (const text of new Set(hosts)) {
     const { host, port } = parseHostPort(text)!;
     ports.set(host, [...(ports.get(host) ?? []), { port }]);
+    if (addresses[text] !== undefined) clusterIPs.set(host, addresses[text]);
   }
   return new Map(
     [...ports].map(([host, its]) => [
       `${OUTSIDE}/${host}`,
       {
-        service: { metadata: { namespace: OUTSIDE, name: host }, spec: { type: "ExternalName", externalName: host, ports: its } },
+        service: {
+          metadata: { namespace: OUTSIDE, name: host },
+          spec: { type: "ExternalName", externalName: host, ports: its, ...clusterIP(clusterIPs.get(host)) },
+        },
         slices: [],
       },
     ]),
   );
 }
+
+const clusterIP = (address: string | undefined): { clusterIP?: string } => (address === undefined ? {} : { clusterIP: address });

@@ -14,6 +14,7 @@ const options: Record<Exclude<keyof TunnelOptions, "pool">, true> = {
   services: true,
   hosts: true,
   bind: true,
+  hostAddresses: true,
   listeners: true,
   holdMs: true,
   plugins: true,

@@ -102,7 +102,7 @@ function assemble(
   let names = "";
 
   // In the order of opening, so that closing is: retry timer, listeners, connections, dialers, watches, pool, cluster.
-  const pool = bind === "pool" ? closer.use(openIpPool({ ...checked.pool, logger })) : undefined;
+  const pool = bind !== "local" ? closer.use(openIpPool({ ...checked.pool, logger })) : undefined;
   const book = pool && addressBook(pool, cluster.info.context);
   const source: ServiceSource = closer.use(
     watchServices({
@@ -113,7 +113,7 @@ function assemble(
       onLive: (recovered) => emit("live", recovered),
     }),
   );
-  const outside = outsideViews(checked.hosts ?? []);
+  const outside = outsideViews(checked.hosts ?? [], options.hostAddresses);
   const dialers = closer.use(dialersFor(plugins, cluster, logger));
   const connections = closer.use(
     createConnections({

@@ -1,4 +1,5 @@
 import type { ListenerFactory, ServiceFacts, Target } from "@shipside/core";
+import { clusterAddress } from "./cluster-address.ts";
 import type { Unsupported } from "./events.ts";
 import { hostnamesOf, type Plan, type PlannedFront, type PlannedPort, planOf } from "./plan.ts";
 import type { Port, TunneledPort } from "./port.ts";
@@ -39,7 +40,7 @@ export interface ServiceTunnel {
 }
 
 export interface ServiceTunnelComponents {
-  bind: "pool" | "local";
+  bind: "pool" | "local" | "cluster";
   listeners: ListenerFactory;
   /**
    * How long a pod of a headless service keeps its name and its listeners when no slice lists it, in ms: a StatefulSet's comes back under
@@ -105,6 +106,9 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
     },
   };
 
+  const ownAddress = (hostname: string): string | undefined =>
+    bind === "cluster" ? clusterAddress(view, hostname || undefined) : undefined;
+
   const affinityMs = (): number | undefined => {
     const { sessionAffinity, sessionAffinityConfig } = view.service.spec;
     return sessionAffinity === "ClientIP"
@@ -139,6 +143,13 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
   /** Ports that are no longer wanted go; those that are new come, not yet listening. */
   const settle = async (): Promise<void> => {
     const wanted = new Map(plan.fronts.map((front) => [front.hostname ?? "", front]));
+    for (const [hostname, front] of fronts) {
+      const now = ownAddress(hostname);
+      if (now === undefined || front.address === undefined || now === front.address) continue;
+      // A pod that was made anew has another.
+      for (const [key, port] of [...front.ports]) await closePort(front, key, port);
+      front.address = undefined;
+    }
     for (const [hostname, front] of [...fronts]) {
       if (hostname !== "" && !wanted.has(hostname)) {
         // The name first: who looks it up shall not meet a closed port.
@@ -175,7 +186,8 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
     if (ports.length === 0 || closed) return;
     if (front.address === undefined) {
       try {
-        front.address = await components.addressOf(service.namespace, service.name, hostname || undefined);
+        front.address =
+          ownAddress(hostname) ?? (await components.addressOf(service.namespace, service.name, hostname || undefined));
         components.onNames();
       } catch (error) {
         for (const port of ports) failed(port, error as Error);
@@ -235,7 +247,7 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
   const update = (next: ServiceView): Promise<void> => {
     view = next;
     linger();
-    plan = planOf(view, { handles: components.handles, ownPorts: bind === "pool", hostnames: lingering.keys() });
+    plan = planOf(view, { handles: components.handles, ownPorts: bind !== "local", hostnames: lingering.keys() });
     feed();
     return refresh();
   };

@@ -1,10 +1,11 @@
 import type { CommandModule } from "../command.ts";
-import { flag } from "../command.ts";
+import { flag, type Invocation } from "../command.ts";
 import type { Interrupt } from "../interrupt.ts";
 import { keepOpen, readyIn } from "../keep-open.ts";
 import { type CommandSession, openCommandSession, sharedPorts } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
 import { rightsOfSessions } from "../rights.ts";
+import { openRootlessCommand, type RootlessCommand } from "../rootless-command.ts";
 import { saveIfWanted } from "../save-profile.ts";
 import { createEventRelay, restartOptions, runSessionCommand } from "../session-command.ts";
 import { sessionOptions, wantsForeground } from "../session-options.ts";
@@ -15,12 +16,27 @@ export const rights: NonNullable<CommandModule["rights"]> = async (invocation) =
   rightsOfSessions([sessionOptions("teleport", invocation)]);
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
+  if (!flag(invocation, "rootless")) return teleport(invocation, terminal, interrupt);
+  await using rootless = await openRootlessCommand(invocation, terminal, interrupt.signal);
+  return await teleport(invocation, terminal, interrupt, rootless);
+};
+
+async function teleport(
+  invocation: Invocation,
+  terminal: Terminal,
+  interrupt: Interrupt,
+  rootless?: RootlessCommand,
+): Promise<number> {
   const options = sessionOptions("teleport", invocation);
   if (flag(invocation, "clean")) return closeMatching(options, terminal);
   const began = performance.now();
   const { command } = invocation;
   let calm: Awaited<ReturnType<typeof sharedPorts>> | undefined;
-  const progress = createProgress(terminal, { command: command !== undefined, calm: (error) => calm?.calm(error) ?? false });
+  const progress = createProgress(terminal, {
+    command: command !== undefined,
+    ...(rootless && { rootless: true }),
+    calm: (error) => calm?.calm(error) ?? false,
+  });
   const restart = restartOptions(invocation);
   const relay = createEventRelay(progress.on);
   const session = await openCommandSession(options, {
@@ -28,6 +44,7 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     signal: interrupt.signal,
     foreground: wantsForeground(invocation),
     attached: command !== undefined,
+    hostOptions: rootless?.hostOptions,
     onEvent: relay.on,
   });
   try {
@@ -41,14 +58,20 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     const ready = readyIn(readyMs, terminal);
     if (command) {
       terminal.say(`${ready}: ${terminal.err("bold", command.join(" "))}`);
-      return await runSessionCommand(command, session, { terminal, interrupt, relay, ...(restart && { restart }) });
+      return await runSessionCommand(command, session, {
+        terminal,
+        interrupt,
+        relay,
+        ...(rootless && { run: rootless.run }),
+        ...(restart && { restart }),
+      });
     }
     terminal.result({ session: info, readyMs }, "");
     return await keepOpen(session, { terminal, interrupt, ready });
   } finally {
     await undo(session, terminal, interrupt);
   }
-};
+}
 
 async function undo(session: CommandSession, terminal: Terminal, interrupt: Interrupt): Promise<void> {
   if (interrupt.by) terminal.busy("cleaning up");

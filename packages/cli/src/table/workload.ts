@@ -18,6 +18,12 @@ const SELECTION: readonly OptionSpec[] = [
   { name: "set", type: "texts", value: "NAME=VALUE", describe: "this value in any case (repeatable)" },
 ];
 
+const ROOTLESS: OptionSpec = {
+  name: "rootless",
+  type: "boolean",
+  describe: "in namespaces of the command's own: no root, nothing here changes (Linux)",
+};
+
 const RESTART: readonly OptionSpec[] = [
   { name: "restart-on-change", type: "boolean", describe: "start the command anew when its env changes" },
   { name: "grace", type: "string", value: "SECONDS", describe: "from its SIGTERM to SIGKILL; default 5" },
@@ -35,6 +41,70 @@ const VOLUMES: readonly OptionSpec[] = [
   },
 ];
 
+/** Of a teleport, and of `run`, which is one. */
+export const TELEPORT_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: "also",
+    alias: "a",
+    type: "list",
+    value: "NAMESPACE",
+    describe: "services of this namespace too (repeatable)",
+    complete: "namespace",
+  },
+  {
+    name: "file",
+    alias: "f",
+    type: "string",
+    value: "FILE",
+    describe: "write the workload's env there, and keep it current",
+    complete: "file",
+  },
+  {
+    name: "format",
+    alias: "m",
+    type: "string",
+    value: "FORMAT",
+    describe: "the file's form; default: by its name",
+    complete: FORMATS,
+  },
+  { name: "container", type: "string", value: "NAME", describe: "whose env, where the pod has several containers" },
+  {
+    name: "mount",
+    type: "string",
+    value: "DIR",
+    describe: "the workload's volumes there; SHIPSIDE_ROOT names it",
+    complete: "file",
+  },
+  { name: "mount-only", type: "list", value: "NAME", describe: "of volumes: this one, or what is at this path (repeatable)" },
+  ...VOLUMES,
+  {
+    name: "services",
+    type: "texts",
+    value: "RULE",
+    describe: "these services alone: name, *.ns, name-*, app=web (repeatable)",
+  },
+  { name: "exclude", type: "texts", value: "RULE", describe: "all services but these (repeatable)" },
+  {
+    name: "via",
+    type: "string",
+    value: "WAY",
+    describe: "relay: all through a relay in the cluster; port-forward: never one",
+    complete: ["relay", "port-forward"],
+  },
+  {
+    name: "host",
+    type: "texts",
+    value: "HOST:PORT",
+    describe: "a host that only the cluster reaches, by its name (repeatable)",
+  },
+  { name: "image", type: "string", value: "IMAGE", describe: "what a relay runs in: a Node of 22 or later" },
+  ...SELECTION,
+  ROOTLESS,
+  ...RESTART,
+  ...NAMED,
+  FOREGROUND,
+];
+
 /** What a workload has, on this machine. */
 export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
   {
@@ -45,67 +115,7 @@ export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
     complete: ["workload"],
     verbs: [{ name: "namespace", before: "namespace" }],
     takesCommand: true,
-    options: [
-      {
-        name: "also",
-        alias: "a",
-        type: "list",
-        value: "NAMESPACE",
-        describe: "services of this namespace too (repeatable)",
-        complete: "namespace",
-      },
-      {
-        name: "file",
-        alias: "f",
-        type: "string",
-        value: "FILE",
-        describe: "write the workload's env there, and keep it current",
-        complete: "file",
-      },
-      {
-        name: "format",
-        alias: "m",
-        type: "string",
-        value: "FORMAT",
-        describe: "the file's form; default: by its name",
-        complete: FORMATS,
-      },
-      { name: "container", type: "string", value: "NAME", describe: "whose env, where the pod has several containers" },
-      {
-        name: "mount",
-        type: "string",
-        value: "DIR",
-        describe: "the workload's volumes there; SHIPSIDE_ROOT names it",
-        complete: "file",
-      },
-      { name: "mount-only", type: "list", value: "NAME", describe: "of volumes: this one, or what is at this path (repeatable)" },
-      ...VOLUMES,
-      {
-        name: "services",
-        type: "texts",
-        value: "RULE",
-        describe: "these services alone: name, *.ns, name-*, app=web (repeatable)",
-      },
-      { name: "exclude", type: "texts", value: "RULE", describe: "all services but these (repeatable)" },
-      {
-        name: "via",
-        type: "string",
-        value: "WAY",
-        describe: "relay: all through a relay in the cluster; port-forward: never one",
-        complete: ["relay", "port-forward"],
-      },
-      {
-        name: "host",
-        type: "texts",
-        value: "HOST:PORT",
-        describe: "a host that only the cluster reaches, by its name (repeatable)",
-      },
-      { name: "image", type: "string", value: "IMAGE", describe: "what a relay runs in: a Node of 22 or later" },
-      ...SELECTION,
-      ...RESTART,
-      ...NAMED,
-      FOREGROUND,
-    ],
+    options: TELEPORT_OPTIONS,
     examples: [
       ["shipside teleport deployment/core -- npm start", "run your version of core with its env and neighbours"],
       ["shipside teleport deploy core -f .env", "write its env to a file, until Ctrl-C"],
@@ -113,6 +123,7 @@ export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
       ["shipside teleport core --exclude 'metrics-*'", "all services but those"],
       ["shipside teleport core --mount ./root -- npm start", "and with its volumes under $SHIPSIDE_ROOT"],
       ["shipside teleport core --host db.internal:5432", "and a database that only the cluster reaches"],
+      ["shipside teleport core --rootless -- npm start", "in namespaces of its own, as `shipside run` does"],
     ],
     load: () => import("../commands/teleport.ts"),
   },

@@ -13,6 +13,8 @@ export interface RunInSessionOptions {
   /** The cluster's names, where the machine's hosts file doesn't have them; undefined where it has. */
   entries: readonly HostsEntry[] | undefined;
   journal: Journal;
+  /** Runs it elsewhere than beside this process, where all processes end with this one. */
+  run?: typeof runCommand;
   stdout?: "inherit" | "stderr";
   signal?: AbortSignal;
 }
@@ -30,7 +32,7 @@ const MACHINES_OWN = new Set(["PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD",
 
 /** Runs a command as the session's workload: with its env, and with the cluster's names. */
 export async function runInSession(options: RunInSessionOptions): Promise<CommandInSession> {
-  const { entries, journal, signal, stdout } = options;
+  const { entries, journal, signal, stdout, run } = options;
   const closer = createCloser();
   try {
     let { command } = options;
@@ -44,9 +46,12 @@ export async function runInSession(options: RunInSessionOptions): Promise<Comman
       await names.update(entries);
       ({ command, env } = names.wrap(command, env));
     }
-    const { child: running, ended } = await makeProcess(journal, basename(options.command[0] ?? ""), (mark) =>
-      runCommand({ command, env: { ...env, ...mark }, ...(signal && { signal }), ...(stdout && { stdout }) }),
-    );
+    const rest = { ...(signal && { signal }), ...(stdout && { stdout }) };
+    const { child: running, ended } = run
+      ? { child: await run({ command, env, ...rest }), ended: async () => {} }
+      : await makeProcess(journal, basename(options.command[0] ?? ""), (mark) =>
+          runCommand({ command, env: { ...env, ...mark }, ...rest }),
+        );
     const exited = running.exited.then(async (code) => {
       // Where it can't be struck out, somebody finds later that it has ended.
       await ended().catch(() => {});

@@ -1,0 +1,183 @@
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { chmod, copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { NOBODY, newUser, type User, untilSaid } from "./cli.harness.ts";
+
+const NAMESPACE = "shop";
+const PORT = 43190;
+// POD_IP is set by an embedded node whose pods have no network namespace: then a pod has only that address.
+const SERVE = `
+const where = process.env.POD_IP;
+require("node:http").createServer((q, s) => s.end("from " + require("node:os").hostname())).listen(${PORT}, where);
+const udp = require("node:dgram").createSocket("udp4", (d, from) => udp.send("re:" + d, from.port, from.address)).bind(${PORT}, where);`;
+
+const container = {
+  name: "web",
+  image: "node:24",
+  command: ["node", "-e", SERVE],
+  readinessProbe: { tcpSocket: { port: PORT }, periodSeconds: 1 },
+};
+const workload = (kind: string, name: string, more: object = {}): object => ({
+  apiVersion: "apps/v1",
+  kind,
+  metadata: { name, namespace: NAMESPACE },
+  spec: {
+    selector: { matchLabels: { app: name } },
+    template: {
+      metadata: { labels: { app: name } },
+      spec: { containers: [{ ...container, env: [{ name: "GREETING", value: `I am ${name}` }] }] },
+    },
+    ...more,
+  },
+});
+const service = (name: string, spec: object): object => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name, namespace: NAMESPACE },
+  spec,
+});
+
+describe.skipIf(process.platform !== "linux")("a command in namespaces of its own", { timeout: 60_000 }, () => {
+  let cluster: EmbeddedCluster;
+  let user: User;
+  let kubeconfig: string;
+  let hosts: string;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    await cluster.apply([
+      { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } },
+      workload("Deployment", "web"),
+      workload("StatefulSet", "db", { serviceName: "db" }),
+      service("web", { selector: { app: "web" }, ports: [{ port: 80, targetPort: PORT }] }),
+      service("db", { clusterIP: "None", selector: { app: "db" }, ports: [{ port: PORT }] }),
+    ]);
+    await vi.waitFor(
+      () => {
+        const ready = cluster.store.list("endpointslices.discovery.k8s.io", NAMESPACE);
+        expect(JSON.stringify(ready).match(/"ready":true/g)).toHaveLength(2);
+      },
+      { timeout: 60_000, interval: 200 },
+    );
+    user = await newUser();
+    kubeconfig = join(user.home, "kubeconfig");
+    await copyFile(cluster.kubeconfigPath, kubeconfig);
+    await chmod(kubeconfig, 0o644);
+  }, 150_000);
+  afterAll(async () => {
+    await user?.[Symbol.asyncDispose]();
+    await cluster?.close();
+  });
+  beforeEach(() => {
+    hosts = readFileSync("/etc/hosts", "utf8");
+  });
+  afterEach(async () => {
+    expect(readFileSync("/etc/hosts", "utf8")).toBe(hosts);
+    expect(await user.left()).toEqual([]);
+  });
+
+  const run = (
+    program: string,
+    words: readonly string[] = ["run", "deployment/web"],
+  ): Promise<{ code: number | null; stdout: string; stderr: string }> =>
+    user.run([...words, "-n", NAMESPACE, "-k", kubeconfig, "--", process.execPath, "-e", program]);
+
+  test("sees names, real ClusterIPs, pods' IPs, low ports, the API server and its workload's env, as the same user", async () => {
+    const ran = await run(`
+      const { promises: dns } = require("node:dns");
+      const text = async (url) => (await fetch(url)).text();
+      (async () => {
+        const { address } = await dns.lookup("web");
+        const { address: pod } = await dns.lookup("db-0.db.${NAMESPACE}.svc.cluster.local");
+        const own = await new Promise((resolve) => {
+          const server = require("node:net").createServer().listen(81, () => resolve(server.address().port));
+          server.unref();
+        });
+        process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
+        console.log(JSON.stringify({
+          address, pod, own,
+          byName: await text("http://web.${NAMESPACE}/"),
+          byAddress: await text("http://" + process.env.WEB_SERVICE_HOST + ":" + process.env.WEB_SERVICE_PORT),
+          byPod: await text("http://db-0.db:${PORT}/"),
+          greeting: process.env.GREETING,
+          api: process.env.KUBERNETES_SERVICE_HOST,
+          apiPort: process.env.KUBERNETES_SERVICE_PORT,
+          version: (await fetch("https://" + process.env.KUBERNETES_SERVICE_HOST + "/version")).status,
+          uid: process.getuid(),
+          gid: process.getgid(),
+        }));
+      })();`);
+    expect(ran.code, ran.stderr).toBe(0);
+    const { clusterIP } = cluster.store.get("services", NAMESPACE, "web")!["spec"] as { clusterIP: string };
+    const { podIP } = cluster.store.get("pods", NAMESPACE, "db-0")!["status"] as { podIP: string };
+    const got = JSON.parse(ran.stdout);
+    expect(got).toMatchObject({
+      ...{ address: clusterIP, pod: podIP, own: 81 },
+      ...{ byName: expect.stringMatching(/^from web-/), byAddress: expect.stringMatching(/^from web-/), byPod: "from db-0" },
+      ...{ greeting: "I am web", api: "10.96.0.1", apiPort: "443" },
+      ...(process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : { uid: process.getuid!() }),
+    });
+    expect([200, 401, 403]).toContain(got.version);
+    expect(ran.stderr).toContain("for the command alone; nothing on this machine changes");
+  });
+
+  test("`teleport --rootless` is the same; the exit code is the command's, and a command is needed", async () => {
+    expect((await run("process.exit(7)", ["teleport", "deployment/web", "--rootless"])).code).toBe(7);
+    const none = await user.run(["run", "deployment/web", "-n", NAMESPACE, "-k", kubeconfig]);
+    expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("--rootless is for one command") });
+    const missing = await user.run(["run", "deployment/web", "-n", NAMESPACE, "-k", kubeconfig, "--", "no-such-program"]);
+    expect(missing).toMatchObject({ code: 127, stderr: expect.stringContaining("COMMAND_NOT_FOUND") });
+  });
+
+  test("a signal reaches the command, which judges it", async () => {
+    const program = `process.on("SIGTERM", () => process.exit(5)); console.log("up"); setInterval(() => {}, 1000);`;
+    const child = user.start(["run", "deployment/web", "-n", NAMESPACE, "-k", kubeconfig, "--", process.execPath, "-e", program]);
+    await untilSaid(child, /^up$/m);
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    expect(await ended).toBe(5);
+  });
+
+  test("killing shipside leaves no process and nothing else", async () => {
+    const mark = `left-${process.pid}`;
+    const child = user.start(
+      [
+        "run",
+        "deployment/web",
+        "-n",
+        NAMESPACE,
+        "-k",
+        kubeconfig,
+        "--",
+        "sh",
+        "-c",
+        `sleep 1000 & echo up; exec sleep 1001 # ${mark}`,
+      ],
+      {
+        env: { ROOTLESS_MARK: mark },
+      },
+    );
+    await untilSaid(child, /^up$/m);
+    const theirs = processesWith(mark);
+    expect(theirs.length).toBeGreaterThanOrEqual(5);
+    child.kill("SIGKILL");
+    await vi.waitFor(() => expect(processesWith(mark)).toEqual([]), 10_000);
+    // Its own control socket is all that it leaves.
+    expect((await user.run(["clean"])).code).toBe(0);
+  });
+});
+
+/** Those that have it in their env. */
+function processesWith(mark: string): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name) || !existsSync(`/proc/${name}/exe`)) return [];
+    try {
+      readlinkSync(`/proc/${name}/exe`);
+      return readFileSync(`/proc/${name}/environ`, "utf8").includes(`ROOTLESS_MARK=${mark}`) ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
+}

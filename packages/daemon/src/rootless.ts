@@ -1,0 +1,45 @@
+import { type Closable, createCloser } from "@shipside/core";
+import { openNamespace } from "@shipside/rootless";
+import type { RunCommandOptions, RunningCommand } from "./child/run.ts";
+import type { HostOptions } from "./host.ts";
+
+/** Namespaces for one command, and what makes a session theirs. */
+export interface Rootless extends Closable {
+  /** For the session host whose sessions are to be in the namespaces: their names, addresses and listeners. Close it before this. */
+  readonly hostOptions: Pick<HostOptions, "hosts" | "listeners" | "bind">;
+  /** Runs a command there: as `runCommand` does. */
+  run(options: RunCommandOptions): Promise<RunningCommand>;
+}
+
+export interface RootlessOptions {
+  /** Ends the opening. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Makes namespaces in which a command sees the cluster's names, addresses and low ports, while nothing on the machine changes and nobody is
+ * root. Rejects with `ROOTLESS_UNSUPPORTED`, `ROOTLESS_FORBIDDEN`, `ROOTLESS_FAILED`.
+ */
+export async function openRootless(options: RootlessOptions = {}): Promise<Rootless> {
+  const closer = createCloser();
+  const namespace = closer.use(await openNamespace(options));
+  return {
+    hostOptions: { hosts: namespace.hosts, listeners: namespace.listeners, bind: "cluster" },
+    async run({ command, env, cwd, stdout, signal, graceMs = 5_000 }) {
+      const { exited, kill } = await namespace.run({
+        ...{ command, env },
+        ...(cwd !== undefined && { cwd }),
+        ...(stdout && { stdout }),
+      });
+      const onAbort = (): void => {
+        kill("SIGTERM");
+        setTimeout(() => kill("SIGKILL"), graceMs).unref();
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      if (signal?.aborted) onAbort();
+      return { pid: namespace.pid, exited, kill };
+    },
+    close: () => closer.close(),
+    [Symbol.asyncDispose]: () => closer.close(),
+  };
+}
