@@ -82,6 +82,7 @@ export function startContainer(record: ContainerRecord, inputs: TaskInputs): Con
     pullImage({
       context,
       image: () => spec().image,
+      never: inputs.spec.imagePullPolicy === "Never",
       signal: stopping.signal,
       news: inputs.news,
       event,

@@ -7,6 +7,8 @@ export interface ImagePull {
   context: NodeContext;
   /** As the spec names it now. */
   image(): string;
+  /** `imagePullPolicy: Never`: what isn't there isn't looked for elsewhere. */
+  never: boolean;
   signal: AbortSignal;
   /** Resolves when something else is worth another try. */
   news(): Promise<void>;
@@ -34,6 +36,14 @@ export async function pullImage(pull: ImagePull): Promise<ImageRuntime | undefin
       event("Warning", "InspectFailed", result.message);
       event("Warning", "Failed", "Error: InvalidImageName");
       waiting("InvalidImageName", result.message);
+      await pause(context.pullBackoff.maxMs, signal, pull.news());
+      continue;
+    }
+    if (pull.never) {
+      const message = `Container image "${image}" is not present with pull policy of Never`;
+      event("Warning", "ErrImageNeverPull", message);
+      event("Warning", "Failed", "Error: ErrImageNeverPull");
+      waiting("ErrImageNeverPull", message);
       await pause(context.pullBackoff.maxMs, signal, pull.news());
       continue;
     }

@@ -121,6 +121,20 @@ describe.each(modes)("a node with %s", (network) => {
     await bed.remove("unknown");
   });
 
+  it("doesn't look for an image elsewhere where it may not", async () => {
+    bed.pod("never", { containers: [{ name: "main", image: "absent:1", imagePullPolicy: "Never" }] });
+    const pod = await bed.until("never", (p) => status(p)?.state.waiting?.reason === "ErrImageNeverPull");
+    expect(status(pod).state.waiting.message).toBe('Container image "absent:1" is not present with pull policy of Never');
+    await bed.remove("never");
+  });
+
+  it("says as whom its processes run", async () => {
+    bed.pod("who", { containers: [js("console.log(process.getuid(), process.getgid()); setInterval(() => {}, 1e3)")] });
+    const { uid, gid } = status(await bed.until("who", isReady)).user.linux;
+    await expect.poll(() => bed.logs("who")).toBe(`${uid} ${gid}\n`);
+    await bed.remove("who");
+  });
+
   it("starts a container that fails again, later each time, and keeps the last log", async () => {
     bed.pod("crash", { containers: [js("console.log(Date.now()); process.exit(3)")] });
     const pod = await bed.until(

@@ -5,7 +5,7 @@ import { type ContainerTask, startContainer } from "./container-task.ts";
 import type { EnvInputs } from "./env/container-env.ts";
 import type { PodFacts } from "./env/downward.ts";
 import { time } from "./events.ts";
-import type { Sandbox } from "./network/network.ts";
+import type { NetworkMode, Sandbox } from "./network/network.ts";
 import { currentPod, type NodeContext } from "./node-context.ts";
 import { pause } from "./pause.ts";
 import { SYSTEM_PATH } from "./programs.ts";
@@ -41,7 +41,13 @@ export function startPod(first: KubeJson, context: NodeContext): PodWorker {
     ),
     ...spec.containers.map((c: ContainerSpec) => newRecord(c, "main", (spec.initContainers ?? []).length > 0)),
   ];
-  const state: PodState = { startTime: time(), hostIP: context.network.hostIP, containers: records, sandboxed: false };
+  const state: PodState = {
+    startTime: time(),
+    hostIP: context.network.hostIP,
+    containers: records,
+    sandboxed: false,
+    ...runsAs(context.network.mode),
+  };
   const stopping = new AbortController();
   const tasks = new Map<string, ContainerTask>();
   let pod = first;
@@ -286,6 +292,14 @@ interface ContainerSpec {
 function newRecord({ name, image = "" }: ContainerSpec, kind: ContainerRecord["kind"], behindInit: boolean): ContainerRecord {
   const reason = behindInit || kind !== "main" ? "PodInitializing" : "ContainerCreating";
   return { name, kind, image, imageID: "", state: { waiting: { reason } }, restartCount: 0, started: false, ready: false };
+}
+
+/** In a namespace of its own a pod is root, whoever that is outside; elsewhere it is who we are. */
+function runsAs(mode: NetworkMode): Pick<PodState, "user"> {
+  if (mode === "namespaces") return { user: { uid: 0, gid: 0, supplementalGroups: [0] } };
+  if (!process.getuid || !process.getgid) return {};
+  const gid = process.getgid();
+  return { user: { uid: process.getuid(), gid, supplementalGroups: process.getgroups?.() ?? [gid] } };
 }
 
 /** Whether a volume shows the pod's address, which is known only with the sandbox. */

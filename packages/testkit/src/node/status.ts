@@ -39,6 +39,8 @@ export interface PodState {
   containers: readonly ContainerRecord[];
   /** Ended by the node itself: DeadlineExceeded, Evicted. */
   failure?: { reason: string; message: string };
+  /** As whom its processes run; undefined where the platform has no such thing. */
+  user?: { uid: number; gid: number; supplementalGroups: number[] };
   /** The pod's volumes and network are there. */
   sandboxed: boolean;
   /** It was deleted and has been stopped: nothing will be started again. */
@@ -128,7 +130,7 @@ export function podStatus(pod: KubeJson, state: PodState, now: string): Record<s
 
   const specs: ContainerSpec[] = [...(spec.initContainers ?? []), ...(spec.containers ?? [])];
   const statusOf = (record: ContainerRecord): object =>
-    containerStatus(record, specs.find(({ name }) => name === record.name) ?? { name: record.name });
+    containerStatus(record, specs.find(({ name }) => name === record.name) ?? { name: record.name }, state.user);
 
   return {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
@@ -152,7 +154,7 @@ interface ContainerSpec {
   volumeMounts?: Array<{ name: string; mountPath: string; readOnly?: boolean }>;
 }
 
-function containerStatus(record: ContainerRecord, spec: ContainerSpec): Record<string, unknown> {
+function containerStatus(record: ContainerRecord, spec: ContainerSpec, user: PodState["user"]): Record<string, unknown> {
   const { resources = {}, volumeMounts = [] } = spec;
   return {
     name: record.name,
@@ -165,7 +167,11 @@ function containerStatus(record: ContainerRecord, spec: ContainerSpec): Record<s
     ...(record.containerID && { containerID: record.containerID }),
     started: record.started,
     // Of a container that was never made there is nothing to say.
-    ...(record.containerID && { resources, ...(resources.requests && { allocatedResources: resources.requests }) }),
+    ...(record.containerID && {
+      resources,
+      ...(resources.requests && { allocatedResources: resources.requests }),
+      ...(user && { user: { linux: user } }),
+    }),
     ...(volumeMounts.length > 0 && {
       volumeMounts: volumeMounts.map(({ name, mountPath, readOnly }) => ({
         name,
