@@ -23,10 +23,20 @@ const PARKED_FD = 5;
  * What signals a terminal sends is the command's to get: everything on the way to it ignores them.
  */
 export function launchLine({ execPath, scratch, files }: LaunchOptions): string[] {
-  const flags = ["--user", "--map-root-user", "--net", "--mount", "--propagation", "slave", "--pid", "--fork", "--kill-child"];
   const inside = ["sh", "-c", SETUP, "shipside", execPath, agent, scratch, ...files];
-  return ["sh", "-c", OUTSIDE, "shipside", "unshare", ...flags, "--", ...inside];
+  return ["sh", "-c", OUTSIDE, "shipside", "unshare", ...NAMESPACE_FLAGS, "--", ...inside];
 }
+
+/** Of util-linux' `unshare`. What is mounted outside later is seen inside. */
+export const NAMESPACE_FLAGS: readonly string[] = [
+  ...["--user", "--map-root-user", "--net", "--mount", "--propagation", "slave"],
+  ...["--pid", "--fork", "--kill-child"],
+];
+
+/** `ip` stands where an ordinary user's PATH doesn't lead. */
+export const withSystemPath = ({ PATH = "" }: NodeJS.ProcessEnv): { PATH: string } => ({
+  PATH: `${PATH}:/usr/sbin:/sbin`,
+});
 
 const OUTSIDE = `trap '' INT QUIT HUP TERM TSTP; exec ${PARKED_FD}>&2 2>&${SAID_FD}; exec "$@"`;
 

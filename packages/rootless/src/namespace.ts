@@ -11,9 +11,9 @@ import type { ListeningSocket } from "./agent/requests.ts";
 import { type AgentClient, connectAgent } from "./agent-client.ts";
 import { rootlessError } from "./errors.ts";
 import { namespaceHosts } from "./hosts.ts";
-import { launchLine, SAID_FD } from "./launch.ts";
+import { launchLine, SAID_FD, withSystemPath } from "./launch.ts";
 import { namespaceListeners } from "./listeners.ts";
-import { whyNot } from "./obstacle.ts";
+import { notLinux, whyNot } from "./obstacle.ts";
 
 export interface NamespaceOptions {
   /** Ends the opening, and what is open by then. */
@@ -77,10 +77,7 @@ export async function openNamespace(options: NamespaceOptions = {}): Promise<Nam
     throw rootlessError("ROOTLESS_INVALID_OPTION", `openNamespace: timeoutMs is ${JSON.stringify(timeoutMs)}`, {
       hint: "a number of ms above 0",
     });
-  if (process.platform !== "linux")
-    throw rootlessError("ROOTLESS_UNSUPPORTED", `namespaces are Linux's, and this is ${process.platform}`, {
-      hint: "`shipside start` asks for root once, and gives names and ports to every program",
-    });
+  if (process.platform !== "linux") throw notLinux();
   if (signal?.aborted) throw abortError(signal);
   const original = await readFile(HOSTS, "utf8").catch(() => undefined);
   const closer = createCloser();
@@ -155,8 +152,7 @@ function launch(files: readonly string[]): { child: ChildProcess; said: Promise<
   const child = spawn(program, args, {
     env: {
       ...env,
-      // `ip` stands where an ordinary user's PATH doesn't lead.
-      PATH: `${env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`,
+      ...withSystemPath(env),
       SHIPSIDE_UID: String(process.getuid!()),
       SHIPSIDE_GID: String(process.getgid!()),
     },

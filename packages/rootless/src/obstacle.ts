@@ -1,6 +1,9 @@
+import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
 import { codeOf } from "@shipside/core";
 import { rootlessError } from "./errors.ts";
+import { NAMESPACE_FLAGS, withSystemPath } from "./launch.ts";
 
 /** What forbids it, and what an administrator can do. */
 interface Rule {
@@ -24,6 +27,33 @@ const RULES: readonly Rule[] = [
 /** Bits of SECCOMP in /proc/self/status: 2 is a filter (proc_pid_status(5)). */
 const FILTERED = /^Seccomp:\s*2$/m;
 
+export interface ObstacleOptions {
+  /** Default: this process's. */
+  env?: NodeJS.ProcessEnv;
+  /** Where /proc stands. Default "/proc". */
+  proc?: string;
+  signal?: AbortSignal;
+}
+
+/** Why `openNamespace` can't do here, with its codes; undefined where it can. Asked of the kernel itself, and nothing is left. */
+export async function findObstacle({ env = process.env, proc, signal }: ObstacleOptions = {}): Promise<Error | undefined> {
+  if (process.platform !== "linux") return notLinux();
+  const needs = ["sh", "-c", "ip link set lo up && mount -t tmpfs shipside /tmp"];
+  const options = { env: { ...env, ...withSystemPath(env) }, ...(signal && { signal }) };
+  try {
+    await promisify(execFile)("unshare", [...NAMESPACE_FLAGS, "--", ...needs], options);
+    return undefined;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    return whyNot((error as { stderr?: string }).stderr ?? "", error, proc);
+  }
+}
+
+export const notLinux = (): Error =>
+  rootlessError("ROOTLESS_UNSUPPORTED", `namespaces are Linux's, and this is ${process.platform}`, {
+    hint: "`shipside start` asks for root once, and gives names and ports to every program",
+  });
+
 /**
  * Turns what failed into `ROOTLESS_FORBIDDEN` with the rule that forbids it, `ROOTLESS_UNSUPPORTED` with the program that is missing, or
  * `ROOTLESS_FAILED`. `said`: what `unshare` and the shell in it wrote. `root`: where /proc stands.
@@ -31,12 +61,10 @@ const FILTERED = /^Seccomp:\s*2$/m;
 export async function whyNot(said: string, cause: unknown, root = "/proc"): Promise<Error> {
   const missing = /(\w+): (?:command )?not found/.exec(said)?.[1];
   if (missing !== undefined || codeOf(cause) === "ENOENT")
-    return rootlessError("ROOTLESS_UNSUPPORTED", `could not make namespaces: this machine has no program ${missing ?? "sh"}`, {
+    return rootlessError("ROOTLESS_UNSUPPORTED", `could not make namespaces: this machine has no program ${missing ?? "unshare"}`, {
       hint: missing === "ip" ? "install iproute2" : "install util-linux",
       cause,
     });
-  if (!/not permitted|permission denied|no space left|invalid argument|not implemented/i.test(said))
-    return rootlessError("ROOTLESS_FAILED", `could not make namespaces: ${said.trim() || message(cause)}`, { cause });
   const read = (path: string): Promise<string | undefined> =>
     readFile(`${root}/${path}`, "utf8").then(
       (text) => text.trim(),
@@ -52,6 +80,8 @@ export async function whyNot(said: string, cause: unknown, root = "/proc"): Prom
       details: { rule: name, value },
     });
   }
+  if (!/not permitted|permission denied|superuser|no space left|invalid argument|not implemented/i.test(said))
+    return rootlessError("ROOTLESS_FAILED", `could not make namespaces: ${said.trim() || message(cause)}`, { cause });
   const filtered = FILTERED.test((await read("self/status")) ?? "");
   const why = filtered ? "a seccomp filter, such as a container's, forbids it" : `the kernel says: ${said.trim()}`;
   return rootlessError("ROOTLESS_FORBIDDEN", `this machine lets you make no namespaces: ${why}`, {

@@ -4,7 +4,7 @@ import { TELEPORT_OPTIONS } from "./workload.ts";
 /** `teleport --rootless`, for who has a command. */
 export const RUN_COMMAND: CommandSpec = {
   name: "run",
-  summary: "a command as though it were in the cluster, in namespaces of its own: no root, nothing here changes",
+  summary: "a command as though it were in the cluster; no root, and nothing here changes (Linux)",
   usage: ["<workload> -- command…", "namespace <name> -- command…"],
   words: { min: 1, max: 2 },
   complete: ["workload"],
