@@ -9,6 +9,8 @@ export interface ByteSource {
   read(): Promise<Buffer | undefined>;
   /** The next chunk if it is there already. */
   take(): Buffer | undefined;
+  /** Chunks are offered to `taker` as they come, before they are queued to be read; `false`: it doesn't take this one. Until another is set. */
+  divert(taker: ((chunk: Buffer) => boolean) | undefined): void;
   /** Puts bytes back: they come next. */
   unread(chunk: Buffer): void;
   /** Bytes that are there to be read. */
@@ -26,6 +28,7 @@ export function byteSource(stream: Duplex, first?: Buffer): ByteSource {
   let failure: Error | undefined;
   let waiting: { resolve(chunk: Buffer | undefined): void; reject(error: Error): void } | undefined;
   const listeners = new Set<() => void>();
+  let taker: ((chunk: Buffer) => boolean) | undefined;
 
   const take = (): Buffer | undefined => {
     const chunk = queue.shift();
@@ -51,6 +54,7 @@ export function byteSource(stream: Duplex, first?: Buffer): ByteSource {
   };
 
   stream.on("data", (chunk: Buffer) => {
+    if (taker?.(chunk)) return;
     queue.push(chunk);
     buffered += chunk.length;
     if (waiting) settle();
@@ -77,6 +81,9 @@ export function byteSource(stream: Duplex, first?: Buffer): ByteSource {
         settle();
       }),
     take,
+    divert(next) {
+      taker = next;
+    },
     unread(chunk) {
       if (chunk.length === 0) return;
       queue.unshift(chunk);

@@ -10,21 +10,26 @@ export interface BodyScanner {
 export function bodyScanner(framing: Framing): BodyScanner {
   if (framing.by === "chunks") return chunkScanner();
   if (framing.by === "close") return { done: false, scan: (chunk) => chunk.length };
-  return lengthScanner(framing.by === "length" ? framing.length : 0);
+  return new LengthScanner(framing.by === "length" ? framing.length : 0);
 }
 
-function lengthScanner(length: number): BodyScanner {
-  let left = length;
-  return {
-    get done() {
-      return left === 0;
-    },
-    scan(chunk) {
-      const taken = Math.min(left, chunk.length);
-      left -= taken;
-      return taken;
-    },
-  };
+/** A class, and no literal with a getter: that is dear to make, and one is made for each body. */
+class LengthScanner implements BodyScanner {
+  #left: number;
+
+  constructor(length: number) {
+    this.#left = length;
+  }
+
+  get done(): boolean {
+    return this.#left === 0;
+  }
+
+  scan(chunk: Buffer): number {
+    const taken = Math.min(this.#left, chunk.length);
+    this.#left -= taken;
+    return taken;
+  }
 }
 
 /** Longest line of a chunk's size with its extensions, and of all trailers together, in bytes. */

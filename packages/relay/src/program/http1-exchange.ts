@@ -23,6 +23,8 @@ export interface Exchange {
   upstream: Upstream;
   upstreams: Upstreams;
   draining: AbortSignal;
+  /** The upstream has the request already: only its answer is to be taken. */
+  sent: boolean;
 }
 
 /**
@@ -91,7 +93,7 @@ export async function exchange(given: Exchange): Promise<Outcome> {
     let inOrder = true;
     // Head and beginning in one piece where they came together, as small answers do: a write costs more than all that is done here.
     let chunk = scanner.done ? undefined : upstream.source.take();
-    let full = pass(chunk, onwardAnswer(response, framing.by === "chunks", draining.aborted));
+    let full = pass(chunk, onwardAnswer(response, framing.by === "chunks", draining.aborted) ?? response.bytes);
     while (!scanner.done && inOrder) {
       if (full) await full;
       chunk = upstream.source.take() ?? (await upstream.source.read());
@@ -136,8 +138,12 @@ function joined(a: Buffer, b: Buffer): Buffer {
 }
 
 /** Sends the request; done when all of it is sent, or no more of it can be. */
-async function send({ bytes, body, upstream }: Exchange): Promise<void> {
+async function send({ bytes, body, upstream, sent }: Exchange): Promise<void> {
   const { stream } = upstream;
+  if (sent) {
+    for (let i = 0; await body.chunk(i); i++);
+    return;
+  }
   if (body.empty) return void stream.write(bytes);
   stream.cork();
   stream.write(bytes);
@@ -177,6 +183,14 @@ async function answerHead(source: ByteSource): Promise<ResponseHead | Buffer | u
     source.unread(bytes.subarray(end));
     return head;
   }
+}
+
+/** Passes on what comes of an answer that isn't in order, up to its end. Rejects where the upstream breaks. */
+export async function passRest(client: Side, upstream: Upstream): Promise<void> {
+  const abandon = (): void => resetStream(upstream.stream);
+  client.stream.once("close", abandon);
+  if (client.stream.destroyed) abandon();
+  await carryRest(upstream.source, client.stream).finally(() => client.stream.off("close", abandon));
 }
 
 async function carryRest(source: ByteSource, to: Side["stream"]): Promise<void> {

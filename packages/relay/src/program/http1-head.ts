@@ -1,30 +1,30 @@
 import { type Fields, kindOf, NAMED, scanFields, skip, TOKEN, VALUE } from "./http1-fields.ts";
+import type { RequestFacts } from "./route.ts";
 
 /** How the bytes of a message's body are told from those after it (RFC 9112, 6). `close`: it ends with the connection. */
 export type Framing = { by: "none" } | { by: "length"; length: number } | { by: "chunks" } | { by: "close" };
 
 interface Head {
   /** As received, with the empty line. */
-  bytes: Buffer;
+  readonly bytes: Buffer;
+  readonly length: number;
   /** Behind the first line and its end. */
-  fieldsAt: number;
+  readonly fieldsAt: number;
   /** Minor version: HTTP/1.0 or 1.1. */
-  minor: 0 | 1;
-  fields: Fields;
+  readonly minor: 0 | 1;
+  readonly fields: Fields;
   /** What `Connection` names, in lower case. */
-  connection: ReadonlySet<string>;
+  readonly connection: ReadonlySet<string>;
   /** Whether the connection can be used again, as far as this side says. */
-  persistent: boolean;
+  readonly persistent: boolean;
 }
 
-export interface RequestHead extends Head {
-  method: string;
-  target: string;
-  framing: Framing;
+export interface RequestHead extends Head, RequestFacts {
+  readonly framing: Framing;
 }
 
 export interface ResponseHead extends Head {
-  status: number;
+  readonly status: number;
 }
 
 /** Longest head of a request, in bytes; a longer one is answered with 431. */
@@ -73,9 +73,7 @@ export function parseRequestHead(bytes: Buffer): RequestHead | undefined {
   if (hosts > 1 || (hosts === 0 && minor === 1)) return undefined;
   const framing = requestFraming(fields, minor === 1);
   if (!framing) return undefined;
-  const method = bytes.toString("latin1", 0, methodEnd);
-  const target = bytes.toString("latin1", methodEnd + 1, targetEnd);
-  return { ...headOf(bytes, fieldsAt, minor, fields), method, target, framing };
+  return new PlainRequest({ bytes, fieldsAt, minor, fields }, framing, methodEnd, targetEnd);
 }
 
 /** The head of an answer that bytes begin with. Undefined where there is none, or not all of it. */
@@ -86,7 +84,7 @@ export function parseResponseHead(bytes: Buffer): ResponseHead | undefined {
   if (minor === undefined || bytes[at - 1] !== SPACE || statusEnd !== at + 3 || bytes[at] === ZERO) return undefined;
   const fieldsAt = afterLine(bytes, bytes[statusEnd] === SPACE ? skip(VALUE, bytes, statusEnd) : statusEnd);
   const fields = fieldsAt < 0 ? undefined : scanFields(bytes, fieldsAt);
-  return fields && { ...headOf(bytes, fieldsAt, minor, fields), status: Number(bytes.toString("latin1", at, statusEnd)) };
+  return minor === undefined || !fields ? undefined : new PlainResponse({ bytes, fieldsAt, minor, fields }, at);
 }
 
 function versionAt(bytes: Buffer, at: number): 0 | 1 | undefined {
@@ -103,16 +101,62 @@ function afterLine(bytes: Buffer, at: number): number {
 
 const NONE: ReadonlySet<string> = new Set();
 
-function headOf(bytes: Buffer, fieldsAt: number, minor: 0 | 1, fields: Fields): Head {
-  const connection = fields.has(NAMED.CONNECTION) ? fields.tokens("connection") : NONE;
-  return {
-    bytes: bytes.length === fields.end ? bytes : bytes.subarray(0, fields.end),
-    fieldsAt,
-    minor,
-    fields,
-    connection,
-    persistent: !connection.has("close") && (minor === 1 || connection.has("keep-alive")),
-  };
+/** Classes, and not literals that are put together: one is made for each head. */
+class Plain implements Head {
+  readonly length: number;
+  readonly fieldsAt: number;
+  readonly minor: 0 | 1;
+  readonly fields: Fields;
+  readonly connection: ReadonlySet<string>;
+  readonly persistent: boolean;
+  readonly #from: Buffer;
+
+  constructor({ bytes, fieldsAt, minor, fields }: Pick<Head, "bytes" | "fieldsAt" | "minor" | "fields">) {
+    this.#from = bytes;
+    this.length = fields.end;
+    this.fieldsAt = fieldsAt;
+    this.minor = minor;
+    this.fields = fields;
+    this.connection = fields.has(NAMED.CONNECTION) ? fields.tokens("connection") : NONE;
+    this.persistent = !this.connection.has("close") && (minor === 1 || this.connection.has("keep-alive"));
+  }
+
+  get bytes(): Buffer {
+    return this.#from.length === this.length ? this.#from : this.#from.subarray(0, this.length);
+  }
+}
+
+class PlainRequest extends Plain implements RequestHead {
+  readonly method: string;
+  readonly framing: Framing;
+  readonly #targetAt: number;
+  readonly #targetEnd: number;
+
+  constructor(head: ConstructorParameters<typeof Plain>[0], framing: Framing, methodEnd: number, targetEnd: number) {
+    super(head);
+    this.method = head.bytes.toString("latin1", 0, methodEnd);
+    this.framing = framing;
+    this.#targetAt = methodEnd + 1;
+    this.#targetEnd = targetEnd;
+  }
+
+  get target(): string {
+    return this.bytes.toString("latin1", this.#targetAt, this.#targetEnd);
+  }
+
+  values(name: string): string[] {
+    return this.fields.values(name);
+  }
+}
+
+class PlainResponse extends Plain implements ResponseHead {
+  readonly status: number;
+
+  constructor(head: ConstructorParameters<typeof Plain>[0], statusAt: number) {
+    super(head);
+    const digit = (at: number): number => head.bytes[statusAt + at]! - ZERO;
+    this.status = digit(0) * 100 + digit(1) * 10 + digit(2);
+  }
 }
 
 const LENGTH = /^\d{1,15}$/;

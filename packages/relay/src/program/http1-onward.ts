@@ -34,10 +34,9 @@ export function onwardRequests(caller: Omit<Caller, "host">): OnwardRequests {
       lastAdded = Buffer.from(`${lines.join("")}\r\n`, "latin1");
       lastHost = host;
     }
-    const { bytes } = head;
-    const kept = bytes.length - 2;
+    const kept = head.length - 2;
     const onward = Buffer.allocUnsafe(kept + lastAdded.length);
-    bytes.copy(onward, 0, 0, kept);
+    head.bytes.copy(onward, 0, 0, kept);
     lastAdded.copy(onward, kept);
     return onward;
   };
@@ -78,12 +77,15 @@ const NOTHING: ReadonlySet<string> = new Set();
 /** RFC 9112, 6.3: of the two lengths only the chunks are true. */
 const BESIDE_CHUNKS: ReadonlySet<string> = new Set(["content-length"]);
 
-/** The head as the client gets it: as received, unless it names fields that end here, says two lengths, or the relay is about to go. */
-export function onwardAnswer(head: ResponseHead, chunked: boolean, draining: boolean): Buffer {
+/**
+ * The head as the client gets it; undefined: as received. It isn't where it names fields that end here, says two lengths, or the relay is
+ * about to go.
+ */
+export function onwardAnswer(head: ResponseHead, chunked: boolean, draining: boolean): Buffer | undefined {
   const { connection, fields } = head;
   const lengths = chunked && fields.has(NAMED.LENGTH) ? BESIDE_CHUNKS : NOTHING;
   const strangers = connection.size > 0 ? [...connection].filter((token) => !BOTH_SIDES_BACK.has(token)) : [];
-  if (!draining && strangers.length === 0) return lengths === NOTHING ? head.bytes : editHead(head, lengths, []);
+  if (!draining && strangers.length === 0) return lengths === NOTHING ? undefined : editHead(head, lengths, []);
   const leaveOut = new Set([...lengths, ...strangers.filter((name) => !OF_ANSWERS.has(name)), "connection"]);
   const kept = draining ? ["close"] : [...connection].filter((token) => BOTH_SIDES_BACK.has(token));
   return editHead(head, leaveOut, kept.length > 0 ? [["Connection", kept.join(", ")]] : []);

@@ -107,6 +107,50 @@ describe("heads", () => {
     );
   });
 
+  test("plain is what the grammar says (RFC 9112, 3 and 5), and nothing else", () => {
+    const line = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,63}) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])$/;
+    const field = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)[ \t]*$/;
+    const byGrammar = (text: string) => {
+      const [first = "", ...fields] = text.split("\r\n");
+      const [, method, target] = line.exec(first) ?? [];
+      const read = fields.map((one) => field.exec(one));
+      if (method === undefined || read.some((one) => !one)) return undefined;
+      return { method, target, list: read.map((one) => ({ name: one![1]!.toLowerCase(), value: one![2]!, line: one![0] })) };
+    };
+    const odd = fc.oneof(
+      fc.constantFrom("", " ", "\t", "x", "X-a", "é", "\xa0", ":", "\r", "\n", "\0", "\x7f", "~", "^", "["),
+      fc.uint8Array({ maxLength: 3 }).map((some) => Buffer.from(some).toString("latin1")),
+    );
+    const parts = (...of: Array<fc.Arbitrary<string>>) => fc.tuple(...of).map((all) => all.join(""));
+    const first = parts(
+      fc.constantFrom("GET", "P~T", ""),
+      odd,
+      fc.constant(" /"),
+      odd,
+      fc.constantFrom(" HTTP/1.1", " HTTP/1.0"),
+      odd,
+    );
+    const plainFirst = fc.constant("GET / HTTP/1.1");
+    const other = parts(
+      fc.constantFrom("A", "b-C", ""),
+      odd,
+      fc.constantFrom(": ", ":"),
+      odd,
+      fc.constantFrom("", "v", "v w"),
+      odd,
+    );
+    fc.assert(
+      fc.property(fc.oneof(first, plainFirst), fc.array(other, { maxLength: 4 }), odd, (firstLine, fields, after) => {
+        const text = [firstLine, "Host: s", ...fields].join("\r\n");
+        const head = parseRequestHead(bytes(`${text}\r\n\r\n${after}`));
+        expect(head && { method: head.method, target: head.target, list: head.fields.list() }).toEqual(byGrammar(text));
+        if (head) expect(head.bytes.toString("latin1")).toBe(`${text}\r\n\r\n`);
+        expect(parseRequestHead(bytes(`${text}\r\n\r`))).toBeUndefined();
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
   test("no bytes make it throw", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (random) => {

@@ -14,6 +14,8 @@ export interface Upstream extends Side {
 
 /** The connections that one client's connection has behind it: nobody else's requests ever travel on them. */
 export interface Upstreams {
+  /** One that is there and can take a request: a developer's, or the cluster's. */
+  ready(developer: HeldLease | undefined): Upstream | undefined;
   /** Rejects as `dialBackend`. */
   backend(): Promise<Upstream>;
   developer(held: HeldLease): Promise<Upstream | undefined>;
@@ -42,7 +44,7 @@ export function createUpstreams(context: PortContext, info: ConnectionInfo, sign
     stream.once("close", () => open.delete(upstream));
     return upstream;
   };
-  const reuse = (developer?: HeldLease): Upstream | undefined => {
+  const ready = (developer: HeldLease | undefined): Upstream | undefined => {
     const upstream = kept.get(developer);
     if (!upstream) return undefined;
     kept.delete(developer);
@@ -58,9 +60,10 @@ export function createUpstreams(context: PortContext, info: ConnectionInfo, sign
   };
 
   return {
-    backend: async () => reuse() ?? made(await dialBackend(context, info, signal)),
+    ready,
+    backend: async () => ready(undefined) ?? made(await dialBackend(context, info, signal)),
     async developer(held) {
-      const upstream = reuse(held);
+      const upstream = ready(held);
       if (upstream) return upstream;
       const stream = await openDeveloper(context, held, info, signal);
       return stream && made(stream, held);

@@ -3,7 +3,8 @@ import { codeOf, resetStream } from "@shipside/core";
 import { dialBackend } from "./backend.ts";
 import { type ByteSource, byteSource } from "./byte-source.ts";
 import { bodyScanner } from "./http1-body.ts";
-import { exchange } from "./http1-exchange.ts";
+import { exchange, passRest } from "./http1-exchange.ts";
+import { type AskedRequest, serveExpress } from "./http1-express.ts";
 import { beginsLikeRequest, findHeadEnd, parseRequestHead, REQUEST_HEAD, type RequestHead } from "./http1-head.ts";
 import { onwardRequests } from "./http1-onward.ts";
 import { createUpstreams, LINGER_MS, linger, type Upstreams } from "./http1-upstreams.ts";
@@ -58,15 +59,8 @@ export async function serveHttp1(stream: Duplex, context: PortContext, options: 
     await tunnel(client, { stream: to, source: byteSource(to) });
   };
 
-  const serve = async (head: RequestHead): Promise<boolean> => {
-    const { lease, mirrors } =
-      context.leases.count === 0
-        ? { mirrors: [] }
-        : context.leases.route(context.port.port, {
-            method: head.method,
-            target: head.target,
-            values: (name) => head.fields.values(name),
-          });
+  const serve = async (head: RequestHead, asked?: AskedRequest): Promise<boolean> => {
+    const { lease, mirrors } = asked ? { lease: asked.lease, mirrors: [] } : context.leases.route(context.port.port, head);
     const bytes = onward(head);
     const copies = mirrors.map((held) => {
       held.requests++;
@@ -82,10 +76,11 @@ export async function serveHttp1(stream: Duplex, context: PortContext, options: 
       // Once more where it was not answered: by a process that has ended, which the lease may want to be waited for, or on a kept
       // connection that it closed in that moment.
       for (let tries = 0; lease && tries < 2; tries++) {
-        const upstream = await upstreams.developer(lease);
+        const sent = tries === 0 && asked !== undefined;
+        const upstream = sent ? asked.upstream : await upstreams.developer(lease);
         if (!upstream) break;
-        if (tries === 0) lease.requests++;
-        const outcome = await exchange({ ...given, upstream });
+        if (tries === 0 && !sent) lease.requests++;
+        const outcome = await exchange({ ...given, upstream, sent });
         if (outcome !== "unanswered") return outcome === "next";
         if (gone.signal.aborted) return false;
         if (body.state === "bad") {
@@ -98,7 +93,8 @@ export async function serveHttp1(stream: Duplex, context: PortContext, options: 
         }
         context.logger.info("a request was not answered by its developer's end", { lease: lease.lease.id });
       }
-      return (await exchange({ ...given, upstream: await upstreams.backend() })) === "next";
+      const sent = asked !== undefined && !lease;
+      return (await exchange({ ...given, upstream: sent ? asked.upstream : await upstreams.backend(), sent })) === "next";
     } catch (error) {
       if (gone.signal.aborted) return false;
       context.logger.warn("the pods could not be reached", { port: context.port.port, code: codeOf(error) });
@@ -112,6 +108,15 @@ export async function serveHttp1(stream: Duplex, context: PortContext, options: 
 
   try {
     for (;;) {
+      if (upstreams.last) {
+        const stop = await serveExpress({ client, upstreams, context, onward });
+        if (stop.why === "over") return;
+        if (stop.why === "unframed") return await passRest(client, stop.upstream);
+        if (stop.why === "asked") {
+          if (!(await serve(stop.head, stop))) return;
+          continue;
+        }
+      }
       const next = await nextHead(stream, source, upstreams, {
         idle: context.idle,
         headMs,

@@ -29,7 +29,7 @@ export interface Leases extends Closable {
   unlinked(client: string): void;
   get(id: string): HeldLease | undefined;
   /** Whose a request is, and who wants a copy of it. */
-  route(port: number, request: RequestFacts): { lease?: HeldLease; mirrors: readonly HeldLease[] };
+  route(port: number, request: RequestFacts): { lease: HeldLease | undefined; mirrors: readonly HeldLease[] };
   /** Who takes everything of a port: connections as a whole are theirs. */
   whole(port: number): HeldLease | undefined;
   readonly count: number;
@@ -52,6 +52,7 @@ interface Entry extends HeldLease {
   timer?: NodeJS.Timeout | undefined;
 }
 
+const NOBODY: readonly HeldLease[] = [];
 const sameWish = (a: Lease, b: Lease): boolean => a.wish !== undefined && a.wish === b.wish && a.holder === b.holder;
 
 export function createLeases({ accept, logger, aloneMs = 5_000 }: LeasesOptions): Leases {
@@ -145,7 +146,7 @@ export function createLeases({ accept, logger, aloneMs = 5_000 }: LeasesOptions)
         if (mirror) mirrors = [...(mirrors ?? []).filter((other) => other !== before), entry];
         else lease = entry;
       }
-      return { ...(lease && { lease }), mirrors: mirrors ?? [] };
+      return { lease, mirrors: mirrors ?? NOBODY };
     },
     whole(port) {
       let first: Entry | undefined;

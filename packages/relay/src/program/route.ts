@@ -31,12 +31,12 @@ export function compileMatch(match: Match): Matcher {
   for (const wanted of match.headers ?? []) {
     const name = wanted.name.toLowerCase();
     const holds = "regex" in wanted ? testOf(wanted.regex) : (value: string) => value === wanted.value;
-    conditions.push(({ values }) => values(name).some(holds));
+    conditions.push((request) => request.values(name).some(holds));
   }
   if (match.baggage?.length) {
     const wanted = match.baggage;
-    conditions.push(({ values }) => {
-      const entries = parseBaggage(values("baggage"));
+    conditions.push((request) => {
+      const entries = parseBaggage(request.values("baggage"));
       return wanted.every((want) => entries.some(([key, value]) => key === want.key && value === want.value));
     });
   }
