@@ -1,7 +1,13 @@
-import { close as closeCallback } from "node:fs";
+import { close as closeCallback, closeSync } from "node:fs";
 import { promisify } from "node:util";
 
 const closeFile = promisify(closeCallback);
+
+export interface OpenFile {
+  fd: number;
+  /** Bytes that were written to it and not yet synced: a volume on a network may send them off when it is closed. */
+  unsynced: number;
+}
 
 export interface OpenDirectory {
   path: string;
@@ -10,28 +16,34 @@ export interface OpenDirectory {
   at: number;
 }
 
+/** With no more than this unsynced, in bytes, a file is closed at once. */
+const CLOSED_AT_ONCE = 1024 * 1024;
 /** More than any program has open at a time, and fewer than a process may have. */
 const MOST = 4096;
 
 /** What one client has open: descriptors and directories, by names that it can't mistake. */
 export interface Handles {
-  add(opened: number | OpenDirectory): string;
+  add(opened: OpenFile | OpenDirectory): string;
   /** Throws `EBADF`. */
-  file(handle: string): number;
+  file(handle: string): OpenFile;
   /** Throws `EBADF`. */
   directory(handle: string): OpenDirectory;
-  close(handle: string): Promise<void>;
+  /** A promise where that may take long. Throws `EBADF`. */
+  close(handle: string): Promise<void> | undefined;
   closeAll(): Promise<void>;
   /** Throws `EMFILE` where no more may be opened. */
   reserve(): void;
 }
 
 export function createHandles(): Handles {
-  const opened = new Map<string, number | OpenDirectory>();
+  const opened = new Map<string, OpenFile | OpenDirectory>();
   let count = 0;
   const bad = (): Error => Object.assign(new Error("no such handle"), { code: "EBADF" });
-  const shut = async (entry: number | OpenDirectory): Promise<void> => {
-    if (typeof entry === "number") await closeFile(entry);
+  const shut = (entry: OpenFile | OpenDirectory): Promise<void> | undefined => {
+    if (!("fd" in entry)) return undefined;
+    if (entry.unsynced > CLOSED_AT_ONCE) return closeFile(entry.fd);
+    closeSync(entry.fd);
+    return undefined;
   };
   return {
     reserve() {
@@ -44,24 +56,24 @@ export function createHandles(): Handles {
     },
     file(handle) {
       const entry = opened.get(handle);
-      if (typeof entry !== "number") throw bad();
+      if (!entry || !("fd" in entry)) throw bad();
       return entry;
     },
     directory(handle) {
       const entry = opened.get(handle);
-      if (typeof entry !== "object") throw bad();
+      if (!entry || "fd" in entry) throw bad();
       return entry;
     },
-    async close(handle) {
+    close(handle) {
       const entry = opened.get(handle);
-      if (entry === undefined) throw bad();
+      if (!entry) throw bad();
       opened.delete(handle);
-      await shut(entry);
+      return shut(entry);
     },
     async closeAll() {
       const all = [...opened.values()];
       opened.clear();
-      await Promise.allSettled(all.map(shut));
+      await Promise.allSettled(all.map(async (each) => shut(each)));
     },
   };
 }

@@ -23,18 +23,20 @@ import {
 /**
  * What mostly has its answer in memory is done here and now: to have a thread of the pool do it takes several times as long, and nothing
  * else may be done meanwhile. Where the volume stands still (NFS), so does this process, and the link to it ends: whoever waits for the
- * file system has an error instead of waiting as well. What may take long where all is well goes to a thread.
+ * file system has an error instead of waiting as well. What may take long where all is well (to sync, to free a large file's blocks) goes to
+ * a thread.
  */
 const { lstatSync, fstatSync, openSync, readSync, writeSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, linkSync } = fs;
-const { chmod, lchown, lutimes, truncate, unlink, rmdir, rename, statfs } = fs.promises;
-const [fchmod, fchown, futimes, ftruncate, fsync] = [fs.fchmod, fs.fchown, fs.futimes, fs.ftruncate, fs.fsync].map((each) =>
-  promisify(each as (fd: number, ...rest: unknown[]) => void),
-) as Array<(fd: number, ...rest: unknown[]) => Promise<void>>;
+const { chmodSync, lchownSync, lutimesSync, fchmodSync, fchownSync, futimesSync, rmdirSync, renameSync, unlinkSync } = fs;
+const { truncate, unlink, rename, statfs } = fs.promises;
+const [ftruncate, fsync] = [promisify(fs.ftruncate), promisify(fs.fsync)];
 
 /** As much as one READ gets, in bytes. */
 const LONGEST_READ = 256 * 1024;
 /** Entries of one READDIR: few enough for a packet, many enough for few round trips. */
 const ENTRIES = 128;
+/** To free more than this, in bytes, may take long. */
+const FREED_AT_ONCE = 64 * 1024 * 1024;
 const MODE_BITS = 0o7777;
 const LATIN1 = "latin1" satisfies BufferEncoding;
 
@@ -46,25 +48,26 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
   const ok = (id: number): Buffer => statusReply(id, STATUS.OK);
   const absent = (id: number): Buffer => statusReply(id, STATUS.NO_SUCH_FILE);
 
-  /** Undefined for what {@link perform} does. */
-  const performAtOnce = (request: Request): Buffer | undefined => {
+  /** A promise, or undefined for what {@link perform} does, where it may take long. */
+  const performAtOnce = (request: Request): Buffer | Promise<Buffer> | undefined => {
     const { id } = request;
     switch (request.type) {
       case "open": {
         handles.reserve();
         const mode = (request.attributes.mode ?? 0o666) & MODE_BITS;
-        return handleReply(id, handles.add(openSync(at(request.path), openFlags(request.flags), mode)));
+        return handleReply(id, handles.add({ fd: openSync(at(request.path), openFlags(request.flags), mode), unsynced: 0 }));
       }
       case "read": {
         const length = Math.min(request.length, LONGEST_READ);
         const reply = dataReply(id, length);
-        const bytesRead = readSync(handles.file(request.handle), reply, DATA_AT, length, request.offset);
+        const bytesRead = readSync(handles.file(request.handle).fd, reply, DATA_AT, length, request.offset);
         return bytesRead === 0 ? statusReply(id, STATUS.EOF) : cutDataReply(reply, bytesRead);
       }
       case "write": {
         const { data, offset } = request;
-        const fd = handles.file(request.handle);
-        for (let done = 0; done < data.length; ) done += writeSync(fd, data, done, data.length - done, offset + done);
+        const file = handles.file(request.handle);
+        file.unsynced += data.length;
+        for (let done = 0; done < data.length; ) done += writeSync(file.fd, data, done, data.length - done, offset + done);
         return ok(id);
       }
       case "lstat": {
@@ -79,7 +82,7 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
         return attributesReply(id, self ? { ...attributes, uid: process.getuid!(), gid: process.getgid!() } : attributes);
       }
       case "fstat":
-        return attributesReply(id, attributesOf(fstatSync(handles.file(request.handle))));
+        return attributesReply(id, attributesOf(fstatSync(handles.file(request.handle).fd)));
       case "opendir": {
         handles.reserve();
         const path = confine.follow(request.path);
@@ -108,6 +111,37 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
       case "hardlink":
         linkSync(at(request.from), at(request.to));
         return ok(id);
+      case "close":
+        return handles.close(request.handle)?.then(() => ok(id)) ?? ok(id);
+      case "setstat": {
+        if (request.attributes.size !== undefined) return undefined;
+        const path = at(request.path);
+        setAttributes(path, request.attributes);
+        return ok(id);
+      }
+      case "fsetstat":
+        if (request.attributes.size !== undefined) return undefined;
+        setFileAttributes(handles.file(request.handle).fd, request.attributes);
+        return ok(id);
+      case "rmdir":
+        rmdirSync(at(request.path));
+        return ok(id);
+      case "remove": {
+        const path = at(request.path);
+        if (isLarge(lstatSync(path))) return unlink(path).then(() => ok(id));
+        unlinkSync(path);
+        return ok(id);
+      }
+      case "rename":
+      case "posixRename": {
+        const [from, to] = [at(request.from), at(request.to)];
+        const replaced = lstatSync(to, { throwIfNoEntry: false });
+        // Section 6.5: it is an error where the new name is taken.
+        if (replaced && request.type === "rename") return statusReply(id, STATUS.FAILURE, "the new name is taken");
+        if (replaced && isLarge(replaced)) return rename(from, to).then(() => ok(id));
+        renameSync(from, to);
+        return ok(id);
+      }
       default:
         return undefined;
     }
@@ -116,34 +150,25 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
   const perform = async (request: Request): Promise<Buffer> => {
     const { id } = request;
     switch (request.type) {
-      case "close":
-        await handles.close(request.handle);
-        return ok(id);
-      case "fsync":
-        await fsync!(handles.file(request.handle));
-        return ok(id);
-      case "setstat":
-        await setAttributes(at(request.path), request.attributes);
-        return ok(id);
-      case "fsetstat":
-        await setFileAttributes(handles.file(request.handle), request.attributes);
-        return ok(id);
-      case "remove":
-        await unlink(at(request.path));
-        return ok(id);
-      case "rmdir":
-        await rmdir(at(request.path));
-        return ok(id);
-      case "rename": {
-        const [from, to] = [at(request.from), at(request.to)];
-        // Section 6.5: it is an error where the new name is taken.
-        if (lstatSync(to, { throwIfNoEntry: false })) return statusReply(id, STATUS.FAILURE, "the new name is taken");
-        await rename(from, to);
+      case "fsync": {
+        const file = handles.file(request.handle);
+        await fsync(file.fd);
+        file.unsynced = 0;
         return ok(id);
       }
-      case "posixRename":
-        await rename(at(request.from), at(request.to));
+      case "setstat": {
+        const path = at(request.path);
+        refuseLink(path);
+        await truncate(path, request.attributes.size);
+        setAttributes(path, request.attributes);
         return ok(id);
+      }
+      case "fsetstat": {
+        const { fd } = handles.file(request.handle);
+        await ftruncate(fd, request.attributes.size);
+        setFileAttributes(fd, request.attributes);
+        return ok(id);
+      }
       case "statvfs": {
         const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(bytesOf(confine.follow(request.path)), {
           bigint: true,
@@ -158,7 +183,8 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
   const failed = ({ id }: Request, error: unknown): Buffer => statusReply(id, statusOf(codeOf(error)), (error as Error).message);
   return (request) => {
     try {
-      return performAtOnce(request) ?? perform(request).catch((error: unknown) => failed(request, error));
+      const done = performAtOnce(request) ?? perform(request);
+      return done instanceof Promise ? done.catch((error: unknown) => failed(request, error)) : done;
     } catch (error) {
       return failed(request, error);
     }
@@ -184,23 +210,28 @@ function attributesOf({ size, uid, gid, mode, atimeMs, mtimeMs }: Stats): Requir
   return { size, uid, gid, mode, atime: atimeMs / 1000, mtime: mtimeMs / 1000 };
 }
 
-/** Of the last part itself, never of what it points to. */
-async function setAttributes(path: Buffer, { size, uid, gid, mode, atime, mtime }: Attributes): Promise<void> {
-  const isLink = lstatSync(path).isSymbolicLink();
-  if (isLink && (size !== undefined || mode !== undefined)) {
-    throw Object.assign(new Error("a symbolic link has no size or mode to set"), { code: "EOPNOTSUPP" });
-  }
-  if (size !== undefined) await truncate(path, size);
-  if (uid !== undefined && gid !== undefined) await lchown(path, uid, gid);
-  if (mode !== undefined) await chmod(path, mode & MODE_BITS);
-  if (atime !== undefined && mtime !== undefined) await lutimes(path, atime, mtime);
+function isLarge({ size }: Pick<Stats, "size">): boolean {
+  return size > FREED_AT_ONCE;
 }
 
-async function setFileAttributes(fd: number, { size, uid, gid, mode, atime, mtime }: Attributes): Promise<void> {
-  if (size !== undefined) await ftruncate!(fd, size);
-  if (uid !== undefined && gid !== undefined) await fchown!(fd, uid, gid);
-  if (mode !== undefined) await fchmod!(fd, mode & MODE_BITS);
-  if (atime !== undefined && mtime !== undefined) await futimes!(fd, atime, mtime);
+function refuseLink(path: Buffer): void {
+  if (!lstatSync(path).isSymbolicLink()) return;
+  throw Object.assign(new Error("a symbolic link has no size or mode to set"), { code: "EOPNOTSUPP" });
+}
+
+/** All but the size. Of the last part itself, never of what it points to. */
+function setAttributes(path: Buffer, { uid, gid, mode, atime, mtime }: Attributes): void {
+  if (mode !== undefined) refuseLink(path);
+  if (uid !== undefined && gid !== undefined) lchownSync(path, uid, gid);
+  if (mode !== undefined) chmodSync(path, mode & MODE_BITS);
+  if (atime !== undefined && mtime !== undefined) lutimesSync(path, atime, mtime);
+}
+
+/** All but the size. */
+function setFileAttributes(fd: number, { uid, gid, mode, atime, mtime }: Attributes): void {
+  if (uid !== undefined && gid !== undefined) fchownSync(fd, uid, gid);
+  if (mode !== undefined) fchmodSync(fd, mode & MODE_BITS);
+  if (atime !== undefined && mtime !== undefined) futimesSync(fd, atime, mtime);
 }
 
 function nextNames(directory: OpenDirectory): Name[] {

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { confineTo } from "./confine.ts";
 import { frameReader } from "./frames.ts";
@@ -66,11 +65,15 @@ export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): 
   await handles.closeAll();
 }
 
-async function drained(stream: Duplex): Promise<void> {
-  const over = new AbortController();
-  try {
-    await Promise.race([once(stream, "drain", over), once(stream, "close", over)]);
-  } finally {
-    over.abort();
-  }
+/** Or closed. By hand: bulk comes here for every few packets, and to abort `once` makes an error with its stack each time. */
+function drained(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off("drain", done);
+      stream.off("close", done);
+      resolve();
+    };
+    stream.on("drain", done);
+    stream.on("close", done);
+  });
 }
