@@ -26,6 +26,7 @@ describe.each(found)("kubectl $version", (kubectl: Kubectl) => {
     kubeconfig: process.env["SHIPSIDE_E2E_KUBECONFIG"] ?? "",
     namespace: `conformance-${randomBytes(3).toString("hex")}`,
     home: "",
+    node: "",
   };
   const kubectlRun = (...args: string[]): Promise<{ stdout: string }> =>
     run(kubectl.path, args, { env: { ...process.env, KUBECONFIG: setting.kubeconfig, HOME: setting.home } });
@@ -38,6 +39,7 @@ describe.each(found)("kubectl $version", (kubectl: Kubectl) => {
       setting.kubeconfig = cluster.kubeconfigPath;
     }
     await kubectlRun("create", "namespace", setting.namespace);
+    setting.node = (await kubectlRun("get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")).stdout;
   });
 
   afterAll(async () => {

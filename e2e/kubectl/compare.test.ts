@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { compareRecords } from "./compare.ts";
-import { normalise } from "./step.ts";
+import { normalise } from "./normalise.ts";
 
 test("two records are compared step by step", () => {
   const real = "# a\none\ntwo\n\n# b\nsame\n\n# c\nx\ny\n\n# d\nconfigmap/openshift-service-ca.crt\n\n";

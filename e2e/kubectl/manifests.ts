@@ -45,3 +45,28 @@ spec:
   containers:
   - {name: main, image: "node:24", command: [node, -e, "console.log('started');setInterval(()=>{},1000)"]}
 `;
+
+/** A StatefulSet of two with its headless Service. */
+export const DATABASE = `
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec:
+  clusterIP: None
+  selector: {app: db}
+  ports: [{port: 5432}]
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 2
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - {name: main, image: "node:24", command: [node, -e, "setInterval(()=>{},1000)"]}
+`;

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { normalise, type Step } from "./step.ts";
+import { normalise } from "./normalise.ts";
+import type { Step } from "./step.ts";
 
 export interface Setting {
   kubectl: string;
@@ -9,6 +10,8 @@ export interface Setting {
   namespace: string;
   /** HOME of the command: its caches and what it writes. */
   home: string;
+  /** The node that `{node}` stands for. */
+  node: string;
 }
 
 export interface Outcome {
@@ -36,8 +39,9 @@ export function fits(step: Step, { exit, output, answer }: Outcome): boolean {
   return typeof step.expect === "string" ? text === step.expect : step.expect.test(text);
 }
 
-function once(step: Step, { kubectl, kubeconfig, namespace, home }: Setting): Promise<Outcome> {
-  const args = step.args.map((arg) => arg.replaceAll("{ns}", namespace).replaceAll("{home}", home));
+function once(step: Step, { kubectl, kubeconfig, namespace, home, node }: Setting): Promise<Outcome> {
+  const args = step.args.map((arg) => arg.replaceAll("{ns}", namespace).replaceAll("{home}", home).replaceAll("{node}", node));
+  const ofNode = step.args.some((arg) => arg.includes("{node}"));
   const child = spawn(kubectl, [...(step.unscoped ? [] : ["-n", namespace]), ...args], {
     env: { PATH: process.env["PATH"], HOME: home, KUBECONFIG: kubeconfig, ...step.env },
     stdio: ["pipe", "pipe", "pipe"],
@@ -66,7 +70,8 @@ function once(step: Step, { kubectl, kubeconfig, namespace, home }: Setting): Pr
     child.on("close", async (exit) => {
       clearTimeout(timer);
       const answered = step.request ? await answer : undefined;
-      const output = normalise(stdout + stderr, namespace);
+      let output = normalise(stdout + stderr, namespace).replaceAll(home, "{home}");
+      if (ofNode) output = output.replaceAll(node, "{node}");
       resolve({ exit, output, ...(answered !== undefined && { answer: answered }) });
     });
   });
