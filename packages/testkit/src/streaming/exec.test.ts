@@ -122,7 +122,7 @@ test("what can't be run is a status on the error channel; a container that isn't
   await using api = await serve();
   const none = await api.webSocket(`/web/exec?${query(["no-such-program"], OUT)}`, "v5.channel.k8s.io");
   expect(none.status).toMatchObject({ status: "Failure", reason: "InternalError", code: 500 });
-  expect(none.status.message).toMatch(/^Internal error occurred: error executing command in container: .*no-such-program/);
+  expect(none.status.message).toMatch(/^(Internal error occurred: ){2}error executing command in container: .*no-such-program/);
   const other = await api.webSocket(`/web/exec?${query(["true"], { ...OUT, container: "other" })}`, "v5.channel.k8s.io");
   expect(other.status.message).toBe('Internal error occurred: unable to upgrade connection: container not found ("other")');
 });

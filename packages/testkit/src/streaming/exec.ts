@@ -25,6 +25,8 @@ interface ExecChannels {
   stdout?: Channel | undefined;
   stderr?: Channel | undefined;
   error: Channel;
+  /** The API server stands between and reports the kubelet's error as its own, as it does for a WebSocket. */
+  translated: boolean;
 }
 
 /** The request as the query tells it, or what is wrong with it. */
@@ -103,7 +105,7 @@ export function serveExec(request: ExecRequest, outcome: ExecOutcome, server: ()
         clearTimeout(timer);
         channels.get("resize")?.receive(discard);
         const [error, stdin, stdout, stderr] = ["error", "stdin", "stdout", "stderr"].map((name) => channels.get(name));
-        void runExec(request, outcome, { error: error!, stdin, stdout, stderr }).then(() => server().end());
+        void runExec(request, outcome, { error: error!, stdin, stdout, stderr, translated: false }).then(() => server().end());
       };
     },
     close() {
@@ -131,6 +133,7 @@ export function serveExecChannels(
     stdout: request.stdout ? stdout : undefined,
     stderr: request.stderr ? stderr : undefined,
     error: error!,
+    translated: true,
   };
   void runExec(request, outcome, channels).then(() => connection.end());
 }
@@ -148,9 +151,8 @@ async function runExec(request: ExecRequest, outcome: ExecOutcome, channels: Exe
     channels.stdin?.receive(discard);
     const { code, message } = outcome.error as { code?: string; message: string };
     // Where the pod or the container isn't there, the kubelet refuses the upgrade.
-    const what =
-      code === "NotFound" || code === "NotRunning" ? "unable to upgrade connection" : "error executing command in container";
-    finish(channels, internalError(`${what}: ${message}`));
+    if (code === "NotFound" || code === "NotRunning") finish(channels, internalError(`unable to upgrade connection: ${message}`));
+    else finish(channels, failed(channels, message));
     return;
   }
   const { process } = outcome;
@@ -166,9 +168,12 @@ async function runExec(request: ExecRequest, outcome: ExecOutcome, channels: Exe
     await Promise.all(outputs);
     finish(channels, code === 0 ? { metadata: {}, status: "Success" } : exitStatus(request.command, code));
   } catch (error) {
-    finish(channels, internalError(`error executing command in container: ${(error as Error).message}`));
+    finish(channels, failed(channels, (error as Error).message));
   }
 }
+
+const failed = ({ translated }: ExecChannels, message: string): object =>
+  internalError(`${translated ? "Internal error occurred: " : ""}error executing command in container: ${message}`);
 
 function finish(channels: ExecChannels, status: object): void {
   channels.error.write(Buffer.from(JSON.stringify(status)));

@@ -36,7 +36,7 @@ test("two managers share an object, each with its own fields", () => {
 test("another's value is a conflict that names owner and field; force takes it over", () => {
   const first = apply(undefined, config({ replicas: 2 }), "one");
   expect(() => apply(first, config({ replicas: 3 }), "two")).toThrow(
-    'Apply failed with 1 conflict: conflict with "one" using apps/v1: .spec.replicas',
+    'Apply failed with 1 conflict: conflict with "one": .spec.replicas',
   );
   try {
     apply(first, config({ replicas: 3, paused: true }), "two");
@@ -46,7 +46,7 @@ test("another's value is a conflict that names owner and field; force takes it o
         code: 409,
         reason: "Conflict",
         details: {
-          causes: [{ reason: "FieldManagerConflict", message: 'conflict with "one" using apps/v1', field: ".spec.replicas" }],
+          causes: [{ reason: "FieldManagerConflict", message: 'conflict with "one"', field: ".spec.replicas" }],
         },
       },
     });
@@ -96,7 +96,9 @@ test("a write that is no apply owns what it changed, and so conflicts with the n
     ...scaled.metadata,
     managedFields: trackUpdate(first, scaled, type, manager("scaler", "Update"), scaled.metadata.managedFields),
   };
-  expect(() => apply(freezeSharing(scaled), config({ replicas: 2, paused: true }), "one")).toThrow('conflict with "scaler"');
+  expect(() => apply(freezeSharing(scaled), config({ replicas: 2, paused: true }), "one")).toThrow(
+    'conflict with "scaler" using apps/v1: .spec.replicas',
+  );
   expect(owners(scaled)).toEqual(["one", "scaler"]);
 });
 

@@ -61,8 +61,9 @@ function findConflicts(live: KubeJson | undefined, config: Json, applied: FieldS
 
 function conflictError(conflicts: readonly Conflict[]): StatusError {
   const using = ({ entry }: Conflict): string => {
-    const time = entry.operation === "Update" && entry.subresource ? ` with subresource "${entry.subresource}"` : "";
-    return `conflict with "${entry.name}"${time} using ${entry.apiVersion}`;
+    const subresource = entry.subresource && ` with subresource "${entry.subresource}"`;
+    // Who applied is one manager whatever the version.
+    return `conflict with "${entry.name}"${subresource}${entry.operation === "Update" ? ` using ${entry.apiVersion}` : ""}`;
   };
   const one = conflicts.length === 1;
   const byManager = new Map<string, string[]>();
