@@ -1,1 +1,8 @@
-export type { HostPort, OutsideKind, OutsideOptions, OutsideWorld } from "./outside-world.ts";
+export {
+  type HostPort,
+  type OutsideKind,
+  type OutsideOptions,
+  type OutsideWorld,
+  openOutsideWorld,
+} from "./outside-world.ts";
+export { findProgram, type Program, type ProgramName } from "./program.ts";
