@@ -1,0 +1,165 @@
+import { type ConnectionFacts, type HeaderList, headerOf } from "../exchange.ts";
+import type { OpenExchange, Store } from "../store.ts";
+import { createEventStreamReader } from "./event-stream-reader.ts";
+import { createHttp1Parser, type Framing, type Http1Parser } from "./http1-parser.ts";
+import { createWebSocketReader } from "./websocket-reader.ts";
+
+type Direction = "in" | "out";
+
+/** Makes exchanges of a connection's bytes. Times are ms since 1970, taken when the bytes passed. */
+export interface ConnectionReader {
+  data(direction: Direction, bytes: Uint8Array, at: number): void;
+  end(direction: Direction, at: number): void;
+  close(error: Error | undefined, at: number): void;
+  /** Bytes are missing here: what was under way is incomplete, and reading goes on at the next request that starts a chunk. */
+  gap(): void;
+}
+
+const REQUEST_START = /^[A-Z]{3,16} \S/;
+
+export function createConnectionReader(facts: ConnectionFacts, store: Store, onUnread: (why: string) => void): ConnectionReader {
+  let now = 0;
+  /** Requests that wait for their answer, in order; the head of the list is the one that is answered. */
+  let pending: OpenExchange[] = [];
+  let requesting: OpenExchange | undefined;
+  let upgraded: OpenExchange | undefined;
+  let reading: { in: Http1Parser; out: Http1Parser } | undefined;
+  let lost = false;
+  let told = false;
+
+  const since = (exchange: OpenExchange): number => Math.max(0, now - exchange.startedAt);
+  const settle = (exchange: OpenExchange, state: "done" | "failed", note?: string): void => {
+    if (exchange.state !== "open") return;
+    exchange.state = state;
+    exchange.note ??= note;
+    exchange.timings.done = since(exchange);
+    store.touch(exchange);
+  };
+  const giveUp = (note: string): void => {
+    for (const exchange of pending) settle(exchange, "failed", note);
+    if (upgraded) settle(upgraded, "failed", note);
+    pending = [];
+    requesting = upgraded = reading = undefined;
+    lost = true;
+  };
+  const unread = (why: string): void => {
+    giveUp(`the rest can't be read: ${why}`);
+    if (!told) onUnread(why);
+    told = true;
+  };
+
+  const request = createRequestEvents();
+  const answer = createAnswerEvents();
+
+  function createRequestEvents(): Parameters<typeof createHttp1Parser>[1] {
+    return {
+      head({ method, path, version, headers }) {
+        requesting = store.add({ connection: facts, startedAt: now, method, path, httpVersion: version, requestHeaders: headers });
+        pending.push(requesting);
+        return bodyOf(headers, { bytes: 0 });
+      },
+      body: (bytes) => requesting && store.addBody(requesting, "requestBody", bytes),
+      done() {
+        if (requesting) requesting.timings.sent = since(requesting);
+        requesting = undefined;
+      },
+      tunnel() {},
+      lost: unread,
+    };
+  }
+
+  function createAnswerEvents(): Parameters<typeof createHttp1Parser>[1] {
+    let events: { push(bytes: Uint8Array): void } | undefined;
+    return {
+      head({ status, statusText, headers }): Framing {
+        const exchange = pending[0];
+        if (!exchange) {
+          unread("an answer that nobody asked for");
+          return "tunnel";
+        }
+        if (status < 200 && status !== 101) return { bytes: 0 };
+        exchange.timings.answered = since(exchange);
+        store.answer(exchange, { status, statusText, headers });
+        if (status === 101 || (exchange.method === "CONNECT" && status < 300)) {
+          pending.shift();
+          beginTunnel(exchange);
+          return "tunnel";
+        }
+        const isEvents =
+          /^text\/event-stream\b/i.test(headerOf(headers, "content-type") ?? "") && !headerOf(headers, "content-encoding");
+        events = isEvents
+          ? createEventStreamReader((message) => store.addMessage(exchange, { at: since(exchange), direction: "out", ...message }))
+          : undefined;
+        if (exchange.method === "HEAD" || status === 204 || status === 304) return { bytes: 0 };
+        return bodyOf(headers, "until-close");
+      },
+      body(bytes) {
+        if (!pending[0]) return;
+        store.addBody(pending[0], "responseBody", bytes);
+        events?.push(bytes);
+      },
+      done() {
+        // The end of an interim answer is none of the exchange.
+        if (pending[0]?.status !== undefined) settle(pending.shift()!, "done");
+      },
+      tunnel: (bytes) => tunnel?.out(bytes),
+      lost: unread,
+    };
+  }
+
+  let tunnel: Record<Direction, (bytes: Uint8Array) => void> | undefined;
+  function beginTunnel(exchange: OpenExchange): void {
+    upgraded = exchange;
+    const isWebSocket = /^websocket$/i.test(headerOf(exchange.responseHeaders, "upgrade") ?? "");
+    const deflate = /permessage-deflate/i.test(headerOf(exchange.responseHeaders, "sec-websocket-extensions") ?? "");
+    const side = (direction: Direction): ((bytes: Uint8Array) => void) => {
+      const body = direction === "in" ? "requestBody" : "responseBody";
+      if (!isWebSocket) return (bytes) => store.addBody(exchange, body, bytes);
+      const reader = createWebSocketReader(deflate, (message) =>
+        store.addMessage(exchange, { at: since(exchange), direction, ...message }),
+      );
+      return (bytes) => {
+        exchange[body].bytes += bytes.length;
+        reader.push(bytes);
+      };
+    };
+    tunnel = { in: side("in"), out: side("out") };
+  }
+
+  return {
+    data(direction, bytes, at) {
+      now = at;
+      if (tunnel && direction === "in") {
+        tunnel.in(bytes);
+        return;
+      }
+      if (!reading) {
+        if (lost && (direction === "out" || !REQUEST_START.test(Buffer.from(bytes.subarray(0, 32)).toString("latin1")))) return;
+        reading = { in: createHttp1Parser("request", request), out: createHttp1Parser("response", answer) };
+      }
+      reading[direction].push(bytes);
+    },
+    end(direction, at) {
+      now = at;
+      reading?.[direction].end();
+    },
+    close(error, at) {
+      now = at;
+      const ended = error ? `the connection broke: ${error.message}` : "the connection ended before the answer";
+      if (upgraded) settle(upgraded, error ? "failed" : "done", error && ended);
+      giveUp(ended);
+    },
+    gap: () => {
+      tunnel = undefined;
+      giveUp("a part of it was not captured: too much came at once");
+    },
+  };
+}
+
+/** RFC 9112, 6.3; `otherwise` is what holds where no header says anything. */
+function bodyOf(headers: HeaderList, otherwise: Framing): Framing {
+  const coding = headerOf(headers, "transfer-encoding");
+  if (coding !== undefined) return /chunked\s*$/i.test(coding) ? "chunked" : "until-close";
+  const length = headerOf(headers, "content-length");
+  return length !== undefined && /^\d{1,15}$/.test(length) ? { bytes: Number(length) } : otherwise;
+}

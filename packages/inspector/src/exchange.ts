@@ -1,0 +1,116 @@
+/** As they stood on the wire: order, case and repetition kept. */
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+/** What is known of a connection before its first byte. All of it is shown, filtered by, and never interpreted. */
+export interface ConnectionFacts {
+  /** Into the local process, or out of it. */
+  direction: "incoming" | "outgoing";
+  /** Who called: `address:port`, or a pod's name where that is known. */
+  peer?: string;
+  namespace?: string;
+  service?: string;
+  /** The port that it was for, 1–65535. */
+  port?: number;
+  /** The port of this machine that serves it, 1–65535. */
+  localPort?: number;
+  /** Where it was sent, and by which rule, in words. */
+  route?: string;
+}
+
+export interface Body {
+  /** What went over the wire, without the framing of chunks. */
+  bytes: number;
+  /** The first of them, as far as the limit; still compressed where `content-encoding` says so. */
+  kept: Uint8Array;
+}
+
+/** A WebSocket message or an event of an event stream. */
+export interface Message {
+  /** ms since the exchange began. */
+  at: number;
+  /** `in`: sent by the one who made the request. */
+  direction: "in" | "out";
+  kind: "text" | "binary" | "close" | "ping" | "pong" | "event";
+  /** Of the whole message; the text may be cut. */
+  bytes: number;
+  /** Text as it is; binary as hex. At most 4,096 characters. */
+  text: string;
+}
+
+/** A request and its answer, as far as it has come. */
+export interface Exchange {
+  /** Counts up from 1, also over what was dropped from the store. */
+  readonly id: number;
+  readonly connection: ConnectionFacts;
+  /** ms since 1970. */
+  readonly startedAt: number;
+  readonly method: string;
+  /** As it stood in the request line: mostly a path with a query. */
+  readonly path: string;
+  /** `1.0` or `1.1`. */
+  readonly httpVersion: string;
+  readonly requestHeaders: HeaderList;
+  readonly requestBody: Body;
+  /** Undefined until the answer's head is there. */
+  status: number | undefined;
+  statusText: string;
+  responseHeaders: HeaderList;
+  readonly responseBody: Body;
+  /** ms since the start: the request's end, the answer's head, the answer's end. */
+  readonly timings: { sent?: number; answered?: number; done?: number };
+  state: "open" | "done" | "failed";
+  /** Why it failed, or in which way it is kept only in part. */
+  note: string | undefined;
+  readonly messages: Message[];
+  /** How many messages there were; the first of them are kept. */
+  messageCount: number;
+  pinned: boolean;
+  /** The id of the exchange that this one repeats. */
+  readonly replayOf: number | undefined;
+}
+
+/** An exchange without headers, bodies and messages: what a list shows. Plain data. */
+export interface ExchangeSummary {
+  id: number;
+  startedAt: number;
+  method: string;
+  path: string;
+  host: string;
+  status: number | null;
+  state: Exchange["state"];
+  /** ms from the first byte of the request to the last of the answer; null while it is open. */
+  duration: number | null;
+  requestBytes: number;
+  responseBytes: number;
+  contentType: string;
+  pinned: boolean;
+  replayOf: number | null;
+  direction: ConnectionFacts["direction"];
+  service: string;
+}
+
+/** The first value of a header; names are compared without case (RFC 9110, 5.1). */
+export function headerOf(headers: HeaderList, name: string): string | undefined {
+  return headers.find(([each]) => each.toLowerCase() === name)?.[1];
+}
+
+export function summaryOf(exchange: Exchange): ExchangeSummary {
+  const { connection, timings } = exchange;
+  return {
+    id: exchange.id,
+    startedAt: exchange.startedAt,
+    method: exchange.method,
+    path: exchange.path,
+    host: headerOf(exchange.requestHeaders, "host") ?? "",
+    status: exchange.status ?? null,
+    state: exchange.state,
+    duration: timings.done ?? null,
+    requestBytes: exchange.requestBody.bytes,
+    responseBytes: exchange.responseBody.bytes,
+    contentType: headerOf(exchange.responseHeaders, "content-type") ?? "",
+    pinned: exchange.pinned,
+    replayOf: exchange.replayOf ?? null,
+    direction: connection.direction,
+    service: connection.service ?? "",
+  };
+}

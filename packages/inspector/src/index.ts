@@ -1,0 +1,11 @@
+export { toCurl } from "./curl.ts";
+export { type BodyView, viewBody } from "./decode/view.ts";
+export { type AnswerDiff, type DiffLine, diffAnswers, type HeaderChange } from "./diff.ts";
+export { INSPECTOR_ERRORS, inspectorError } from "./errors.ts";
+export type { Body, ConnectionFacts, Exchange, ExchangeSummary, HeaderList, Message } from "./exchange.ts";
+export { type Filter, type FilterTerm, formatFilter, matchesFilter, parseFilter } from "./filter.ts";
+export { type Har, type HarEntry, type HarOptions, toHar } from "./har.ts";
+export { isSecretHeader, maskHeaders } from "./headers.ts";
+export { createInspector, type Inspector, type InspectorOptions, type InspectorStats } from "./inspector.ts";
+export type { Budgets } from "./options.ts";
+export type { ReplayEdit, ReplayTarget } from "./replay.ts";
