@@ -120,6 +120,9 @@ test("a mistake, a missing file, a kind that isn't there: each is told, and noth
     /error\[PROFILE_INVALID\]: .*shipside\.yaml:2:5: unknown key "worklaod".*did you mean "workload"\?/,
   );
   expect((await run(["up", "-f", "nope.yaml"])).code).toBe(6);
+  // A name that was mistyped: nothing of it is open, and nothing would be closed by it.
+  const mistyped = await run(["down", "--profile", "nope"]);
+  expect([mistyped.code, mistyped.stderr]).toEqual([6, expect.stringContaining("PROFILE_MISSING")]);
   expect((await run(["up", "-f", "x", "--profile", "y"])).code).toBe(2);
   const missing = await run(["down", "--profile", "../x"]);
   expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining("PROFILE_NAME")]);

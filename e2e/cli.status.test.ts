@@ -1,10 +1,11 @@
+import { once } from "node:events";
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ProbeResult } from "@shipside/daemon/client";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { newUser, type Ran } from "./cli.harness.ts";
+import { newUser, type Ran, untilSaid } from "./cli.harness.ts";
 import { canHaveMachine, has, newMachine } from "./root.harness.ts";
 
 const PORT = 43_290;
@@ -105,6 +106,16 @@ test("status while the API server is away, and the daemon's log of it, also afte
     process.kill(JSON.parse(stdout).pid, "SIGKILL");
     const after = await user.run(["logs"]);
     expect([after.code, after.stdout]).toEqual([0, expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}info {3}serving /)]);
+
+    // Followed into the next daemon's.
+    const followed = user.start(["logs", "-f"]);
+    const twice = untilSaid(followed, / serving [\s\S]* serving /);
+    await untilSaid(followed, / serving /);
+    expect((await user.run(["start", "--no-root"])).code).toBe(0);
+    await twice;
+    const ended = once(followed, "exit");
+    followed.kill("SIGINT");
+    expect(await ended).toEqual([0, null]);
   } finally {
     await user.run(["session", "clean"]);
     await user.run(["stop"]);

@@ -183,6 +183,8 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("at boot", { timeout: 60_000 },
     const before = await snapshot();
     const unsupported = await machine.run(["start", "--install", "--json"], { env });
     expect([unsupported.code, JSON.parse(unsupported.stdout).error.code]).toEqual([7, "INSTALL_UNSUPPORTED"]);
+    // No password is asked for in vain.
+    expect(unsupported.stderr).not.toContain("root");
     await machine.sh(`mkdir -p /run/systemd/system /usr/local/lib/shipside && chown ${machine.uid} /usr/local/lib`);
     const unsafe = await machine.run(["start", "--install", "--json"], { env });
     expect([unsafe.code, JSON.parse(unsafe.stdout).error]).toEqual([

@@ -92,6 +92,12 @@ describe.skipIf(!canHaveMachine || !has("sudo"))("a session with a helper", { ti
     expect(await ask()).toBe("from the pod");
     expect(await listening(address)).toContain(`${address}:80`);
     expect(await machine.sh("cat /etc/hosts")).toContain(`web.${e2e.namespace}.svc.cluster.local`);
+    // The copy of the file as it was is the user's, written by the daemon.
+    const copy = join(machine.home, "hosts.original");
+    expect([await machine.sh(`md5sum < ${copy}`), await machine.sh(`stat -c '%U %a' ${copy}`)]).toEqual([
+      hosts,
+      `${machine.name} 600`,
+    ]);
     expect(await machine.run(["stop"])).toMatchObject({ code: 0, stderr: expect.stringContaining("everything is as it was") });
     expect([await alive(pid), await alive(helper), await listening(address)]).toEqual([false, false, ""]);
     expect(await machine.sh("md5sum < /etc/hosts")).toBe(hosts);

@@ -45,6 +45,12 @@ test("a line for each thing that was done, and where it is comes first", () => {
   ]);
 });
 
+test("where no service fits, that is said", () => {
+  const none = { step: "tunnels", namespaces: ["shop"], services: 0, ports: 0, failed: 0 } as const;
+  expect(tell([none])).toContain("0 services, each on an address of its own (0 ports)\n  there is none, or none that fits");
+  expect(tell([{ ...none, services: 1 }])).not.toContain("there is none");
+});
+
 test.each([
   [true, "✓ 4 names for the command alone: may not write\n"],
   [false, "! names are not on this machine: may not write\n  hint: give a command after `--`"],

@@ -53,6 +53,7 @@ export function createProgress(
           terminal.done(
             `${plural(event.services, "service")}${where}, each on ${options.rootless ? "its address in the cluster" : "an address of its own"} (${ports} ${ports === 1 ? "port" : "ports"})`,
           );
+          if (event.services === 0) terminal.say("  there is none, or none that fits: one that comes has its name here then");
           terminal.busy("writing names");
           break;
         }

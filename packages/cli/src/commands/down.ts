@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { hasCode } from "@shipside/core";
+import { daemonError } from "@shipside/daemon/client";
 import type { CommandModule } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { profileFile } from "../profile-file.ts";
@@ -15,6 +17,10 @@ export const run: CommandModule["run"] = async (invocation, terminal) => {
   const { sessions, failed } = await listSessions();
   for (const error of failed) terminal.warn(error.message);
   const own = sessions.filter(({ origin }) => origin?.file === file).toReversed();
+  if (own.length === 0 && !existsSync(file))
+    throw daemonError("PROFILE_MISSING", `${file} does not exist, and nothing is open by it`, {
+      hint: "`shipside session list` shows what is open",
+    });
   const closed: string[] = [];
   for (const session of own) {
     try {

@@ -1,6 +1,6 @@
 /** What undoing takes in a cluster: of what a journal names, and of what no journal knows. Pure. */
 import { portForwardRules } from "./parts.ts";
-import type { Rule } from "./rule.ts";
+import { mergeRules, type Rule } from "./rule.ts";
 
 /** One object, known by its name. */
 export interface ObjectUse {
@@ -61,11 +61,12 @@ export function endInterceptRules({ namespace, service, relay }: InterceptUse): 
 }
 
 /** `clean` where it is told a namespace: relays and intercepts of this user that no journal knows. */
-export const strayRelayRules = (namespace: string): Rule[] => [
-  { namespace, group: "apps", resource: "deployments", verbs: ["list", "delete"], why: "relays of yours that no journal knows" },
-  {
-    ...{ namespace, group: "", resource: "services", verbs: ["list"], why: "intercepts of yours that no journal knows" },
-    optional: "those are not found",
-  },
-  ...endInterceptRules({ namespace }),
-];
+export const strayRelayRules = (namespace: string): Rule[] =>
+  mergeRules([
+    { namespace, group: "apps", resource: "deployments", verbs: ["list", "delete"], why: "relays of yours that no journal knows" },
+    {
+      ...{ namespace, group: "", resource: "services", verbs: ["list"], why: "intercepts of yours that no journal knows" },
+      optional: "those are not found",
+    },
+    ...endInterceptRules({ namespace }),
+  ]);

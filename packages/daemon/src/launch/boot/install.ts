@@ -8,7 +8,7 @@ import { codeOf } from "@shipside/core";
 import { daemonError } from "../../errors.ts";
 import { checkLaunchRequest, type LaunchRequest, type UserIds } from "../request.ts";
 import { launchdPlist } from "./launchd-plist.ts";
-import { type BootPlaces, type BootService, bootPlaces } from "./places.ts";
+import { type BootPlaces, type BootService, bootPlaces, supportedPlaces } from "./places.ts";
 import { changeableByOthers } from "./root-owned.ts";
 import { systemdUnit } from "./systemd-unit.ts";
 
@@ -35,7 +35,7 @@ const run = promisify(execFile);
 
 /** As root. Throws `INSTALL_UNSUPPORTED`, `INSTALL_UNSAFE`, `INSTALL_FAILED`; a later call replaces what an earlier one made. */
 export async function install(ids: UserIds, { request, user, start }: InstallRequest): Promise<Installed> {
-  const places = supported(ids.uid);
+  const places = supportedPlaces(ids.uid);
   const launch = checkLaunchRequest(request);
   const { folder, definition, name } = places;
   try {
@@ -86,23 +86,6 @@ export async function uninstall({ uid }: UserIds): Promise<boolean> {
   } catch (error) {
     throw coded(error, `could not take ${name} away`);
   }
-}
-
-function supported(uid: number): BootPlaces {
-  const places = bootPlaces(uid, process.platform);
-  // sd_booted(3)
-  const ready = process.platform === "darwin" || existsSync("/run/systemd/system");
-  if (!places || !ready) {
-    throw daemonError("INSTALL_UNSUPPORTED", "this machine was not booted by systemd or launchd", {
-      hint: "have what starts your machine run `shipside start` as your user, where sudo asks for no password",
-    });
-  }
-  if (import.meta.url.endsWith(".ts")) {
-    throw daemonError("INSTALL_UNSUPPORTED", "from source there is nothing to copy", {
-      hint: "build it, and run the built program",
-    });
-  }
-  return places;
 }
 
 /** Makes the folder anew, beside the old one, and puts it in its place. */

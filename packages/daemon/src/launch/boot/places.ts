@@ -1,3 +1,6 @@
+import { existsSync } from "node:fs";
+import { daemonError } from "../../errors.ts";
+
 /** Where what runs as root at boot is kept, one of each for a user. */
 export interface BootPlaces {
   /** Root's alone, with all folders above it. */
@@ -23,6 +26,24 @@ export function bootPlaces(uid: number, platform: NodeJS.Platform): BootPlaces |
     };
   }
   return undefined;
+}
+
+/** The same on this machine, by what it was booted. Throws `INSTALL_UNSUPPORTED`. */
+export function supportedPlaces(uid: number): BootPlaces {
+  const places = bootPlaces(uid, process.platform);
+  // sd_booted(3)
+  const ready = process.platform === "darwin" || existsSync("/run/systemd/system");
+  if (!places || !ready) {
+    throw daemonError("INSTALL_UNSUPPORTED", "this machine was not booted by systemd or launchd", {
+      hint: "have what starts your machine run `shipside start` as your user, where sudo asks for no password",
+    });
+  }
+  if (import.meta.url.endsWith(".ts")) {
+    throw daemonError("INSTALL_UNSUPPORTED", "from source there is nothing to copy", {
+      hint: "build it, and run the built program",
+    });
+  }
+  return places;
 }
 
 /** What the service manager starts, as root. */

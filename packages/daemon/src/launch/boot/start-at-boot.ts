@@ -6,6 +6,7 @@ import { elevationFacts, planElevation } from "../elevate.ts";
 import { type AsRootOptions, asRootByHand, type DaemonOwner, daemonRequest } from "../start-helper.ts";
 import { bootEnv } from "../user-env.ts";
 import type { Installed, InstallRequest } from "./install.ts";
+import { supportedPlaces } from "./places.ts";
 
 export interface StartAtBoot extends Installed {
   /** Variables that look like secrets: these are not kept for the boot. */
@@ -17,6 +18,8 @@ export interface StartAtBoot extends Installed {
  * `ROOT_UNAVAILABLE`, `ROOT_REFUSED`.
  */
 export async function startAtBoot(owner: DaemonOwner, options: AsRootOptions & { start: boolean }): Promise<StartAtBoot> {
+  // Whether it can be is no secret: nobody is asked for a password in vain.
+  supportedPlaces(owner.uid);
   const { env, leftOut } = bootEnv(owner.env);
   const user = env["USER"] ?? (process.getuid?.() === owner.uid ? nameOfSelf() : undefined) ?? `uid ${owner.uid}`;
   const request: InstallRequest = { request: daemonRequest({ ...owner, env }), user, start: options.start };
