@@ -141,6 +141,7 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   ROOTLESS_FORBIDDEN: EXIT.machine,
   ROOTLESS_FAILED: EXIT.machine,
   ROOTLESS_CLOSED: EXIT.machine,
+  ROOTLESS_MOUNT: EXIT.volumes,
   ROOTLESS_DNS_UNANSWERED: EXIT.unreachable,
   ROOTLESS_OUTSIDE_MISSING: EXIT.machine,
   ROOTLESS_OUTSIDE_FORBIDDEN: EXIT.machine,

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -81,6 +81,36 @@ describe.runIf(process.platform === "linux")("namespaces", () => {
     expect(await command.exited).toBe(130);
     await vi.waitFor(() => expect(namespace.listening).toEqual([]), 10_000);
     expect(own.port).toBe(8080);
+  });
+
+  it("show a folder and a file at paths that aren't there, also at the top, with all that was there; the disk stays as it is", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "rootless source-"));
+    onTestFinished(() => rm(dir, { recursive: true }));
+    await mkdir(join(dir, "sub"));
+    await writeFile(join(dir, "sub", "greeting"), "hello\n");
+    const before = [readdirSync("/").sort(), readdirSync("/var/lib").sort()];
+    await using namespace = await openNamespace();
+    const listed = "ls -A /var/lib | sort; ls -A / | sort; cat /etc/hosts";
+    const { out } = await sh(namespace, listed);
+    await namespace.mount({ source: dir, target: "/var/lib/no-such/deep" });
+    await namespace.mount({ source: join(dir, "sub"), target: "/no-such-top/x" });
+    await namespace.mount({ source: join(dir, "sub"), target: "/no-such-top/read", readOnly: true });
+    await namespace.mount({ source: join(dir, "sub", "greeting"), target: "/etc/no-such-file" });
+    await namespace.mount({ source: join(dir, "sub"), target: "/srv" });
+    const seen = await sh(
+      namespace,
+      "cat /var/lib/no-such/deep/sub/greeting /no-such-top/x/greeting /etc/no-such-file /srv/greeting; echo new > /no-such-top/x/written; echo $?; (echo no > /no-such-top/read/x) 2>/dev/null || echo refused",
+    );
+    expect(seen).toEqual({ out: "hello\nhello\nhello\nhello\n0\nrefused\n", exitCode: 0 });
+    expect(await readFile(join(dir, "sub", "written"), "utf8")).toBe("new\n");
+    const after = await sh(namespace, listed);
+    expect(after.out.split("\n").filter((line) => !/^no-such/.test(line))).toEqual(out.split("\n"));
+    expect([readdirSync("/").sort(), readdirSync("/var/lib").sort()]).toEqual(before);
+    // The rest of the machine, as it was.
+    expect(
+      (await sh(namespace, "test -c /dev/null && test -d /proc/self && id > /dev/null && ls /usr/bin > /dev/null; echo $?")).out,
+    ).toBe("0\n");
+    await expect(namespace.mount({ source: join(dir, "none"), target: "/x" })).rejects.toMatchObject({ code: "ROOTLESS_MOUNT" });
   });
 
   it("refuse a port that is taken, and any after close()", async () => {

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
-import { abortError, type Closable, createCloser, type HostsOwner, type ListenerFactory } from "@shipside/core";
+import { abortError, type Closable, codeOf, createCloser, type HostsOwner, type ListenerFactory } from "@shipside/core";
 import type { ListeningSocket } from "./agent/requests.ts";
 import { type AgentClient, connectAgent } from "./agent-client.ts";
 import { rootlessError } from "./errors.ts";
@@ -32,6 +32,14 @@ export interface RunOptions {
   stdout?: "inherit" | "stderr";
 }
 
+export interface MountOptions {
+  /** Absolute. */
+  source: string;
+  /** Absolute. */
+  target: string;
+  readOnly?: boolean;
+}
+
 /** A command in the namespaces. */
 export interface NamespaceCommand {
   /** Its exit code; 128 + n where signal n ended it. Rejects with `ROOTLESS_CLOSED` where the namespaces go first. */
@@ -52,6 +60,11 @@ export interface Namespace extends Closable {
   readonly hosts: HostsOwner;
   /** Runs a command with this process's terminal, as this process's user. */
   run(options: RunOptions): Promise<NamespaceCommand>;
+  /**
+   * Shows a folder or a file of this machine at a path inside, which is made there where it isn't: nothing is made on the disk. Before a command
+   * runs; of nested paths the outer one first. Rejects with `ROOTLESS_MOUNT`.
+   */
+  mount(what: MountOptions): Promise<void>;
   /** A socket connected to an address inside, in this process; paused. Rejects with the system's codes, such as `ECONNREFUSED`. */
   connect(place: { address: string; port: number }): Promise<Socket>;
   /** What programs inside listen on by TCP now, those of `listeners` left out. */
@@ -128,6 +141,14 @@ export async function openNamespace(options: NamespaceOptions = {}): Promise<Nam
       exited.catch(() => {});
       return { exited, kill: (by) => void agent.call("kill", { run: result.run, signal: by }).catch(() => {}) };
     },
+    async mount({ source, target, readOnly = false }) {
+      try {
+        const { dev: device } = await stat(source);
+        await agent.call("mount", { source, target, readOnly, device });
+      } catch (cause) {
+        throw mountError(target, cause);
+      }
+    },
     async connect(place) {
       const { socket } = await agent.call("connect", place);
       return socket as Socket;
@@ -189,4 +210,17 @@ async function opened(
 async function firstProcess(unshare: number): Promise<number> {
   const children = await readFile(`/proc/${unshare}/task/${unshare}/children`, "utf8");
   return Number(children.trim().split(" ")[0]);
+}
+
+function mountError(target: string, cause: unknown): Error {
+  if (codeOf(cause) === "ROOTLESS_CLOSED") return cause as Error;
+  const hints: Record<string, string> = {
+    UNSEEN: "what is mounted outside is seen inside only where an administrator has made it so: sudo mount --make-rshared /",
+    OWNED: `make it: mkdir -p ${target}`,
+  };
+  const hint = hints[codeOf(cause) ?? ""];
+  return rootlessError("ROOTLESS_MOUNT", `could not show ${target}: ${(cause as Error).message}`, {
+    ...(hint !== undefined && { hint }),
+    cause,
+  });
 }

@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import type { Server, Socket } from "node:net";
 import { addAddresses } from "./addresses.ts";
 import { watchListening } from "./listening.ts";
+import { mountAt } from "./mount.ts";
 import type { AgentMessage, AgentRequest, AgentResults, Op } from "./requests.ts";
 import { killRun, startRun } from "./runs.ts";
 import { bindSocket, connectSocket, listenSocket } from "./sockets.ts";
@@ -35,6 +36,9 @@ async function answer(
       return undefined;
     case "write":
       await writeFile(request.path, request.text);
+      return {};
+    case "mount":
+      await mountAt(request);
       return {};
     case "run":
       return { run: await startRun(request, (run, exitCode) => tell({ run, exitCode })) };
