@@ -85,7 +85,7 @@ export function createPodVolumes(options: { pod: KubeJson; store: Store; directo
       if (!volume || root === undefined) throw new Error(`volume "${name}" is not mounted`);
       const path = subPath ? join(root, subPath) : root;
       if (subPath && normalize(subPath).startsWith("..")) throw new Error(`subPath "${subPath}" leads out of the volume`);
-      if (subPath && !hasPayload(volume)) ensureDirectory(path);
+      if (subPath) ensureDirectory(path);
       const readOnly = hasPayload(volume) || volume.persistentVolumeClaim?.readOnly === true;
       return { path, file: !statSync(path).isDirectory(), readOnly };
     },
