@@ -19,7 +19,9 @@ const container = {
   command: ["node", "-e", SERVE],
   readinessProbe: { tcpSocket: { port: PORT }, periodSeconds: 1 },
 };
-const workload = (kind: string, name: string, more: object = {}): object => ({
+type Volume = { name: string; mountPath: string } & Record<string, unknown>;
+
+const workload = (kind: string, name: string, more: object = {}, volumes: readonly Volume[] = []): object => ({
   apiVersion: "apps/v1",
   kind,
   metadata: { name, namespace: NAMESPACE },
@@ -27,7 +29,16 @@ const workload = (kind: string, name: string, more: object = {}): object => ({
     selector: { matchLabels: { app: name } },
     template: {
       metadata: { labels: { app: name } },
-      spec: { containers: [{ ...container, env: [{ name: "GREETING", value: `I am ${name}` }] }] },
+      spec: {
+        containers: [
+          {
+            ...container,
+            env: [{ name: "GREETING", value: `I am ${name}` }],
+            volumeMounts: volumes.map((volume) => ({ name: volume.name, mountPath: volume.mountPath })),
+          },
+        ],
+        volumes: volumes.map(({ mountPath: _, ...volume }) => volume),
+      },
     },
     ...more,
   },
@@ -50,7 +61,17 @@ describe.skipIf(process.platform !== "linux")("a command in namespaces of its ow
     await cluster.apply([
       { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } },
       workload("Deployment", "web"),
-      workload("StatefulSet", "db", { serviceName: "db" }),
+      {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name: "app", namespace: NAMESPACE },
+        data: { "config.ini": "level=debug" },
+      },
+      { apiVersion: "v1", kind: "Secret", metadata: { name: "app", namespace: NAMESPACE }, stringData: { password: "hunter2" } },
+      workload("StatefulSet", "db", { serviceName: "db" }, [
+        { name: "config", mountPath: "/etc/no-such-app", configMap: { name: "app" } },
+        { name: "secret", mountPath: "/no-such-app", secret: { secretName: "app" } },
+      ]),
       service("web", { selector: { app: "web" }, ports: [{ port: 80, targetPort: PORT }] }),
       service("db", { clusterIP: "None", selector: { app: "db" }, ports: [{ port: PORT }] }),
     ]);
@@ -129,6 +150,28 @@ describe.skipIf(process.platform !== "linux")("a command in namespaces of its ow
     expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("--rootless is for one command") });
     const missing = await user.run(["run", "deployment/web", "-n", NAMESPACE, "-k", kubeconfig, "--", "no-such-program"]);
     expect(missing).toMatchObject({ code: 127, stderr: expect.stringContaining("COMMAND_NOT_FOUND") });
+  });
+
+  test("has the workload's volumes at their own paths, the service account's token too", async () => {
+    const token = "/var/run/secrets/kubernetes.io/serviceaccount";
+    const ran = await run(
+      `const fs = require("node:fs");
+       const read = (path) => fs.readFileSync(path, "utf8");
+       console.log(JSON.stringify({
+         config: read("/etc/no-such-app/config.ini"), top: read("/no-such-app/password"), namespace: read("${token}/namespace"),
+         claims: JSON.parse(Buffer.from(read("${token}/token").split(".")[1], "base64url")).sub,
+       }));`,
+      ["run", "statefulset/db", "--volumes"],
+    );
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(JSON.parse(ran.stdout)).toEqual({
+      ...{ config: "level=debug", top: "hunter2", namespace: NAMESPACE },
+      claims: `system:serviceaccount:${NAMESPACE}:default`,
+    });
+    expect(ran.stderr).toContain("volumes at their own paths");
+    expect([existsSync("/etc/no-such-app"), existsSync("/no-such-app")]).toEqual([false, false]);
+    const without = await user.run(["teleport", "deployment/web", "--volumes", "-n", NAMESPACE, "-k", kubeconfig, "--", "true"]);
+    expect(without).toMatchObject({ code: 2, stderr: expect.stringContaining("shipside run") });
   });
 
   test("a signal reaches the command, which judges it", async () => {

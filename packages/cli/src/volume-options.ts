@@ -1,5 +1,5 @@
-import { resolve } from "node:path";
-import type { SessionMountOptions } from "@shipside/daemon/client";
+import { join, resolve } from "node:path";
+import { runtimeDir, type SessionMountOptions } from "@shipside/daemon/client";
 import { flag, type Invocation, list, text } from "./command.ts";
 import { cliError } from "./errors.ts";
 
@@ -21,9 +21,12 @@ function directory(given: string): string {
   throw cliError("USAGE", "the directory for the volumes has no name", { hint: "such as ./core-root" });
 }
 
+/** Where volumes are kept that a command has at their own paths. */
+const privateDirectory = (): string => join(runtimeDir(), `volumes-${process.pid}`);
+
 /** A teleport's, undefined without `--mount`. Throws `USAGE`. */
 export function teleportVolumes(invocation: Invocation, workload: string | undefined): SessionMountOptions | undefined {
-  const dir = text(invocation, "mount");
+  const dir = text(invocation, "mount") ?? (flag(invocation, "volumes") ? privateDirectory() : undefined);
   if (dir === undefined) {
     const stray = ["mount-only", "driver"].find(
       (name) => list(invocation, name).length > 0 || text(invocation, name) !== undefined,
@@ -33,7 +36,7 @@ export function teleportVolumes(invocation: Invocation, workload: string | undef
     throw cliError("USAGE", `--${given} is of volumes, and none are mounted`, { hint: "say where: --mount ./root" });
   }
   if (workload === undefined)
-    throw cliError("USAGE", "--mount: a namespace as such has no volumes", {
+    throw cliError("USAGE", "--mount and --volumes: a namespace as such has no volumes", {
       hint: "name a workload: shipside teleport deployment/core",
     });
   return volumeOptions(invocation, dir, "mount-only");

@@ -1,11 +1,12 @@
 import type { CommandModule } from "../command.ts";
 import { flag, type Invocation } from "../command.ts";
+import { cliError } from "../errors.ts";
 import type { Interrupt } from "../interrupt.ts";
 import { keepOpen, readyIn } from "../keep-open.ts";
 import { type CommandSession, openCommandSession, sharedPorts } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
 import { rightsOfSessions } from "../rights.ts";
-import { openRootlessCommand, type RootlessCommand } from "../rootless-command.ts";
+import { openRootlessCommand, type RootlessCommand, showVolumes } from "../rootless-command.ts";
 import { saveIfWanted } from "../save-profile.ts";
 import { createEventRelay, restartOptions, runSessionCommand } from "../session-command.ts";
 import { sessionOptions, wantsForeground } from "../session-options.ts";
@@ -16,7 +17,13 @@ export const rights: NonNullable<CommandModule["rights"]> = async (invocation) =
   rightsOfSessions([sessionOptions("teleport", invocation)]);
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
-  if (!flag(invocation, "rootless")) return teleport(invocation, terminal, interrupt);
+  if (!flag(invocation, "rootless")) {
+    if (flag(invocation, "volumes"))
+      throw cliError("USAGE", "--volumes: a path that others share can't be the workload's", {
+        hint: "use `shipside run`, whose command has paths of its own; or --mount DIR",
+      });
+    return teleport(invocation, terminal, interrupt);
+  }
   await using rootless = await openRootlessCommand(invocation, terminal, interrupt.signal);
   return await teleport(invocation, terminal, interrupt, rootless);
 };
@@ -56,6 +63,7 @@ async function teleport(
     const readyMs = Math.round(performance.now() - began);
     await saveIfWanted(invocation, options, terminal);
     const ready = readyIn(readyMs, terminal);
+    if (rootless) await showVolumes(rootless, info, terminal);
     if (command) {
       terminal.say(`${ready}: ${terminal.err("bold", command.join(" "))}`);
       return await runSessionCommand(command, session, {

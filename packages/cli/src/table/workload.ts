@@ -75,6 +75,7 @@ export const TELEPORT_OPTIONS: readonly OptionSpec[] = [
     describe: "the workload's volumes there; SHIPSIDE_ROOT names it",
     complete: "file",
   },
+  { name: "volumes", type: "boolean", describe: "with --rootless: the workload's volumes at their own paths" },
   { name: "mount-only", type: "list", value: "NAME", describe: "of volumes: this one, or what is at this path (repeatable)" },
   ...VOLUMES,
   {
