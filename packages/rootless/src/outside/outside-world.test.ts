@@ -10,6 +10,7 @@ describe.runIf(canHaveMachine)("the outside world, for a user without any right"
     cluster: "cluster",
     hostPort: ["localhost GET / 0 -", "localhost GET / 0 -"],
     forbidden: expect.not.arrayContaining([expect.stringContaining("localhost GET")]),
+    without: [],
     ended: "closed",
     closed: expect.stringMatching(/^curl: /),
     left: [],
@@ -23,5 +24,29 @@ describe.runIf(canHaveMachine)("the outside world, for a user without any right"
   test.runIf(has("slirp4netns"))("by slirp4netns", { timeout: 60_000 }, async () => {
     const got = await runThere("inside.ts", ["slirp4netns"]);
     expect(got).toMatchObject({ ...common, kind: "slirp4netns", env: {}, datagram: "world ping" });
+  });
+
+  test("by the proxy, where no program can: HTTP, CONNECT, and nothing else", { timeout: 60_000 }, async () => {
+    const got = await runThere("inside.ts", [], { tun: false });
+    expect(got).toMatchObject({
+      ...common,
+      kind: "proxy",
+      without: ["pasta", "slirp4netns"].map((kind) => [
+        kind,
+        has(kind) ? "ROOTLESS_OUTSIDE_FORBIDDEN" : "ROOTLESS_OUTSIDE_MISSING",
+      ]),
+      connect: "world GET /tunnel 0 -",
+      datagram: "",
+      forbidden: expect.arrayContaining([
+        "127.0.0.1 is this machine's localhost, which is not reachable from in here",
+        "sneaky.example is this machine's localhost, which is not reachable from in here",
+        "curl: (56) CONNECT tunnel failed, response 403",
+      ]),
+    });
+  });
+
+  test.runIf(has("pasta"))("as root, too", { timeout: 60_000 }, async () => {
+    const got = await runThere("inside.ts", [], { root: true });
+    expect(got).toMatchObject({ ...common, user: 0, kind: "pasta", datagram: "world ping" });
   });
 });
