@@ -29,7 +29,7 @@ describe.runIf(process.platform === "linux")("in a namespace, with a pod's resol
     const { pid } = namespace;
     const enter = ["--target", String(pid), "--user", "--preserve-credentials", "--mount", "--net", "--", "sh", "-c"];
     const sh = async (script: string): Promise<string> => (await promisify(execFile)("nsenter", [...enter, script])).stdout.trim();
-    await sh(`mount --bind '${file}' "$(readlink -f /etc/resolv.conf)"`);
+    await namespace.mount({ source: file, target: "/etc/resolv.conf", readOnly: true });
 
     const names = ["web", "web.shop", "web.shop.svc", "web.shop.svc.cluster.local", "web.shop.svc.cluster.local."];
     const found = await sh(names.map((name) => `getent ahostsv4 ${name} | head -n 1`).join("\n"));
@@ -41,7 +41,7 @@ describe.runIf(process.platform === "linux")("in a namespace, with a pod's resol
     expect(await sh("getent ahostsv4 nope.shop; echo $?")).toBe("2");
     if (existsSync("/usr/bin/busybox"))
       expect(await sh("busybox nslookup kubernetes.default.svc.cluster.local")).toMatch(/Address.*10\.96\.0\.1$/m);
-    const node = `const { promises: dns } = require("dns"); (async () => console.log((await dns.lookup("web")).address, (await dns.resolveSrv("_pg._tcp.db.shop.svc.cluster.local")).length))()`;
+    const node = `const { promises: dns } = require("dns"); (async () => console.log((await dns.lookup("web", 4)).address, (await dns.resolveSrv("_pg._tcp.db.shop.svc.cluster.local")).length))()`;
     expect(await sh(`"${process.execPath}" -e '${node}'`)).toBe("10.96.120.95 3");
     await rm(dir, { recursive: true });
   });
