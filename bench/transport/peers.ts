@@ -77,7 +77,7 @@ export function startOurs(
   const args = [forwarder, target.kubeconfig, target.namespace, target.pod, ...remotes(target).map(String)];
   if (viaRelay) args.push(`--via-relay=${target.image ?? "node:24"}`);
   if (!built) args.unshift("--conditions=@shipside/source");
-  args.unshift("--max-semi-space-size=4"); // as the daemon's process is started: `daemonCommand`
+  args.unshift("--max-semi-space-size=2"); // as the daemon's process is started: `daemonCommand`
   return start("ours", process.execPath, args, (line) => (JSON.parse(line) as { ports: Record<string, number> }).ports);
 }
 

@@ -12,9 +12,9 @@ export interface Program {
 /** Starts a program of this directory with its options, waits for its first line, and ends it with the stack by the end of its stdin. */
 export async function startProgram(stack: AsyncDisposableStack, name: string, options: object): Promise<Program> {
   const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
-  const child = spawn(process.execPath, ["--conditions=@shipside/source", file, JSON.stringify(options)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  // As the daemon's process is started: `daemonCommand`.
+  const args = ["--max-semi-space-size=2", "--conditions=@shipside/source", file, JSON.stringify(options)];
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
   stack.defer(() => stop(child, () => child.stdin!.end()));
   for await (const said of createInterface(child.stdout!)) return { child, said };
   throw new Error(`${name} of the benchmark did not start`);
