@@ -22,5 +22,12 @@ test.each([
   ["second NodePort 10.96.0.9 <none> 8080:31477/TCP 1s", "second NodePort {ip} <none> 8080:{node port}/TCP {age}"],
   ["Waiting for x\nWaiting for y\ndone\ndone", "done\ndone"],
   [`eyJhIjoxfQ.${Buffer.from('{"sub":1,"aud":2}').toString("base64url")}.c2ln`, "{token of aud, sub}"],
+  ["E1123 04:41:16.462924 32283 prune.go:71] Deprecated", "E prune.go:71] Deprecated"],
+  ["first\ntar: removing leading '/' from member names\nlast", "first\nlast"],
+  [
+    ' nodePort: 31234\n containerID: a://b\n resourceVersion: "7"',
+    "nodePort: {node port}\n containerID: {container}\n resourceVersion: {version}",
+  ],
+  ["Warning Unexpected 3s (x2 over 1s) x", "Warning Unexpected {age} (x2 over {age}) x"],
   ["tick */5 * * * * <none> False 0 <none> 1s", "tick */5 * * * * <none> False 0 <none> {age}"],
 ])("%s is normalised", (output, expected) => expect(normalise(output, "conformance-1")).toBe(expected));

@@ -5,6 +5,8 @@ export function normalise(output: string, namespace: string): string {
     .replace(/\beyJ[\w-]+\.([\w-]+)\.[\w-]+/g, (_, claims: string) => `{token of ${claimNames(claims)}}`)
     // kubectl's own, where the server was quicker than its client.
     .replace(/^E\d{4} .* Unknown stream id \d+, discarding message$/gm, "")
+    // A kubelet that is busy, and tries again.
+    .replace(/^.* FailedMount .* failed to sync configmap cache: .*$\n?/gm, "")
     // The image's own `tar` may be any; of a line of kubectl's log, when it was written.
     .replace(/^tar: .*$\n?/gm, "")
     .replace(/^([WE])\d{4} \S+ +\d+ /gm, "$1 ")
