@@ -156,7 +156,11 @@ test("what the server itself fills in on creation is nobody's: addresses, the ac
     metadata: { name: "j" },
     spec: { template: { spec: { restartPolicy: "Never", containers } } },
   });
-  expect(managers(job.body)[0].fieldsV1["f:spec"]).not.toHaveProperty("f:selector");
+  const ofJob = managers(job.body)[0].fieldsV1["f:spec"];
+  expect(ofJob).not.toHaveProperty("f:selector");
+  expect(Object.keys(ofJob["f:template"])).toEqual(["f:spec"]);
+  const namespace = await w.api.call("POST", "/api/v1/namespaces?fieldManager=me", { metadata: { name: "n" } });
+  expect(managers(namespace.body)[0].fieldsV1).not.toHaveProperty("f:spec");
 });
 
 test("owners are owned whole, by their uid; a status' lists as the real ones are kept", () => {

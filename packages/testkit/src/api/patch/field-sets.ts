@@ -80,7 +80,7 @@ export function fieldSetOf(
       // Without a type (a custom kind) maps are granular and lists are replaced.
       if (typed && field?.type.is === "map") for (const key of Object.keys(value)) add([...path, `f:${key}`]);
       else walkFields(value, inner, path);
-    } else add(path);
+    } else if (!(containers && inherent && isMap(value) && Object.keys(value).length === 0)) add(path);
   };
   walkFields(object, type, []);
   return set;
