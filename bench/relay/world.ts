@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { programText, type RelayConfig } from "@shipside/relay";
+import { PROGRAM_COMMAND, programText, type RelayConfig } from "@shipside/relay";
 import type { At } from "./client.ts";
 
 /** One way to the pods, or past them to the developer's machine. */
@@ -40,7 +40,7 @@ export async function startWays(stack: AsyncDisposableStack): Promise<Way[]> {
   await writeFile(join(directory, "relay.mjs"), await programText());
   await writeFile(join(directory, "config.json"), JSON.stringify(config));
   await writeFile(join(directory, "secret"), "s");
-  const relay = spawn(process.execPath, ["relay.mjs"], {
+  const relay = spawn(process.execPath, PROGRAM_COMMAND.slice(1), {
     ...{ cwd: directory, env: { ...process.env, POD_IP: RELAY_HOST }, stdio: ["ignore", "pipe", "inherit"] },
   });
   stack.defer(() => stop(relay, "SIGKILL"));

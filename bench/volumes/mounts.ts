@@ -7,7 +7,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { programText, type RelayConfig } from "@shipside/relay";
+import { PROGRAM_COMMAND, programText, type RelayConfig } from "@shipside/relay";
 import { startProgram, stop } from "./child.ts";
 import type { MounterOptions } from "./mounter.ts";
 import type { WayOptions } from "./way.ts";
@@ -42,7 +42,7 @@ export async function mountOurs(stack: AsyncDisposableStack, { base, rttMs, tls 
   await writeFile(join(directory, "relay.mjs"), await programText());
   await writeFile(join(directory, "config.json"), JSON.stringify(config));
   await writeFile(join(directory, "secret"), secret);
-  const relay = spawn(process.execPath, ["relay.mjs"], {
+  const relay = spawn(process.execPath, PROGRAM_COMMAND.slice(1), {
     ...{ cwd: directory, env: { ...process.env, POD_IP: RELAY_HOST }, stdio: ["ignore", "pipe", "inherit"] },
   });
   stack.defer(() => stop(relay, () => relay.kill("SIGKILL")));

@@ -11,6 +11,7 @@ export {
   DEFAULT_IMAGE,
   DEFAULT_RESOURCES,
   OWNER_ANNOTATION,
+  PROGRAM_COMMAND,
   RELAY_LABEL,
   type RelayFiles,
   type RelaySpec,

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, onTestFinished, test } from "vitest";
+import { PROGRAM_COMMAND } from "./manifest.ts";
 import { programText } from "./program-text.ts";
 import type { RelayConfig } from "./protocol.ts";
 
@@ -26,7 +27,7 @@ test("it is ready soon, needs little memory, and ends when it is asked to", asyn
   // An address of its own: other tests' programs have 127.0.0.1.
   const env = { PATH: process.env["PATH"], POD_IP: `127.9.${process.pid % 250}.7` };
   const began = performance.now();
-  const child = spawn(process.execPath, ["relay.mjs"], { cwd: directory, env, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, PROGRAM_COMMAND.slice(1), { cwd: directory, env, stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   onTestFinished(() => void child.kill("SIGKILL"));
   const line = await new Promise<string>((resolve) => createInterface(child.stdout).once("line", resolve));
