@@ -25,18 +25,11 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => closer.close());
 
-/** What an intercept does to a service, and its relay. */
-async function intercepted(): Promise<void> {
-  const original = { app: "api", tier: "one" };
-  const record = JSON.stringify({ relay: "api", original, switched: { app: "relay", tier: "relay" } });
-  const change = {
-    metadata: { annotations: { "shipside.dev/intercept": record } },
-    spec: { selector: { app: "relay", tier: "relay" } },
-  };
-  await cluster.patch(SERVICES, { name: "api" }, change, { kind: "merge" });
+/** The relay of an intercept, without what else is its. */
+async function makeRelay(name: string): Promise<void> {
   const template = { metadata: { labels: { app: "relay" } }, spec: { containers: [{ name: "main", image: "node" }] } };
   await cluster.create(DEPLOYMENTS, {
-    metadata: { name: "api" },
+    metadata: { name },
     spec: { selector: { matchLabels: { app: "relay" } }, template },
   } as never);
 }
@@ -60,7 +53,7 @@ describe.runIf(canMount)("docs/recovery.md, to the letter", () => {
     const path = [bin, ...(kubectl === "kubectl" ? [] : [dirname(kubectl!)]), process.env["PATH"]].join(":");
     const stateNow = async () => ({ machine: await machine.state(), cluster: await clusterState(cluster, NAMESPACE) });
     const before = await stateNow();
-    await intercepted();
+    await makeRelay("api");
 
     const place = { folder: machine.home, kubeconfig, namespace: NAMESPACE };
     const child = await leaveOn(machine, { ...place, name: "web", mount: true, intercepted: "api" });

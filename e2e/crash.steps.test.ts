@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { createCloser } from "@shipside/core";
 import { recover } from "@shipside/daemon";
-import { type Cluster, CONFIG_MAPS } from "@shipside/kube";
+import { type Cluster, CONFIG_MAPS, SERVICES } from "@shipside/kube";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { LeaveOptions } from "./crash/leave.ts";
 import { CONTAINER, leaveCommand, makeWorkload, openKeptCluster } from "./crash.fixture.ts";
@@ -35,6 +35,10 @@ async function scene() {
   await cluster.create(CONFIG_MAPS, { metadata: { name: `settings-${name}` }, data: { mode: "first" } });
   const container = { ...CONTAINER, volumeMounts: [{ name: "settings", mountPath: "/etc/app" }] };
   await makeWorkload(cluster, name, 43_121, container, [{ name: "settings", configMap: { name: `settings-${name}` } }]);
+  await cluster.create(SERVICES, {
+    metadata: { name: `api-${name}` },
+    spec: { selector: { app: name }, ports: [{ port: 43_126 }] },
+  });
   const options: LeaveOptions = {
     ...{
       do: "make",
@@ -48,6 +52,7 @@ async function scene() {
     },
     mount: canMount,
     volumes: true,
+    intercepted: `api-${name}`,
   };
   return {
     name,

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createCloser } from "@shipside/core";
 import {
   createSessionHost,
+  type Journal,
   type JsonPatch,
   makeClusterObject,
   makeClusterPatch,
@@ -17,7 +18,8 @@ import {
   openJournal,
   recover,
 } from "@shipside/daemon";
-import { CONFIG_MAPS, connectCluster, SERVICES } from "@shipside/kube";
+import { type Cluster, CONFIG_MAPS, connectCluster, SERVICES } from "@shipside/kube";
+import { endIntercept } from "@shipside/proxy";
 
 export interface LeaveOptions {
   /** Makes and undoes, or undoes what another has left. */
@@ -37,7 +39,7 @@ export interface LeaveOptions {
   mount: boolean;
   /** The workload's volumes are in a folder of the session's. */
   volumes?: boolean;
-  /** Also leaves the record of an intercept of this service, by a relay of the same name. */
+  /** Also this service is intercepted, by a relay of the same name. */
   intercepted?: string;
 }
 
@@ -52,6 +54,26 @@ const replaced = (from: string, to: string): JsonPatch => [
   { op: "test", path: "/spec/selector/app", value: from },
   { op: "replace", path: "/spec/selector/app", value: to },
 ];
+
+/** As the proxy does it: on record first, then the Service is switched. Returns what ends it. */
+async function intercept(cluster: Cluster, journal: Journal, name: string): Promise<() => Promise<void>> {
+  const { metadata, spec } = await cluster.get(SERVICES, { name });
+  const original = spec.selector ?? {};
+  const switched = Object.fromEntries(Object.keys(original).map((key) => [key, "relay"]));
+  const trace = { namespace, service: name, uid: metadata.uid ?? "", relay: name, lease: "x" };
+  const { context, server } = cluster.info;
+  const undone = await journal.record(
+    { kind: "intercept", data: { kubeconfig, context, server: new URL(server).href, ...trace } },
+    "left",
+  );
+  const record = JSON.stringify({ relay: name, original, switched });
+  const change = { metadata: { annotations: { "shipside.dev/intercept": record } }, spec: { selector: switched } };
+  await cluster.patch(SERVICES, { name }, change, { kind: "merge" });
+  return async () => {
+    await endIntercept(cluster, trace, AbortSignal.timeout(10_000));
+    await undone();
+  };
+}
 
 if (options.do === "recover") {
   const { failed } = await recover({ stateDir, onStep });
@@ -99,11 +121,7 @@ if (options.do === "recover") {
     const mounted = await makeMount(journal, { path: join(folder, "data"), source: "shipside-test" }, tmpfs, session);
     closer.defer(mounted.remove);
   }
-  if (options.intercepted !== undefined) {
-    const { context, server } = cluster.info;
-    const trace = { namespace, service: options.intercepted, uid: metadata.uid, relay: options.intercepted, lease: "x" };
-    await journal.record({ kind: "intercept", data: { kubeconfig, context, server, ...trace } }, session);
-  }
+  if (options.intercepted !== undefined) closer.defer(await intercept(cluster, journal, options.intercepted));
   if (killAt === "made") process.kill(process.pid, "SIGKILL");
   process.stdout.write("made\n");
   if (options.wait) {
