@@ -124,7 +124,7 @@ test("what can't be run is a status on the error channel; a container that isn't
   expect(none.status).toMatchObject({ status: "Failure", reason: "InternalError", code: 500 });
   expect(none.status.message).toMatch(/^(Internal error occurred: ){2}error executing command in container: .*no-such-program/);
   const other = await api.webSocket(`/web/exec?${query(["true"], { ...OUT, container: "other" })}`, "v5.channel.k8s.io");
-  expect(other.status.message).toBe('Internal error occurred: unable to upgrade connection: container not found ("other")');
+  expect(other.status.message).toBe('unable to upgrade connection: container not found ("other")');
 });
 
 test("over SPDY, as kubectl's fallback does it", async () => {

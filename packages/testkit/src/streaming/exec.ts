@@ -151,7 +151,8 @@ async function runExec(request: ExecRequest, outcome: ExecOutcome, channels: Exe
     channels.stdin?.receive(discard);
     const { code, message } = outcome.error as { code?: string; message: string };
     // Where the pod or the container isn't there, the kubelet refuses the upgrade.
-    if (code === "NotFound" || code === "NotRunning") finish(channels, internalError(`unable to upgrade connection: ${message}`));
+    if (code === "NotFound" || code === "NotRunning")
+      finish(channels, refused(channels, `unable to upgrade connection: ${message}`));
     else finish(channels, failed(channels, message));
     return;
   }
@@ -174,6 +175,10 @@ async function runExec(request: ExecRequest, outcome: ExecOutcome, channels: Exe
 
 const failed = ({ translated }: ExecChannels, message: string): object =>
   internalError(`${translated ? "Internal error occurred: " : ""}error executing command in container: ${message}`);
+
+/** What the kubelet answers in place of an upgrade comes through a WebSocket as it is. */
+const refused = ({ translated }: ExecChannels, message: string): object =>
+  translated ? { ...internalError(message), message } : internalError(message);
 
 function finish(channels: ExecChannels, status: object): void {
   channels.error.write(Buffer.from(JSON.stringify(status)));
