@@ -40,7 +40,7 @@ export function normalise(output: string, namespace: string): string {
     .replace(/\b(web|api|once|from-cron|kube-api-access)-[bcdfghjklmnpqrstvwxz2456789]{5}\b/g, "$1-{id}")
     .replace(/pod-template-hash(=|: )[0-9a-f]+/g, "pod-template-hash$1{hash}")
     .replace(/\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b/g, "{ip}")
-    .replace(/(\(x\d+ over )\w+\)/g, "$1{age})")
+    .replace(/ \(x\d+ over \w+\)/g, "")
     .replace(/(?<=\s)(\d+d)?(\d+h)?(\d+m)?(\d+s)(?=\s|$)/g, "{age}")
     .replace(/(?<=\s)(\d+d)?(\d+h)?(\d+m)(?=\s|$)/g, "{age}")
     .replace(/[ \t]+/g, " ")

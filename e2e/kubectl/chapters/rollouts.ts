@@ -37,7 +37,7 @@ export const ROLLOUTS: readonly Step[] = [
   step("restart", "rollout restart deployment/api", "deployment.apps/api restarted"),
   step("which is a rollout, too", "rollout status deployment/api --timeout=25s", /deployment "api" successfully rolled out$/),
   step("one pod is left of them", "get pods -l app=api", "NAME READY STATUS RESTARTS AGE\napi-{hash}-{id} 1/1 Running 0 {age}", {
-    within: 20_000,
+    within: 40_000,
   }),
   step(
     "the deployment as YAML",
