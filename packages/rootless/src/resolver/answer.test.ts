@@ -76,7 +76,7 @@ test("the specification's records of a headless service", () => {
 
 test("as CoreDNS: all ports at the service's own name, and the pods behind a ClusterIP by their addresses", () => {
   expect(answers("web.shop.svc.cluster.local", "SRV")).toEqual(
-    [80, 80, 9000].map((port) => `web.shop.svc.cluster.local 5 SRV 0 33 ${port} web.shop.svc.cluster.local`),
+    [80, 9000].map((port) => `web.shop.svc.cluster.local 5 SRV 0 50 ${port} web.shop.svc.cluster.local`),
   );
   expect(answers("db.shop.svc.cluster.local", "SRV")).toHaveLength(3);
   expect(answers("10-244-1-7.web.shop.svc.cluster.local", "A")).toEqual(["10-244-1-7.web.shop.svc.cluster.local 5 A 10.244.1.7"]);

@@ -36,12 +36,18 @@ export function clusterRecords({ zone, services, namespaces, servers }: ClusterR
     }
     return records;
   };
-  const addPointer = (address: string, name: string): void => void at(reverseName(address)).push(nameRecord("PTR", name));
+  const pointed = new Set<string>();
+  const addressed = new Set<string>();
+  // An endpoint stands in a slice for each of its families and sets of ports; a record there is but once (RFC 2181 section 5).
+  const addPointer = (address: string, name: string): void => {
+    if (isNew(pointed, `${address} ${name}`)) at(reverseName(address)).push(nameRecord("PTR", name));
+  };
   const addAddresses = (name: string, addresses: readonly string[]): void => {
-    for (const address of addresses) at(name).push(addressRecord(address));
+    for (const address of addresses) if (isNew(addressed, `${address} ${name}`)) at(name).push(addressRecord(address));
   };
   const addPorts = (name: string, served: readonly ServedPort[]): void => {
-    const put = (owner: string, some: readonly ServedPort[]): void => {
+    const put = (owner: string, all: readonly ServedPort[]): void => {
+      const some = [...new Map(all.map((one) => [`${one.port.port} ${one.target}`, one])).values()];
       const weight = Math.max(1, Math.floor(100 / some.length));
       for (const { port, target } of some) at(owner).push(srvRecord(port.port, target, weight));
     };
@@ -71,7 +77,7 @@ export function clusterRecords({ zone, services, namespaces, servers }: ClusterR
       );
       for (const address of addresses) addPointer(address, name);
     } else {
-      addAddresses(name, [...new Set(endpoints.flatMap(({ addresses }) => addresses))]);
+      for (const endpoint of endpoints) addAddresses(name, endpoint.addresses);
       addPorts(
         name,
         endpoints.flatMap((endpoint) => (endpoint.ports ?? ports).map((port) => ({ port, target: endpoint.name }))),
@@ -122,6 +128,7 @@ function podRecords(name: string, zone: string, hasNamespace: (namespace: string
   return address === undefined ? undefined : [addressRecord(address)];
 }
 
+const isNew = (seen: Set<string>, key: string): boolean => !seen.has(key) && Boolean(seen.add(key));
 const isNamed = ({ port }: ServedPort): boolean => Boolean(port.name);
 const ownerOf = ({ name, protocol = "TCP" }: PortOfService): string => `_${name}._${protocol.toLowerCase()}`;
 const isAddress = (text: string): boolean => isIP(text) !== 0 && !text.includes("%");
