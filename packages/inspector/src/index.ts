@@ -9,3 +9,5 @@ export { isSecretHeader, maskHeaders } from "./headers.ts";
 export { createInspector, type Inspector, type InspectorOptions, type InspectorStats } from "./inspector.ts";
 export type { Budgets } from "./options.ts";
 export type { ReplayEdit, ReplayTarget } from "./replay.ts";
+export { openApi } from "./server/openapi.ts";
+export { type InspectorServer, type ServeOptions, serveInspector } from "./server/serve.ts";

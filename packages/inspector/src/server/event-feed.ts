@@ -1,0 +1,82 @@
+import type { ServerResponse } from "node:http";
+import { type Exchange, type ExchangeSummary, summaryOf } from "../exchange.ts";
+import { type Filter, matchesFilter } from "../filter.ts";
+import type { Inspector, InspectorStats } from "../inspector.ts";
+
+/** What a client is told, at most ten times a second. */
+export interface FeedBatch {
+  /** New or changed, and fitting the filter. Oldest first. */
+  changed: ExchangeSummary[];
+  /** No longer kept, or no longer fitting. */
+  removed: number[];
+  stats: InspectorStats;
+}
+
+const BATCH_MS = 100;
+const ALIVE_MS = 15_000;
+/** Bytes that may wait for a slow client, and changes that may wait behind them. */
+const MOST_WAITING = 1024 * 1024;
+const MOST_CHANGES = 50_000;
+
+/**
+ * Sends what changes as server-sent events `batch`; `reload` where the client was too slow, and must list anew. Ends with the response, or by
+ * the function that is returned.
+ */
+export function feed(inspector: Inspector, filter: Filter, response: ServerResponse): () => void {
+  const changed = new Map<number, Exchange>();
+  const removed = new Set<number>();
+  let behind = false;
+  let last = "";
+
+  const send = (event: string, data: unknown): void => {
+    response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+  };
+  const flush = (): void => {
+    if (response.writableLength > MOST_WAITING) return;
+    if (behind) {
+      behind = false;
+      send("reload", {});
+      return;
+    }
+    const stats = inspector.stats();
+    const said = JSON.stringify(stats);
+    if (changed.size === 0 && removed.size === 0 && said === last) return;
+    last = said;
+    const batch: FeedBatch = { changed: [], removed: [...removed], stats };
+    for (const exchange of changed.values())
+      if (matchesFilter(filter, exchange)) batch.changed.push(summaryOf(exchange));
+      else batch.removed.push(exchange.id);
+    changed.clear();
+    removed.clear();
+    send("batch", batch);
+  };
+  const bound = (): void => {
+    if (changed.size + removed.size < MOST_CHANGES) return;
+    behind = true;
+    changed.clear();
+    removed.clear();
+  };
+  const unsubscribe = inspector.subscribe({
+    changed(exchange) {
+      changed.set(exchange.id, exchange);
+      bound();
+    },
+    removed(id) {
+      changed.delete(id);
+      removed.add(id);
+      bound();
+    },
+  });
+  const ticking = setInterval(flush, BATCH_MS).unref();
+  const alive = setInterval(() => response.write(":\n\n"), ALIVE_MS).unref();
+  const end = (): void => {
+    unsubscribe();
+    clearInterval(ticking);
+    clearInterval(alive);
+    response.end();
+  };
+  response.on("error", () => {});
+  response.once("close", end);
+  flush();
+  return end;
+}

@@ -1,0 +1,178 @@
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createInspector, type Inspector } from "../inspector.ts";
+import { openApi } from "./openapi.ts";
+import { type InspectorServer, serveInspector } from "./serve.ts";
+
+interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: string;
+  /** Of the answers that a test looks into. */
+  json: { id: number; request: { headers: [string, string][] } };
+}
+
+interface Operation {
+  responses: Record<string, { content?: Record<string, { schema?: { $ref?: string } }> }>;
+}
+
+let inspector: Inspector;
+let served: InspectorServer;
+const app = createServer((incoming, response) => {
+  response.setHeader("content-type", incoming.url === "/html" ? "text/html" : "application/json");
+  response.setHeader("set-cookie", "session=hunter2");
+  incoming.resume().on("end", () => response.end(incoming.url === "/html" ? "<script>alert(1)</script>" : '{"a":1}'));
+});
+
+function ask(
+  method: string,
+  path: string,
+  { headers = {}, body, port = served.port }: { headers?: Record<string, string>; body?: unknown; port?: number } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ host: "127.0.0.1", port, method, path, agent: false, headers }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (part) => (text += part));
+      response.on("end", () => {
+        const isJson = response.headers["content-type"] === "application/json";
+        resolve({
+          status: response.statusCode!,
+          headers: response.headers,
+          body: text,
+          json: (isJson ? JSON.parse(text) : undefined) as Answer["json"],
+        });
+      });
+    });
+    outgoing.on("error", reject);
+    if (body !== undefined) outgoing.setHeader("content-type", "application/json");
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+const withToken = () => ({ authorization: `Bearer ${served.token}` });
+const api = (method: string, path: string, body?: unknown) => ask(method, path, { headers: withToken(), body });
+
+beforeAll(async () => {
+  inspector = createInspector();
+  inspector.watch(app);
+  await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
+  const { port } = app.address() as AddressInfo;
+  await ask("POST", "/json?q=1", { port, headers: { authorization: "Bearer hunter2" }, body: { x: 1 } });
+  await ask("GET", "/html", { port });
+  await inspector.settled();
+  served = await serveInspector({ inspector, port: 0 });
+});
+afterAll(async () => {
+  await served.close();
+  await inspector.close();
+  app.closeAllConnections();
+  app.close();
+});
+
+const ajv = new Ajv2020({ strict: false });
+ajv.addSchema(openApi, "api");
+const answers: [method: "get" | "put" | "post" | "delete", template: string, path: string, body?: unknown][] = [
+  ["get", "/api/openapi.json", "/api/openapi.json"],
+  ["get", "/api/status", "/api/status"],
+  ["get", "/api/exchanges", "/api/exchanges?filter=path:/"],
+  ["get", "/api/exchanges", "/api/exchanges?filter=status:oops"],
+  ["get", "/api/exchanges/{id}", "/api/exchanges/1"],
+  ["get", "/api/exchanges/{id}", "/api/exchanges/999"],
+  ["put", "/api/exchanges/{id}/pin", "/api/exchanges/1/pin", { pinned: true }],
+  ["put", "/api/exchanges/{id}/pin", "/api/exchanges/1/pin", { pinned: "yes" }],
+  ["get", "/api/exchanges/{id}/curl", "/api/exchanges/1/curl"],
+  ["get", "/api/exchanges/{id}/response/body", "/api/exchanges/1/response/body"],
+  ["get", "/api/exchanges/{id}/request/body", "/api/exchanges/1/request/body"],
+  ["post", "/api/exchanges/{id}/replay", "/api/exchanges/1/replay", { edit: { method: "POST", body: "{}" } }],
+  ["post", "/api/exchanges/{id}/replay", "/api/exchanges/1/replay", { target: "moon" }],
+  ["get", "/api/diff", "/api/diff?left=1&right=2"],
+  ["get", "/api/har", "/api/har?ids=1"],
+  ["post", "/api/login", "/api/login", { token: "wrong" }],
+];
+
+it.each(answers)("answers %s %s as its OpenAPI document says (%s)", async (method, template, path, body) => {
+  const { status, headers, json } = await api(method.toUpperCase(), path, body);
+  const operation = (openApi.paths as unknown as Record<string, Record<string, Operation>>)[template]![method]!;
+  const said = operation.responses[status] ? String(status) : "default";
+  const type = Object.keys(operation.responses[said]!.content ?? { "": {} })[0]!;
+  if (said === "default") expect(status).toBeGreaterThanOrEqual(400);
+  else if (type === "*/*") expect(headers["content-type"]).toBeTruthy();
+  else expect(headers["content-type"]).toBe(type);
+  const reference = operation.responses[said]!.content?.["application/json"]?.schema?.$ref;
+  if (reference === undefined) return;
+  const validate = ajv.getSchema(`api${reference}`)!;
+  expect(validate(json), JSON.stringify(validate.errors)).toBe(true);
+});
+
+it("documents every path, and the test above asks for each but the events", () => {
+  const asked = new Set(answers.map(([, template]) => template));
+  expect(Object.keys(openApi.paths).filter((path) => !asked.has(path))).toEqual(["/api/events"]);
+});
+
+it.each<[string, number, Record<string, string>]>([
+  ["another host's name", 403, { host: "evil.example:80" }],
+  ["another port of this machine", 403, { host: "localhost:1" }],
+  ["another site's page", 403, { origin: "http://evil.example" }],
+  ["a page without an origin of its own", 403, { origin: "null" }],
+  ["another site, as the browser says", 403, { "sec-fetch-site": "cross-site" }],
+  ["another port's page, as the browser says", 403, { "sec-fetch-site": "same-site" }],
+  ["nobody's token", 401, { authorization: "" }],
+  ["a wrong token", 401, { authorization: "Bearer wrong" }],
+  ["a wrong cookie", 401, { authorization: "", cookie: "shipside-inspector=x" }],
+])("refuses %s", async (_who, status, headers) => {
+  const answer = await ask("GET", "/api/exchanges", { headers: { ...withToken(), ...headers } });
+  expect(answer.status).toBe(status);
+  expect(answer.body).not.toContain("/json");
+});
+
+it("trades the token for a cookie that scripts and other sites can't use", async () => {
+  const { status, headers } = await ask("POST", "/api/login", { body: { token: served.token } });
+  expect(status).toBe(204);
+  const [cookie = ""] = headers["set-cookie"] as string[];
+  expect(cookie).toMatch(/; HttpOnly; SameSite=Strict; Path=\/$/);
+  expect((await ask("GET", "/api/status", { headers: { cookie: cookie.split(";")[0]! } })).status).toBe(200);
+});
+
+it("gives an HTML body as a file that nothing runs, and masks secrets until asked", async () => {
+  const { headers } = await api("GET", "/api/exchanges/2/response/body");
+  expect(headers).toMatchObject({ "content-type": "application/octet-stream", "x-content-type-options": "nosniff" });
+  expect(headers["content-disposition"]).toMatch(/^attachment/);
+  expect(headers["content-security-policy"]).toContain("sandbox");
+  for (const path of ["/api/exchanges/1", "/api/exchanges/1/curl", "/api/har?ids=1"]) {
+    expect((await api("GET", path)).body, path).not.toContain("hunter2");
+    expect((await api("GET", `${path}${path.includes("?") ? "&" : "?"}reveal=true`)).body, path).toContain("hunter2");
+  }
+});
+
+it("sends a masked header again as it was captured", async () => {
+  const { json: shown } = await api("GET", "/api/exchanges/1");
+  const { json: again } = await api("POST", "/api/exchanges/1/replay", { edit: { headers: shown.request.headers } });
+  expect(inspector.get(again.id)!.requestHeaders).toContainEqual(["authorization", "Bearer hunter2"]);
+});
+
+it("tells what changes as it happens, to those whose filter fits", async () => {
+  let told = "";
+  const events = request(
+    { host: "127.0.0.1", port: served.port, path: "/api/events?filter=method:PUT", headers: withToken(), agent: false },
+    (response) => {
+      response.setEncoding("utf8").on("data", (part) => (told += part));
+    },
+  );
+  events.on("error", () => {});
+  events.end();
+  await expect.poll(() => told).toContain("event: batch");
+  const { port } = app.address() as AddressInfo;
+  await ask("PUT", "/live-put", { port });
+  await ask("GET", "/live-get", { port });
+  await expect.poll(() => told).toContain("/live-put");
+  expect(told).not.toContain("/live-get");
+  events.destroy();
+});
+
+it("takes the next port where one is taken, on both addresses", async () => {
+  await using other = await serveInspector({ inspector, port: served.port });
+  expect(other.port).toBeGreaterThan(served.port);
+  expect(other.addresses).toEqual(served.addresses);
+  expect(other.link(3)).toContain("request=3");
+});
