@@ -1,8 +1,11 @@
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { chmod, copyFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { NOBODY, newUser, type User, untilSaid } from "./cli.harness.ts";
 
 const NAMESPACE = "shop";
@@ -72,7 +75,7 @@ describe.skipIf(process.platform !== "linux")("a command in namespaces of its ow
         { name: "config", mountPath: "/etc/no-such-app", configMap: { name: "app" } },
         { name: "secret", mountPath: "/no-such-app", secret: { secretName: "app" } },
       ]),
-      service("web", { selector: { app: "web" }, ports: [{ port: 80, targetPort: PORT }] }),
+      service("web", { selector: { app: "web" }, ports: [{ name: "http", port: 80, targetPort: PORT }] }),
       service("db", { clusterIP: "None", selector: { app: "db" }, ports: [{ port: PORT }] }),
     ]);
     await vi.waitFor(
@@ -172,6 +175,57 @@ describe.skipIf(process.platform !== "linux")("a command in namespaces of its ow
     expect([existsSync("/etc/no-such-app"), existsSync("/no-such-app")]).toEqual([false, false]);
     const without = await user.run(["teleport", "deployment/web", "--volumes", "-n", NAMESPACE, "-k", kubeconfig, "--", "true"]);
     expect(without).toMatchObject({ code: 2, stderr: expect.stringContaining("shipside run") });
+  });
+
+  test("asks the cluster's DNS as a pod does, has a port of this machine, and what it listens on is here", async () => {
+    const here = createServer((_request, response) => response.end("from this machine"));
+    await once(here.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => void here.close());
+    const { port } = here.address() as AddressInfo;
+    const program = `
+      const { promises: dns } = require("node:dns");
+      (async () => {
+        const read = (path) => require("node:fs").readFileSync(path, "utf8");
+        const report = {
+          srv: await dns.resolveSrv("_http._tcp.web.${NAMESPACE}.svc.cluster.local"),
+          headless: await dns.resolve4("db.${NAMESPACE}.svc.cluster.local"),
+          reverse: await dns.resolvePtr(process.env.WEB_SERVICE_HOST.split(".").reverse().join(".") + ".in-addr.arpa"),
+          missing: await dns.resolve4("nothing.${NAMESPACE}.svc.cluster.local").catch((error) => error.code),
+          searches: read("/etc/resolv.conf").match(/^search (.*)$/m)[1].split(" ").slice(0, 3),
+          ndots: /ndots:5/.test(read("/etc/resolv.conf")),
+          local: await (await fetch("http://127.0.0.1:${port}/")).text(),
+        };
+        require("node:http").createServer((q, s) => { s.end("from the command"); }).listen(0, () => console.log(JSON.stringify(report)));
+      })();`;
+    const words = [
+      "run",
+      "deployment/web",
+      "--host-port",
+      String(port),
+      "-n",
+      NAMESPACE,
+      "-k",
+      kubeconfig,
+      "--",
+      process.execPath,
+      "-e",
+      program,
+    ];
+    const child = user.start(words);
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const said = await untilSaid(child, /of the command is on 127\.0\.0\.1:\d+\n/);
+    const [, opened] = /is on (127\.0\.0\.1:\d+)\n/.exec(said)!;
+    expect(await (await fetch(`http://${opened}/`)).text()).toBe("from the command");
+    const { podIP } = cluster.store.get("pods", NAMESPACE, "db-0")!["status"] as { podIP: string };
+    expect(JSON.parse(/^\{.*\}$/m.exec(said)![0])).toEqual({
+      srv: [expect.objectContaining({ name: `web.${NAMESPACE}.svc.cluster.local`, port: 80 })],
+      ...{ headless: [podIP], reverse: [`web.${NAMESPACE}.svc.cluster.local`], missing: "ENOTFOUND" },
+      searches: [`${NAMESPACE}.svc.cluster.local`, "svc.cluster.local", "cluster.local"],
+      ...{ ndots: true, local: "from this machine" },
+    });
+    const ended = once(child, "exit");
+    child.kill("SIGINT");
+    expect(await ended).toEqual([130, null]);
   });
 
   test("a signal reaches the command, which judges it", async () => {

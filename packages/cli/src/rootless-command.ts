@@ -1,8 +1,9 @@
 import { errorToJson } from "@shipside/core";
-import type { SessionInfo } from "@shipside/daemon/client";
 import type { Rootless } from "@shipside/daemon/rootless";
-import type { Invocation } from "./command.ts";
+import { type Invocation, list } from "./command.ts";
 import { cliError } from "./errors.ts";
+import type { CommandSession } from "./open-session.ts";
+import type { EventRelay } from "./session-command.ts";
 import { explain, type Terminal } from "./terminal.ts";
 
 /** Where `--rootless` runs its command. */
@@ -18,6 +19,7 @@ export async function openRootlessCommand(
     throw cliError("USAGE", "--rootless is for one command, and there is none", {
       hint: "name it after `--`: shipside run deployment/core -- npm start; a shell serves too: -- bash",
     });
+  hostPorts(invocation);
   terminal.busy("making namespaces");
   const { openRootless } = await import("@shipside/daemon/rootless");
   const opened = openRootless({ signal });
@@ -26,13 +28,50 @@ export async function openRootlessCommand(
   return opened;
 }
 
-/** Has the session's volumes at their own paths, and says so. */
-export async function showVolumes(rootless: RootlessCommand, { mount }: SessionInfo, terminal: Terminal): Promise<void> {
+/** Joins the namespaces to the session: its DNS, the rest of the world, its volumes. Says what the command has, and what it has not. */
+export async function joinSession(
+  rootless: RootlessCommand,
+  {
+    session,
+    relay,
+    invocation,
+    terminal,
+  }: { session: CommandSession; relay: EventRelay; invocation: Invocation; terminal: Terminal },
+): Promise<void> {
+  const { err } = terminal;
+  const warn = (error: Error): void => {
+    terminal.warn(error.message);
+    for (const line of explain(errorToJson(error), err)) terminal.say(`  ${line}`);
+  };
+  let { entries } = session;
+  relay.listen((event) => {
+    if (event.step !== "names") return;
+    entries = event.entries;
+    rootless.follow(session.info(), entries);
+  });
+  const { outside, without } = await rootless.join({
+    ...{ info: session.info(), entries, hostPorts: hostPorts(invocation) },
+    opened({ port, hostPort }) {
+      terminal.done(`port ${err("bold", String(port))} of the command is on ${err("bold", `127.0.0.1:${hostPort}`)}`);
+    },
+  });
+  if (outside !== "proxy") terminal.done(`the rest of the world by ${err("bold", outside)}`);
+  else {
+    terminal.warn("the rest of the world by a proxy only: programs that heed HTTP_PROXY reach it");
+    for (const { error } of without) terminal.say(`  ${error.message}${error.hint === undefined ? "" : `: ${error.hint}`}`);
+  }
+  const { mount } = session.info();
   if (!mount || mount.volumes.length === 0) return;
   const failed = await rootless.show(mount);
   if (failed.length < mount.volumes.length) terminal.done("volumes at their own paths, for the command alone");
-  for (const error of failed) {
-    terminal.warn(error.message);
-    for (const line of explain(errorToJson(error), terminal.err)) terminal.say(`  ${line}`);
-  }
+  for (const error of failed) warn(error);
+}
+
+/** Throws `USAGE`. */
+function hostPorts(invocation: Invocation): { port: number }[] {
+  return list(invocation, "host-port").map((given) => {
+    const port = Number(given);
+    if (Number.isInteger(port) && port >= 1 && port <= 65_535) return { port };
+    throw cliError("USAGE", `--host-port ${JSON.stringify(given)} is no port`, { hint: "such as --host-port 5432" });
+  });
 }

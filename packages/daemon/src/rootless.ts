@@ -1,23 +1,60 @@
-import { type Closable, createCloser } from "@shipside/core";
-import { openNamespace } from "@shipside/rootless";
+import { readFile } from "node:fs/promises";
+import { type Closable, createCloser, type HostsEntry, type ShipsideError } from "@shipside/core";
+import {
+  forwardOpenedPorts,
+  type HostPort,
+  type OpenedPort,
+  type OutsideKind,
+  openNamespace,
+  openOutsideWorld,
+  openResolver,
+  parseResolvConf,
+  podResolvConf,
+  type Resolver,
+  renderResolvConf,
+} from "@shipside/rootless";
 import type { RunCommandOptions, RunningCommand } from "./child/run.ts";
 import type { HostOptions } from "./host.ts";
-import type { MountInfo } from "./session-info.ts";
+import { clusterServices } from "./rootless-records.ts";
+import type { MountInfo, SessionInfo } from "./session-info.ts";
 
 /** Namespaces for one command, and what makes a session theirs. */
 export interface Rootless extends Closable {
   /** For the session host whose sessions are to be in the namespaces: their names, addresses and listeners. Close it before this. */
   readonly hostOptions: Pick<HostOptions, "hosts" | "listeners" | "bind">;
+  /** Gives the namespaces the session's DNS and the rest of the world, once, before a command runs. */
+  join(session: JoinedSession): Promise<Joined>;
+  /** The session's services, or their names, are others now. */
+  follow(info: SessionInfo, entries: readonly HostsEntry[]): void;
   /** Shows a session's volumes at their own paths, before a command runs. Returns what could not be shown (`ROOTLESS_MOUNT`). */
   show(mount: MountInfo): Promise<Error[]>;
   /** Runs a command there: as `runCommand` does. */
   run(options: RunCommandOptions): Promise<RunningCommand>;
 }
 
+export interface JoinedSession {
+  info: SessionInfo;
+  entries: readonly HostsEntry[];
+  /** Ports of this machine's localhost that the command has at its own. */
+  hostPorts?: readonly HostPort[];
+  /** The command listens on a port, which is on this machine's localhost from now on. */
+  opened(port: OpenedPort): void;
+}
+
+export interface Joined {
+  /** By what the rest of the world is reached. */
+  outside: OutsideKind;
+  /** What would be better, and why it isn't. */
+  without: readonly { kind: OutsideKind; error: ShipsideError }[];
+}
+
 export interface RootlessOptions {
   /** Ends the opening. */
   signal?: AbortSignal;
 }
+
+/** Where the cluster's names are answered: of the namespaces' own loopback, and nobody else's. */
+const DNS_ADDRESS = "127.0.0.53";
 
 /**
  * Makes namespaces in which a command sees the cluster's names, addresses and low ports, while nothing on the machine changes and nobody is
@@ -26,8 +63,38 @@ export interface RootlessOptions {
 export async function openRootless(options: RootlessOptions = {}): Promise<Rootless> {
   const closer = createCloser();
   const namespace = closer.use(await openNamespace(options));
+  const { listeners } = namespace;
+  let resolver: Resolver | undefined;
+  let outsideEnv: Readonly<Record<string, string>> = {};
+
+  const openDns = async ({ info, entries }: JoinedSession): Promise<void> => {
+    const services = clusterServices(info.services, entries);
+    const namespaces = [info.namespace, ...info.also];
+    resolver = closer.use(await openResolver({ listeners, addresses: [DNS_ADDRESS], services, namespaces }));
+    const machine = parseResolvConf(await readFile("/etc/resolv.conf", "utf8").catch(() => ""));
+    const pod = { namespace: info.namespace };
+    await namespace.resolveBy(renderResolvConf(podResolvConf({ pod, nameservers: [DNS_ADDRESS], machine })));
+  };
+  const openWorld = async ({ info, entries, hostPorts = [] }: JoinedSession): Promise<Joined> => {
+    const addresses = info.services.flatMap(({ address }) => address ?? []);
+    const world = closer.use(
+      await openOutsideWorld({
+        ...{ pid: namespace.pid, listeners, hostPorts, clusterAddresses: addresses },
+        noProxy: [...addresses, ...entries.flatMap(({ names }) => names)],
+      }),
+    );
+    outsideEnv = world.env;
+    return { outside: world.kind, without: world.without };
+  };
+
   return {
-    hostOptions: { hosts: namespace.hosts, listeners: namespace.listeners, bind: "cluster" },
+    hostOptions: { hosts: namespace.hosts, listeners, bind: "cluster" },
+    async join(session) {
+      const [joined] = await Promise.all([openWorld(session), openDns(session)]);
+      closer.use(forwardOpenedPorts({ namespace, opened: session.opened }));
+      return joined;
+    },
+    follow: (info, entries) => resolver?.update(clusterServices(info.services, entries)),
     async show({ volumes }) {
       const failed: Error[] = [];
       // The outer one of nested paths first.
@@ -38,7 +105,7 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
     },
     async run({ command, env, cwd, stdout, signal, graceMs = 5_000 }) {
       const { exited, kill } = await namespace.run({
-        ...{ command, env },
+        ...{ command, env: { ...env, ...outsideEnv } },
         ...(cwd !== undefined && { cwd }),
         ...(stdout && { stdout }),
       });

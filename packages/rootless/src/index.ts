@@ -9,3 +9,29 @@ export {
   type RunOptions,
 } from "./namespace.ts";
 export { findObstacle, type ObstacleOptions } from "./obstacle.ts";
+export { forwardOpenedPorts, type OpenedPort, type OpenedPortsOptions } from "./opened-ports.ts";
+export {
+  findProgram,
+  type HostPort,
+  type OutsideKind,
+  type OutsideOptions,
+  type OutsideWorld,
+  openOutsideWorld,
+} from "./outside/index.ts";
+export {
+  type ClusterService,
+  type EndpointOfService,
+  type Exchange,
+  type ExchangeOptions,
+  machineServers,
+  openResolver,
+  type PodDns,
+  type PortOfService,
+  parseResolvConf,
+  podResolvConf,
+  type ResolvConf,
+  type ResolvConfOptions,
+  type Resolver,
+  type ResolverOptions,
+  renderResolvConf,
+} from "./resolver/index.ts";

@@ -1,6 +1,6 @@
 import { Socket as DatagramSocket } from "node:dgram";
 import { once } from "node:events";
-import { createServer, Server } from "node:net";
+import { createServer, isIPv6, Server } from "node:net";
 import {
   type Closable,
   codeOf,
@@ -16,21 +16,22 @@ import { rootlessError } from "./errors.ts";
 
 /** Listeners in the network namespace, on any address: it is given to the namespace first. They are accepted from in this process. */
 export interface NamespaceListeners extends Required<ListenerFactory> {
-  /** Whether one of these is open there. */
-  has(port: number): boolean;
+  /** Whether one of these is open there. An IPv6 address in its shortest form. */
+  has(address: string, port: number): boolean;
 }
 
 export function namespaceListeners(call: CallAgent): NamespaceListeners {
   const closer = createCloser();
-  const open = new Map<number, number>();
+  const open = new Set<string>();
   const addresses = addressBatches(call);
   // One at a time, so that the agent can hand over each socket at once: see there.
   const turns = createTurns();
 
-  const opened = <L extends object>(port: number, listener: L, undo: () => unknown): L & Closable => {
-    open.set(port, (open.get(port) ?? 0) + 1);
+  /** `where`: of TCP sockets, which are told apart from the command's own. */
+  const opened = <L extends object>(where: string, listener: L, undo: () => unknown): L & Closable => {
+    open.add(where);
     const close = closer.defer(async () => {
-      open.set(port, open.get(port)! - 1);
+      open.delete(where);
       await undo();
     });
     return { ...listener, close, [Symbol.asyncDispose]: close };
@@ -44,7 +45,11 @@ export function namespaceListeners(call: CallAgent): NamespaceListeners {
     server.on("error", () => {});
     server.listen(received);
     await once(server, "listening");
-    return opened(result.port, { address: wanted.address, port: result.port, server }, () => void server.close());
+    return opened(
+      placeOf(wanted.address, result.port),
+      { address: wanted.address, port: result.port, server },
+      () => void server.close(),
+    );
   };
 
   const bind = async (wanted: ListenRequest): Promise<DatagramListener> => {
@@ -53,7 +58,7 @@ export function namespaceListeners(call: CallAgent): NamespaceListeners {
     // One datagram that can't be sent is lost, and no more.
     socket.on("error", () => {});
     const close = (): Promise<void> => new Promise((resolve) => socket.close(() => resolve()));
-    return opened(result.port, { address: wanted.address, port: result.port, socket }, close);
+    return opened(`${placeOf(wanted.address, result.port)}/udp`, { address: wanted.address, port: result.port, socket }, close);
   };
 
   const make = async <L extends Closable>(
@@ -77,13 +82,17 @@ export function namespaceListeners(call: CallAgent): NamespaceListeners {
 
   return {
     name: "namespace",
-    has: (port) => (open.get(port) ?? 0) > 0,
+    has: (address, port) => open.has(placeOf(address, port)),
     listen: (wanted) => make(wanted, listen, ""),
     listenDatagrams: (wanted) => make(wanted, bind, "/udp"),
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),
   };
 }
+
+/** The URL parser knows the shortest form of an IPv6 address (RFC 5952). */
+const placeOf = (address: string, port: number): string =>
+  isIPv6(address) ? `${new URL(`http://[${address}]`).hostname} ${port}` : `${address} ${port}`;
 
 /** Those asked for in one turn are given together: each takes a process. */
 function addressBatches(call: CallAgent): { have(address: string): Promise<void> } {

@@ -58,6 +58,8 @@ export interface Namespace extends Closable {
   readonly listeners: Required<ListenerFactory>;
   /** The hosts file that programs inside see. */
   readonly hosts: HostsOwner;
+  /** Has programs inside ask who stands in this resolv.conf for names that the hosts file hasn't, and nobody else. */
+  resolveBy(resolvConf: string): Promise<void>;
   /** Runs a command with this process's terminal, as this process's user. */
   run(options: RunOptions): Promise<NamespaceCommand>;
   /**
@@ -76,6 +78,10 @@ export interface Namespace extends Closable {
 }
 
 const HOSTS = "/etc/hosts";
+const RESOLV_CONF = "/etc/resolv.conf";
+const NSSWITCH = "/etc/nsswitch.conf";
+/** Of which the namespaces have their own, where the machine has them. */
+const FILES = [HOSTS, RESOLV_CONF, NSSWITCH];
 const SCRATCH = ["/mnt", "/media", "/srv", "/tmp"];
 /** From the end of the channel until it is killed, in ms. */
 const CLOSE_MS = 2_000;
@@ -92,14 +98,14 @@ export async function openNamespace(options: NamespaceOptions = {}): Promise<Nam
     });
   if (process.platform !== "linux") throw notLinux();
   if (signal?.aborted) throw abortError(signal);
-  const original = await readFile(HOSTS, "utf8").catch(() => undefined);
+  const originals = await readAll(FILES);
   const closer = createCloser();
   const ended = new AbortController();
   let listening: readonly ListeningSocket[] = [];
   const followers = new Set<(sockets: readonly ListeningSocket[]) => void>();
-  const theirs = (): ListeningSocket[] => listening.filter(({ port }) => !listeners.has(port));
+  const theirs = (): ListeningSocket[] => listening.filter(({ address, port }) => !listeners.has(address, port));
 
-  const { child, said } = launch(original === undefined ? [] : [HOSTS]);
+  const { child, said } = launch([...originals.keys()]);
   const agent: AgentClient = connectAgent(child, {
     listening(sockets) {
       listening = sockets;
@@ -134,7 +140,14 @@ export async function openNamespace(options: NamespaceOptions = {}): Promise<Nam
   return {
     pid: await firstProcess(child.pid!),
     listeners,
-    hosts: closer.use(namespaceHosts(original ?? "", (text) => agent.call("write", { path: HOSTS, text }))),
+    hosts: closer.use(namespaceHosts(originals.get(HOSTS) ?? "", (text) => agent.call("write", { path: HOSTS, text }))),
+    async resolveBy(resolvConf) {
+      await agent.call("write", { path: RESOLV_CONF, text: resolvConf });
+      // Else a service of the machine's may be asked, over a socket that is seen inside, and knows nothing of the cluster.
+      const nsswitch = originals.get(NSSWITCH);
+      if (nsswitch === undefined) return;
+      await agent.call("write", { path: NSSWITCH, text: nsswitch.replace(/^[ \t]*hosts:.*$/m, "hosts: files dns") });
+    },
     async run({ command, env, cwd = process.cwd(), stdout = "inherit" }) {
       const { result } = await agent.call("run", { command, env, cwd, stdout });
       const exited = agent.exit(result.run);
@@ -223,4 +236,9 @@ function mountError(target: string, cause: unknown): Error {
     ...(hint !== undefined && { hint }),
     cause,
   });
+}
+
+async function readAll(paths: readonly string[]): Promise<Map<string, string>> {
+  const texts = await Promise.all(paths.map((path) => readFile(path, "utf8").catch(() => undefined)));
+  return new Map(paths.flatMap((path, index) => (texts[index] === undefined ? [] : [[path, texts[index]] as const])));
 }

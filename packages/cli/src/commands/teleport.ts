@@ -6,7 +6,7 @@ import { keepOpen, readyIn } from "../keep-open.ts";
 import { type CommandSession, openCommandSession, sharedPorts } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
 import { rightsOfSessions } from "../rights.ts";
-import { openRootlessCommand, type RootlessCommand, showVolumes } from "../rootless-command.ts";
+import { joinSession, openRootlessCommand, type RootlessCommand } from "../rootless-command.ts";
 import { saveIfWanted } from "../save-profile.ts";
 import { createEventRelay, restartOptions, runSessionCommand } from "../session-command.ts";
 import { sessionOptions, wantsForeground } from "../session-options.ts";
@@ -63,7 +63,7 @@ async function teleport(
     const readyMs = Math.round(performance.now() - began);
     await saveIfWanted(invocation, options, terminal);
     const ready = readyIn(readyMs, terminal);
-    if (rootless) await showVolumes(rootless, info, terminal);
+    if (rootless) await joinSession(rootless, { session, relay, invocation, terminal });
     if (command) {
       terminal.say(`${ready}: ${terminal.err("bold", command.join(" "))}`);
       return await runSessionCommand(command, session, {

@@ -76,6 +76,12 @@ export const TELEPORT_OPTIONS: readonly OptionSpec[] = [
     complete: "file",
   },
   { name: "volumes", type: "boolean", describe: "with --rootless: the workload's volumes at their own paths" },
+  {
+    name: "host-port",
+    type: "list",
+    value: "PORT",
+    describe: "with --rootless: a port of this machine's localhost that it has too (repeatable)",
+  },
   { name: "mount-only", type: "list", value: "NAME", describe: "of volumes: this one, or what is at this path (repeatable)" },
   ...VOLUMES,
   {
