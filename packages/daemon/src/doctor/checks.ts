@@ -7,6 +7,7 @@ import { fuse } from "./checks/fuse.ts";
 import { hostsFile } from "./checks/hosts-file.ts";
 import { kubeconfig } from "./checks/kubeconfig.ts";
 import { names } from "./checks/names.ts";
+import { outsideWorld } from "./checks/outside-world.ts";
 import { pool } from "./checks/pool.ts";
 import { ports } from "./checks/ports.ts";
 import { processes } from "./checks/processes.ts";
@@ -22,5 +23,5 @@ import { userNamespaces } from "./checks/user-namespaces.ts";
 export const CHECKS: readonly Check[] = [
   ...[kubeconfig, server, credentials, rights, carrier, relays, clock],
   ...[processes, residue, hostsFile, names],
-  ...[pool, ports, routes, proxies, fileLimit, fuse, userNamespaces],
+  ...[pool, ports, routes, proxies, fileLimit, fuse, userNamespaces, outsideWorld],
 ];

@@ -5,4 +5,4 @@ export {
   type OutsideWorld,
   openOutsideWorld,
 } from "./outside-world.ts";
-export { findProgram, type Program, type ProgramName } from "./program.ts";
+export { findProgram } from "./program.ts";

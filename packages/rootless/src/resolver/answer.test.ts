@@ -82,6 +82,17 @@ test("as CoreDNS: all ports at the service's own name, and the pods behind a Clu
   expect(answers("10-244-1-7.web.shop.svc.cluster.local", "A")).toEqual(["10-244-1-7.web.shop.svc.cluster.local 5 A 10.244.1.7"]);
 });
 
+test("a pod that stands in several slices has each record once", () => {
+  const endpoints = ["10.244.0.1", "10.244.0.1", "fd00::1"].map((address) => ({ addresses: [address], hostname: "db-0" }));
+  const services = [{ namespace: "shop", name: "db", ports: [{ name: "pg", port: 5432 }], endpoints }];
+  const { find } = clusterRecords({ zone: "cluster.local", services, namespaces: [], servers: [] });
+  const types = (name: string): number[] | undefined => find(name)?.map(({ type }) => type);
+  expect(types("db-0.db.shop.svc.cluster.local")).toEqual([TYPE.A, TYPE.AAAA]);
+  expect(types("db.shop.svc.cluster.local")).toEqual([TYPE.A, TYPE.AAAA, TYPE.SRV]);
+  expect(types("_pg._tcp.db.shop.svc.cluster.local")).toEqual([TYPE.SRV]);
+  expect(types("1.0.244.10.in-addr.arpa")).toEqual([TYPE.PTR]);
+});
+
 test("SRV comes with the addresses of its targets", () => {
   const verdict = ask("_http._tcp.web.shop.svc.cluster.local", "SRV");
   const more = verdict.kind === "answer" ? (verdict.answer.additionals ?? []) : [];

@@ -1,7 +1,6 @@
 export type { ClusterService, EndpointOfService, PortOfService } from "./cluster-service.ts";
 export type { Exchange, ExchangeOptions } from "./exchange.ts";
-export { clusterServices, type EndpointSliceObject, type ServiceObject } from "./from-objects.ts";
-export { type MachineServersOptions, machineServers } from "./machine-servers.ts";
+export { machineServers } from "./machine-servers.ts";
 export {
   type PodDns,
   parseResolvConf,

@@ -15,6 +15,7 @@ import { fileLimit } from "./file-limit.ts";
 import { fuse } from "./fuse.ts";
 import { hostsFile } from "./hosts-file.ts";
 import { names } from "./names.ts";
+import { outsideWorld } from "./outside-world.ts";
 import { pool } from "./pool.ts";
 import { processes } from "./processes.ts";
 import { proxies } from "./proxies.ts";
@@ -263,6 +264,30 @@ describe("user namespaces", () => {
     expect(await look(userNamespaces, { platform: "linux", env: { PATH: "/nonexistent" } })).toMatchObject([
       { level: "warning", hint: "install util-linux" },
     ]);
+  });
+});
+
+describe("the outside world", () => {
+  const on = (): DoctorOptions => ({ root: dir, platform: "linux", env: { PATH: `${join(dir, "bin")}:/nonexistent` } });
+
+  test("nothing carries it, and which package would", async () => {
+    expect(await look(outsideWorld, on())).toMatchObject([
+      {
+        level: "warning",
+        text: expect.stringMatching(/through an HTTP proxy alone: pasta is not installed; slirp4netns is not installed$/),
+        hint: expect.stringContaining("apt install passt"),
+      },
+    ]);
+  });
+
+  test("what is installed lacks its device; and has it", async () => {
+    await chmod(await put("bin/slirp4netns", "#!/bin/sh\n"), 0o755);
+    expect(await look(outsideWorld, on())).toMatchObject([
+      { level: "warning", text: expect.stringContaining("slirp4netns needs"), hint: expect.stringContaining("/dev/net/tun") },
+    ]);
+    await put("dev/net/tun", "");
+    expect(texts(await look(outsideWorld, on()))).toEqual([expect.stringMatching(/^ok: slirp4netns is there/)]);
+    expect(await look(outsideWorld, { platform: "darwin" })).toEqual([]);
   });
 });
 
