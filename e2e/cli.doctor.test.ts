@@ -1,5 +1,6 @@
 import { chmod, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { describeRight, type RoleObject, type Rule, rightsOf } from "@shipside/daemon/rbac";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -121,6 +122,25 @@ describe("--print-rbac", () => {
     expect(warned.stderr).toMatch(
       /! this user may not create pods\/portforward in namespace shop[\s\S]*resources: \["pods\/portforward"\][\s\S]*--print-rbac/,
     );
+  });
+
+  test.each([
+    ["up", ["shop", "other"], "create services"],
+    ["env diff deployment/core --other-namespace other", ["shop", "other"], "get deployments.apps"],
+    ["clean", ["shop"], "delete deployments.apps"],
+    ["doctor", ["shop"], "list pods"],
+  ])("%s: a Role for each namespace", async (words, namespaces, right) => {
+    const file = join(user.home, "shipside.yaml");
+    const sessions = "teleports: [{ namespace: shop }]\nexposes: [{ namespace: other, service: hook, ports: ['80:9'] }]\n";
+    await writeFile(file, sessions, { mode: 0o644 });
+    const where = words === "up" ? ["-f", file] : ["-n", NAMESPACE];
+    const { code, stdout, stderr } = await user.run([...words.split(" "), ...where, "--print-rbac", "--json"]);
+    expect(code, stderr).toBe(0);
+    const { needs } = JSON.parse(stdout) as { needs: Array<{ roles: RoleObject[]; rules: Rule[] }> };
+    const roles = needs.flatMap(({ roles }) => roles.map(({ metadata }) => metadata.namespace));
+    expect(roles).toEqual(expect.arrayContaining(namespaces));
+    const rights = needs.flatMap(({ rules }) => rightsOf(rules)).map(describeRight);
+    expect(rights.some((each) => each.startsWith(right))).toBe(true);
   });
 
   test("a command that asks no cluster needs nothing", async () => {
