@@ -20,8 +20,8 @@ export interface Fields {
   list(): Field[];
 }
 
-/** Fields that are looked for while they are scanned. `CALLER`: those that tell of callers, and `Proxy-Connection`. */
-export const NAMED = { HOST: 1, LENGTH: 2, ENCODING: 4, CONNECTION: 8, CALLER: 16 } as const;
+/** Fields that are looked for while they are scanned. `CALLER`: those that tell of callers, and `Proxy-Connection`; `HOSTS`: `Host` twice. */
+export const NAMED = { HOST: 1, LENGTH: 2, ENCODING: 4, CONNECTION: 8, CALLER: 16, HOSTS: 32 } as const;
 const NAMES: ReadonlyArray<readonly [name: string, named: number]> = [
   ["host", NAMED.HOST],
   ["content-length", NAMED.LENGTH],
@@ -64,12 +64,14 @@ export function scanFields(bytes: Buffer, from: number): Fields | undefined {
     const end = skip(VALUE, bytes, colon + 1);
     if (end >= last || bytes[end] !== CR || bytes[end + 1] !== LF) return undefined;
     const known = NAMES_BY_LENGTH[colon - at];
-    if (known) for (let i = 0; i < known.length; i++) if (isNamed(bytes, at, known[i]![0])) seen |= known[i]![1];
+    if (known) for (let i = 0; i < known.length; i++) if (isNamed(bytes, at, known[i]![0])) seen |= seenNow(seen, known[i]![1]);
     marks.push(at, colon, end);
     at = end + 2;
   }
   return undefined;
 }
+
+const seenNow = (before: number, named: number): number => (named === NAMED.HOST && before & NAMED.HOST ? NAMED.HOSTS : named);
 
 /** Whether the name that begins there, of that length, is that one, which is in lower case. */
 function isNamed(bytes: Buffer, at: number, name: string): boolean {

@@ -69,8 +69,7 @@ export function parseRequestHead(bytes: Buffer): RequestHead | undefined {
   const fieldsAt = afterLine(bytes, targetEnd + 1 + VERSION.length + 1);
   const fields = minor === undefined || fieldsAt < 0 ? undefined : scanFields(bytes, fieldsAt);
   if (minor === undefined || !fields) return undefined;
-  const hosts = fields.has(NAMED.HOST) ? fields.values("host").length : 0;
-  if (hosts > 1 || (hosts === 0 && minor === 1)) return undefined;
+  if (fields.has(NAMED.HOSTS) || (minor === 1 && !fields.has(NAMED.HOST))) return undefined;
   const framing = requestFraming(fields, minor === 1);
   if (!framing) return undefined;
   return new PlainRequest({ bytes, fieldsAt, minor, fields }, framing, methodEnd, targetEnd);
