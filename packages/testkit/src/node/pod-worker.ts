@@ -5,9 +5,10 @@ import { type ContainerTask, startContainer } from "./container-task.ts";
 import type { EnvInputs } from "./env/container-env.ts";
 import type { PodFacts } from "./env/downward.ts";
 import { time } from "./events.ts";
-import type { NetworkMode, Sandbox } from "./network/network.ts";
+import type { Sandbox } from "./network/network.ts";
 import { currentPod, type NodeContext } from "./node-context.ts";
 import { pause } from "./pause.ts";
+import { processUser } from "./process-user.ts";
 import { SYSTEM_PATH } from "./programs.ts";
 import { type ContainerRecord, type PodState, podStatus } from "./status.ts";
 import { createPodVolumes } from "./volumes/pod-volumes.ts";
@@ -46,7 +47,7 @@ export function startPod(first: KubeJson, context: NodeContext): PodWorker {
     hostIP: context.network.hostIP,
     containers: records,
     sandboxed: false,
-    ...runsAs(context.network.mode),
+    ...processUser(context.network.mode),
   };
   const stopping = new AbortController();
   const tasks = new Map<string, ContainerTask>();
@@ -292,14 +293,6 @@ interface ContainerSpec {
 function newRecord({ name, image = "" }: ContainerSpec, kind: ContainerRecord["kind"], behindInit: boolean): ContainerRecord {
   const reason = behindInit || kind !== "main" ? "PodInitializing" : "ContainerCreating";
   return { name, kind, image, imageID: "", state: { waiting: { reason } }, restartCount: 0, started: false, ready: false };
-}
-
-/** In a namespace of its own a pod is root, whoever that is outside; elsewhere it is who we are. */
-function runsAs(mode: NetworkMode): Pick<PodState, "user"> {
-  if (mode === "namespaces") return { user: { uid: 0, gid: 0, supplementalGroups: [0] } };
-  if (!process.getuid || !process.getgid) return {};
-  const gid = process.getgid();
-  return { user: { uid: process.getuid(), gid, supplementalGroups: process.getgroups?.() ?? [gid] } };
 }
 
 /** Whether a volume shows the pod's address, which is known only with the sandbox. */
