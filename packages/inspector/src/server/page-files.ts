@@ -9,6 +9,7 @@ const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
   "/": ["index.html", "text/html; charset=utf-8"],
   "/app.js": ["app.js", "text/javascript; charset=utf-8"],
   "/app.css": ["app.css", "text/css; charset=utf-8"],
+  "/icon.svg": ["icon.svg", "image/svg+xml"],
 };
 
 /** A file of the page; undefined where the path is none of it. Rejects with `INSPECTOR_PAGE_MISSING`. */

@@ -1,0 +1,92 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type ApiError, api, type Batch, query, type Stats, type Summary } from "./api.ts";
+
+export interface Traffic {
+  /** Newest first; stands still while paused. */
+  shown: readonly Summary[];
+  /** Came while paused. */
+  waiting: number;
+  stats: Stats | undefined;
+  connected: boolean;
+  error: ApiError | undefined;
+}
+
+/** The list for a filter, kept current by the server's events. */
+export function useTraffic(filter: string, paused: boolean, ready: boolean): Traffic {
+  const [traffic, setTraffic] = useState<Traffic>({ shown: [], waiting: 0, stats: undefined, connected: false, error: undefined });
+  const held = useRef(new Map<number, Summary>());
+  const isPaused = useRef(paused);
+  const shownFirst = useRef(0);
+  isPaused.current = paused;
+
+  const render = (more: Partial<Traffic>): void => {
+    setTraffic((before) => {
+      if (isPaused.current) {
+        let waiting = 0;
+        for (const id of held.current.keys()) if (id > shownFirst.current) waiting++;
+        // What is shown may still change: a pin, the end of a request.
+        return { ...before, ...more, waiting, shown: before.shown.map((each) => held.current.get(each.id) ?? each) };
+      }
+      const shown = [...held.current.values()].sort((a, b) => b.id - a.id);
+      shownFirst.current = shown[0]?.id ?? 0;
+      return { ...before, ...more, waiting: 0, shown };
+    });
+  };
+
+  useEffect(() => {
+    if (!paused) render({});
+  }, [paused]);
+
+  useEffect(() => {
+    if (!ready) return undefined;
+    let over = false;
+    let events: EventSource | undefined;
+    const start = async (): Promise<void> => {
+      events?.close();
+      const list = new Map<number, Summary>();
+      let listed = false;
+      const take = ({ changed, removed }: Batch): void => {
+        for (const id of removed) list.delete(id);
+        for (const each of changed) list.set(each.id, each);
+      };
+      try {
+        // Listen first: what changes between the list and the events would be missed.
+        const early: Batch[] = [];
+        events = new EventSource(`/api/events?${query({ filter })}`);
+        events.addEventListener("batch", ({ data }: MessageEvent<string>) => {
+          const batch = JSON.parse(data) as Batch;
+          if (listed) take(batch);
+          else early.push(batch);
+          if (listed) render({ stats: batch.stats, connected: true });
+        });
+        events.addEventListener("reload", () => void start());
+        let wasLost = false;
+        events.addEventListener("error", () => {
+          wasLost = true;
+          render({ connected: false });
+        });
+        events.addEventListener("open", () => {
+          if (wasLost) void start();
+          else render({ connected: true });
+        });
+        const { exchanges } = await api<{ exchanges: Summary[] }>("GET", `/exchanges?${query({ filter })}`);
+        if (over) return;
+        for (const each of exchanges) list.set(each.id, each);
+        listed = true;
+        for (const batch of early) take(batch);
+        held.current = list;
+        render({ error: undefined, ...(early.length > 0 && { stats: early.at(-1)!.stats }) });
+      } catch (error) {
+        events?.close();
+        if (!over) setTraffic((before) => ({ ...before, error: error as ApiError }));
+      }
+    };
+    void start();
+    return () => {
+      over = true;
+      events?.close();
+    };
+  }, [filter, ready]);
+
+  return traffic;
+}

@@ -1,0 +1,226 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { buildPage } from "./fixtures/build-page.ts";
+import { createInspector, type Inspector } from "./inspector.ts";
+import { type InspectorServer, serveInspector } from "./server/serve.ts";
+
+// Debian's; a machine without it runs the rest of the tests.
+const executablePath = "/usr/bin/chromium";
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const shots = process.env["SHIPSIDE_SCREENSHOTS"];
+
+describe.runIf(existsSync(executablePath))("the page in a browser", () => {
+  let browser: Browser;
+  let built: Awaited<ReturnType<typeof buildPage>>;
+  let inspector: Inspector;
+  let served: InspectorServer;
+  let page: Page;
+  let wrong: string[];
+  let answers = 0;
+  const hostile = `<script>window.ran=1</script><img src=x onerror="window.ran=1"></pre><svg onload=window.ran=1>`;
+  const app = createServer((incoming, response) => {
+    answers++;
+    const { url = "/" } = incoming;
+    response.setHeader("set-cookie", "session=hunter2");
+    if (url.startsWith("/hostile")) response.setHeader("content-type", "text/html");
+    else response.setHeader("content-type", "application/json");
+    response.statusCode = url.startsWith("/broken") ? 503 : 200;
+    incoming
+      .resume()
+      .on("end", () =>
+        response.end(url.startsWith("/hostile") ? hostile : JSON.stringify({ path: url, answers, items: [1, 2, 3] })),
+      );
+  });
+  let origin = "";
+  const ask = (path: string, init?: RequestInit): Promise<unknown> => fetch(origin + path, init).then((answer) => answer.text());
+
+  beforeAll(async () => {
+    [built, browser] = await Promise.all([
+      buildPage(),
+      chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] }),
+    ]);
+    await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
+    origin = `http://127.0.0.1:${(app.address() as AddressInfo).port}`;
+    if (shots) await mkdir(shots, { recursive: true });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await built?.[Symbol.asyncDispose]();
+    app.closeAllConnections();
+    app.close();
+  });
+  beforeEach(async () => {
+    inspector = createInspector({ budgets: { maxExchanges: 20_000 } });
+    inspector.watch(app);
+    served = await serveInspector({ inspector, port: 0, page: built.folder });
+    page = await browser.newPage({ viewport: { width: 1280, height: 800 }, acceptDownloads: true });
+    wrong = [];
+    page.on("pageerror", (error) => wrong.push(String(error)));
+    page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
+    page.on("request", (request) => {
+      if (!request.url().startsWith(`http://localhost:${served.port}/`)) wrong.push(`asked ${request.url()}`);
+    });
+  });
+  afterEach(async () => {
+    await page.close();
+    await served.close();
+    await inspector.close();
+  });
+  const rows = () => page.getByRole("option");
+  const shot = async (name: string): Promise<void> => {
+    if (shots) await page.screenshot({ path: `${shots}/${name}.png` });
+  };
+  const violations = async (): Promise<string[]> => {
+    // Evaluated by the debugger: the page's own policy lets no script in.
+    await page.evaluate(await readFile(axe, "utf8"));
+    const found = await page.evaluate(
+      "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' ')))",
+    );
+    return found as string[];
+  };
+
+  it("loads by its link, shows what comes, filters, opens, masks, sends again, compares, exports", {
+    timeout: 60_000,
+  }, async () => {
+    await ask("/first?x=1", { headers: { authorization: "Bearer hunter2" } });
+    await page.goto(served.link());
+    await expect.poll(() => rows().count()).toBe(1);
+    expect(page.url()).not.toContain("token");
+    expect(await page.evaluate("document.cookie")).toBe("");
+    await ask("/second", { method: "POST", headers: { "content-type": "application/json" }, body: '{"cart":7}' });
+    await ask("/broken");
+    await expect.poll(() => rows().count()).toBe(3);
+    await shot("list");
+
+    await page.getByRole("searchbox").fill("status:5xx");
+    await expect.poll(() => rows().allTextContents()).toEqual([expect.stringContaining("/broken")]);
+    await page.getByRole("searchbox").fill("status:nonsense");
+    await expect.poll(() => page.getByRole("status").textContent()).toContain("is no status");
+    await page.getByRole("searchbox").fill("");
+    await expect.poll(() => rows().count()).toBe(3);
+
+    await rows().filter({ hasText: "/first" }).click();
+    await page.getByRole("tab", { name: "Request" }).click();
+    await expect.poll(() => page.getByRole("tabpanel").textContent()).toContain("Bearer ••••••");
+    await page.getByRole("button", { name: "Show secrets" }).click();
+    await expect.poll(() => page.getByRole("tabpanel").textContent()).toContain("hunter2");
+    await shot("detail");
+    expect(await violations()).toEqual([]);
+
+    await page.getByRole("tab", { name: "Send again" }).click();
+    await page.getByLabel("Path").fill("/edited");
+    await shot("replay");
+    expect(await violations()).toEqual([]);
+    await page.getByRole("button", { name: "Send again" }).click();
+    await expect.poll(() => page.getByRole("tabpanel").textContent()).toContain("The answers differ.");
+    await expect.poll(() => page.getByLabel("Bodies side by side").textContent()).toContain('"path": "/edited"');
+    await shot("diff");
+    expect(await violations()).toEqual([]);
+
+    const [download] = await Promise.all([page.waitForEvent("download"), page.locator(".top").getByText("HAR").click()]);
+    const har = JSON.parse(await readFile(await download.path(), "utf8"));
+    expect(har.log.entries).toHaveLength((await inspector.list()).length);
+    expect(wrong.filter((text) => !text.includes("400"))).toEqual([]);
+  });
+
+  it("is used by keyboard alone", { timeout: 60_000 }, async () => {
+    for (const path of ["/a", "/b", "/c"]) await ask(path);
+    await page.goto(served.link());
+    await expect.poll(() => rows().count()).toBe(3);
+    await page.keyboard.press("/");
+    await page.keyboard.type("path:/a|/b");
+    await expect.poll(() => rows().count()).toBe(2);
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await expect.poll(() => page.getByRole("heading", { level: 2 }).textContent()).toContain("/a");
+    await page.keyboard.press("p");
+    await expect.poll(() => inspector.get(1)?.pinned).toBe(true);
+    await page.keyboard.press("Space");
+    await ask("/b-later");
+    await expect.poll(() => page.getByRole("button", { name: "Go on (1 new)" }).count()).toBe(1);
+    expect(await rows().count()).toBe(2);
+    await page.keyboard.press("Space");
+    await expect.poll(() => rows().count()).toBe(3);
+    await page.keyboard.press("Escape");
+    await expect.poll(() => page.getByRole("heading", { level: 2 }).count()).toBe(0);
+    await page.keyboard.press("?");
+    await expect.poll(() => page.getByRole("dialog").count()).toBe(1);
+    expect(await violations()).toEqual([]);
+    expect(wrong).toEqual([]);
+  });
+
+  it("shows hostile bodies as data, in dark and light, narrow and wide", { timeout: 60_000 }, async () => {
+    await ask(`/hostile?${encodeURI(hostile)}`);
+    await ask("/other");
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.goto(served.link(1));
+    await expect.poll(() => page.getByRole("region", { name: "Body of the answer" }).textContent()).toBe(hostile);
+    expect(await page.evaluate("window.ran")).toBeUndefined();
+    const ground = () => page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
+    expect(await ground()).toBe("rgb(20, 24, 29)");
+    await shot("dark");
+    expect(await violations()).toEqual([]);
+    for (const [width, height] of [
+      [360, 740],
+      [2560, 1400],
+    ] as const) {
+      await page.setViewportSize({ width, height });
+      expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
+      await shot(`dark-${width}`);
+    }
+    await page.emulateMedia({ colorScheme: "light" });
+    expect(await ground()).toBe("rgb(255, 255, 255)");
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.getByRole("button", { name: "Close the request" }).click();
+    await expect.poll(() => rows().count()).toBe(2);
+    await shot("light-360");
+    expect(await violations()).toEqual([]);
+    expect(wrong).toEqual([]);
+  });
+
+  it("scrolls 10,000 requests with few rows in the document, and stays where it is while more come", {
+    timeout: 60_000,
+  }, async () => {
+    const seen = inspector.connection({ direction: "incoming", service: "shop" });
+    const pass = async (from: number, to: number): Promise<void> => {
+      for (let n = from; n <= to; n++) {
+        seen.data!("in", Buffer.from(`GET /item/${n} HTTP/1.1\r\nHost: shop\r\n\r\n`));
+        seen.data!("out", Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+      }
+      await inspector.settled();
+    };
+    await pass(1, 10_000);
+    await page.goto(served.link());
+    await expect.poll(() => page.getByText("10000 shown").count()).toBe(1);
+    const list = page.getByRole("listbox");
+    await list.evaluate((element) => {
+      element.scrollTop = element.scrollHeight;
+    });
+    await expect.poll(() => rows().last().textContent()).toContain("/item/1");
+    expect(await rows().count()).toBeLessThan(80);
+    await list.evaluate((element) => {
+      element.scrollTop = element.scrollHeight / 2;
+    });
+    await expect.poll(() => rows().first().textContent()).toMatch(/item\/5\d\d\d/);
+    const topRow = () => page.evaluate("document.elementFromPoint(300, 70).closest('.row').textContent");
+    const before = await topRow();
+    await pass(10_001, 10_500);
+    await expect.poll(() => page.getByText("10500 shown").count()).toBe(1);
+    await expect.poll(topRow).toBe(before);
+    expect(wrong).toEqual([]);
+  });
+
+  it("shows nothing to who has no token", { timeout: 60_000 }, async () => {
+    await ask("/secret");
+    await page.goto(`http://localhost:${served.port}/`);
+    await expect.poll(() => page.locator("main").textContent()).toContain("shipside inspect");
+    expect(await page.content()).not.toContain("/secret");
+  });
+});
