@@ -24,8 +24,11 @@ export async function openProxy(listeners: ListenerFactory): Promise<Proxy> {
   );
   server.on("clientError", (_, socket) => void socket.destroy());
   const listener = closer.use(await listeners.listen({ address: "127.0.0.1", port: 0 }));
+  const clients = new Set<Socket>();
   listener.server.on("connection", (socket: Socket) => {
     socket.on("error", () => {});
+    clients.add(socket);
+    socket.on("close", () => clients.delete(socket));
     server.emit("connection", socket);
     // A listener factory's connections come paused.
     socket.resume();
@@ -33,7 +36,8 @@ export async function openProxy(listeners: ListenerFactory): Promise<Proxy> {
   closer.defer(() => {
     ended.abort();
     agent.destroy();
-    server.closeAllConnections();
+    // A server that doesn't listen itself keeps no list of its connections.
+    for (const socket of clients) socket.destroy();
   });
   return { url: `http://127.0.0.1:${listener.port}`, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
 }
