@@ -16,17 +16,17 @@ describe.runIf(canHaveMachine)("the outside world, for a user without any right"
     left: [],
   };
 
-  test.runIf(has("pasta"))("by pasta", { timeout: 60_000 }, async () => {
+  test.runIf(has("pasta"))("by pasta", { timeout: 120_000 }, async () => {
     const got = await runThere("inside.ts", ["pasta"]);
     expect(got).toMatchObject({ ...common, kind: "pasta", env: {}, datagram: "world ping" });
   });
 
-  test.runIf(has("slirp4netns"))("by slirp4netns", { timeout: 60_000 }, async () => {
+  test.runIf(has("slirp4netns"))("by slirp4netns", { timeout: 120_000 }, async () => {
     const got = await runThere("inside.ts", ["slirp4netns"]);
     expect(got).toMatchObject({ ...common, kind: "slirp4netns", env: {}, datagram: "world ping" });
   });
 
-  test("by the proxy, where no program can: HTTP, CONNECT, and nothing else", { timeout: 60_000 }, async () => {
+  test("by the proxy, where no program can: HTTP, CONNECT, and nothing else", { timeout: 120_000 }, async () => {
     const got = await runThere("inside.ts", [], { tun: false });
     expect(got).toMatchObject({
       ...common,
@@ -45,7 +45,7 @@ describe.runIf(canHaveMachine)("the outside world, for a user without any right"
     });
   });
 
-  test.runIf(has("pasta"))("as root, too", { timeout: 60_000 }, async () => {
+  test.runIf(has("pasta"))("as root, too", { timeout: 120_000 }, async () => {
     const got = await runThere("inside.ts", [], { root: true });
     expect(got).toMatchObject({ ...common, user: 0, kind: "pasta", datagram: "world ping" });
   });
