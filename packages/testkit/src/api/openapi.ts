@@ -95,8 +95,9 @@ function fieldSchema(field: Field, schemas: Record<string, Json>): Json {
   const schema = typeSchema(field.type, schemas);
   if (field.keys.length > 0) {
     Object.assign(schema, {
-      "x-kubernetes-list-type": "map",
-      "x-kubernetes-list-map-keys": field.keys,
+      ...(field.atomic
+        ? { "x-kubernetes-list-type": "atomic" }
+        : { "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": field.keys }),
       "x-kubernetes-patch-merge-key": field.keys[0],
       "x-kubernetes-patch-strategy": "merge",
     });

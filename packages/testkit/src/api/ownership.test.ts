@@ -171,7 +171,7 @@ test("owners are owned whole, by their uid; a status' lists as the real ones are
     "f:metadata": { "f:ownerReferences": { ".": {}, 'k:{"uid":"u"}': {} } },
   });
   const condition = { type: "Ready", status: "True", lastProbeTime: null };
-  const status = { conditions: [condition], hostIPs: [{ ip: "10.0.0.1" }] };
+  const status = { conditions: [condition], hostIPs: [{ ip: "10.0.0.1" }], resources: {} };
   expect(fields({ status }, "Pod", "status")).toEqual({
     "f:status": {
       "f:conditions": {
@@ -179,6 +179,7 @@ test("owners are owned whole, by their uid; a status' lists as the real ones are
         'k:{"type":"Ready"}': { ".": {}, "f:lastProbeTime": {}, "f:status": {}, "f:type": {} },
       },
       "f:hostIPs": {},
+      "f:resources": {},
     },
   });
   expect(fields({ status: { conditions: [{ type: "Complete", status: "True" }] } }, "Job", "status")).toEqual({

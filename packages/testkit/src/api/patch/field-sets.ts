@@ -29,6 +29,8 @@ const UNOWNED = new Set([
 
 const isMap = (value: Json): boolean => isContainer(value) && !Array.isArray(value);
 
+const isEmptyMap = (value: Json): boolean => isMap(value) && Object.keys(value).length === 0;
+
 /** Structs that an object has from the start, however empty: nobody's write makes them. */
 const INHERENT = new Set(
   "metadata spec status template jobTemplate strategy updateStrategy containers resources loadBalancer".split(" "),
@@ -80,7 +82,7 @@ export function fieldSetOf(
       // Without a type (a custom kind) maps are granular and lists are replaced.
       if (typed && field?.type.is === "map") for (const key of Object.keys(value)) add([...path, `f:${key}`]);
       else walkFields(value, inner, path);
-    } else if (!(containers && inherent && isMap(value) && Object.keys(value).length === 0)) add(path);
+    } else if (!(containers && inherent && part === "main" && isEmptyMap(value))) add(path);
   };
   walkFields(object, type, []);
   return set;
