@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
 import { compareRecords } from "./compare.ts";
 import { normalise } from "./normalise.ts";
+import { SCRIPT } from "./script.ts";
+
+test("each step has a name of its own, by which it is compared", () => {
+  const names = SCRIPT.map(({ name }) => name);
+  expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+});
 
 test("two records are compared step by step", () => {
   const real = "# a\none\ntwo\n\n# b\nsame\n\n# c\nx\ny\n\n# d\nconfigmap/openshift-service-ca.crt\n\n";

@@ -67,7 +67,7 @@ export const CREATE: readonly Step[] = [
     },
   ),
   step("a configmap of a file", "create configmap of-file --from-file=name=/etc/hostname", "configmap/of-file created"),
-  step("it, described", "describe configmap of-file", /^Data\n====\nname:\n----$/m),
+  step("the configmap, described", "describe configmap of-file", /^Data\n====\nname:\n----$/m),
   step("a priority class", "create priorityclass {ns} --value=5", "priorityclass.scheduling.k8s.io/{ns} created", {
     unscoped: true,
   }),

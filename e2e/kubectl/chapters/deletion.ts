@@ -44,7 +44,7 @@ export const DELETION: readonly Step[] = [
     `patch configmap of-file --type=merge -p '{"metadata":{"finalizers":["example.com/held"]}}'`,
     "configmap/of-file patched",
   ),
-  step("delete it", "delete configmap of-file --wait=false", /^configmap "of-file" deleted( from {ns} namespace)?$/),
+  step("delete it all the same", "delete configmap of-file --wait=false", /^configmap "of-file" deleted( from {ns} namespace)?$/),
   step(
     "it is held",
     "get configmap of-file -o 'jsonpath={.metadata.finalizers[0]} {.metadata.deletionTimestamp}'",

@@ -33,7 +33,7 @@ export const NODES: readonly Step[] = [
     unscoped: true,
   }),
   step(
-    "by force",
+    "drain it by force",
     "drain {node} --pod-selector=run=late --force --timeout=25s",
     /^evicting pod {ns}\/late\npod\/late evicted\nnode\/{node} (drained|evicted)$/m,
     {

@@ -90,6 +90,6 @@ export const PODS: readonly Step[] = [
   step("what it said", "logs quick", "1"),
   step("it can't be entered", "exec quick -- true", /current phase is Succeeded$/, { exit: 1 }),
   step("the done one, described", "describe pod quick", /^ Reason: Completed\n Exit Code: 0$/m),
-  step("delete it", "delete pod quick --now", /^pod "quick" deleted/),
+  step("delete the done one", "delete pod quick --now", /^pod "quick" deleted/),
   step("delete a pod and wait", "delete pod solo --timeout=20s", /^pod "solo" deleted( from {ns} namespace)?$/),
 ];
