@@ -1,6 +1,6 @@
 // Builds every package's JavaScript in one process. `--if-stale` does nothing where every output is newer than every source, so that
 // `pnpm demo` pays for a build once. Names of packages' folders restrict it to these. What was built before stays until all of it is built.
-import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { build, type Options } from "tsup";
 import { buildVendored, redirectVendored, VENDORED } from "./vendor.ts";
@@ -8,7 +8,8 @@ import { buildVendored, redirectVendored, VENDORED } from "./vendor.ts";
 interface Manifest {
   version: string;
   /** `standalone`: programs that become one file each, with all they import: what runs as root looks nothing up in node_modules. */
-  tsup?: { entry?: string[]; standalone?: string[] };
+  /** `page`: a folder whose `main.tsx` becomes one script for browsers, in `dist/<page>` with the files beside it. */
+  tsup?: { entry?: string[]; standalone?: string[]; page?: string };
 }
 
 const args = new Set(process.argv.slice(2));
@@ -17,20 +18,32 @@ const named = [...args].filter((arg) => !arg.startsWith("--"));
 const folders = named.length > 0 ? named : readdirSync("packages");
 const packages = folders.map((dir) => {
   const manifest = JSON.parse(readFileSync(`packages/${dir}/package.json`, "utf8")) as Manifest;
-  const { entry = ["src/index.ts"], standalone = [] } = manifest.tsup ?? {};
-  return { dir: `packages/${dir}`, entry, standalone, version: manifest.version };
+  const { entry = ["src/index.ts"], standalone = [], page } = manifest.tsup ?? {};
+  return { dir: `packages/${dir}`, entry, standalone, page, version: manifest.version };
 });
+
+/** What stands in a page's folder, and as what it is served; the script is made of the rest. */
+const PAGE_FILES = [
+  ["", "app.js"],
+  ["index.html", "index.html"],
+  ["style.css", "app.css"],
+  ["icon.svg", "icon.svg"],
+] as const;
 
 const newest = (files: string[]): number => Math.max(0, ...files.map((file) => statSync(file).mtimeMs));
 const outputOf = (dir: string, entry: string): string => `${dir}/dist/${entry.replace(/^src\//, "").replace(/\.ts$/, ".js")}`;
 
-const isStale = ({ dir, entry, standalone }: (typeof packages)[number]): boolean => {
+const isStale = ({ dir, entry, standalone, page }: (typeof packages)[number]): boolean => {
   const outputs = [
     ...[...entry, ...standalone].map((file) => outputOf(dir, file)),
     ...(VENDORED[dir] ?? []).map(({ file }) => `${dir}/dist/${file}`),
+    ...(page ? PAGE_FILES.map(([, to]) => `${dir}/dist/${page}/${to}`) : []),
   ];
   if (!outputs.every((file) => existsSync(file))) return true;
-  return newest(globSync([`${dir}/src/**`, `${dir}/package.json`])) > Math.min(...outputs.map((file) => statSync(file).mtimeMs));
+  return (
+    newest(globSync([`${dir}/src/**`, `${dir}/package.json`, ...(page ? [`${dir}/${page}/**`] : [])])) >
+    Math.min(...outputs.map((file) => statSync(file).mtimeMs))
+  );
 };
 
 const stale = args.has("--if-stale") ? packages.filter(isStale) : packages;
@@ -45,7 +58,8 @@ try {
 
 async function buildAll(): Promise<void> {
   const builds = await Promise.allSettled(
-    stale.flatMap(({ dir, entry, standalone, version }) => [
+    stale.flatMap(({ dir, entry, standalone, page, version }) => [
+      ...(page ? [buildPage(dir, page)] : []),
       ...(VENDORED[dir] ?? []).map((vendored) => buildVendored(dir, vendored, freshOf(dir))),
       ...standalone.map((file) =>
         build({
@@ -76,6 +90,21 @@ async function buildAll(): Promise<void> {
   );
   const failed = builds.flatMap((each) => (each.status === "rejected" ? [each.reason] : []));
   if (failed.length > 0) throw failed.length === 1 ? failed[0] : new AggregateError(failed, `${failed.length} builds failed`);
+}
+
+async function buildPage(dir: string, page: string): Promise<void> {
+  await build({
+    ...common(dir),
+    tsconfig: `${dir}/${page}/tsconfig.json`,
+    entry: { [`${page}/app`]: `${dir}/${page}/main.tsx` },
+    platform: "browser",
+    target: "es2024",
+    splitting: false,
+    minify: true,
+    noExternal: [/.*/],
+  });
+  mkdirSync(`${freshOf(dir)}/${page}`, { recursive: true });
+  for (const [from, to] of PAGE_FILES) if (from) copyFileSync(`${dir}/${page}/${from}`, `${freshOf(dir)}/${page}/${to}`);
 }
 
 /** Each file takes the place of the one before it at once; then what isn't made any more goes: chunks carry a hash in their names. */

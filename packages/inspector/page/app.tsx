@@ -80,6 +80,11 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
       await navigator.clipboard.writeText(command);
       return reveal ? "Copied, with its secrets" : "Copied; secrets are masked";
     });
+  const clear = (): void =>
+    attempt(async () => {
+      await api("DELETE", "/exchanges");
+      return "Cleared, but for what is pinned";
+    });
   const mark = (id: number): void => {
     setMarked(marked === id ? undefined : id);
     setSaid(marked === id ? "" : `Choose the request to compare ${id} with`);
@@ -152,15 +157,12 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
         />
         <div class="actions">
           <button type="button" aria-pressed={paused} onClick={() => setPaused(!paused)}>
-            {paused ? `▶ Go on${waiting > 0 ? ` (${waiting} new)` : ""}` : "⏸ Pause"}
+            {paused ? `Go on${waiting > 0 ? ` (${waiting} new)` : ""}` : "Pause"}
           </button>
           <a class="button" href={`/api/har?${query({ filter })}`} download>
             HAR
           </a>
-          <button
-            type="button"
-            onClick={() => attempt(async () => (await api("DELETE", "/exchanges"), "Cleared, but for what is pinned"))}
-          >
+          <button type="button" onClick={clear}>
             Clear
           </button>
           <button type="button" aria-label="Keys" aria-expanded={help} onClick={() => setHelp(!help)}>

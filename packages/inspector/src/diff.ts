@@ -1,6 +1,6 @@
 import { viewBody } from "./decode/view.ts";
 import type { Exchange, HeaderList } from "./exchange.ts";
-import { maskHeaders } from "./headers.ts";
+import { isOfTheConnection, maskHeaders } from "./headers.ts";
 
 export interface HeaderChange {
   name: string;
@@ -67,10 +67,12 @@ export async function diffAnswers(
   };
 }
 
-export function diffHeaders(left: HeaderList, right: HeaderList, reveal = false): HeaderChange[] {
+/** Those that belong to the connection or follow from the body's length are left out. */
+function diffHeaders(left: HeaderList, right: HeaderList, reveal = false): HeaderChange[] {
   const joined = (headers: HeaderList): Map<string, string> => {
     const map = new Map<string, string>();
     for (const [name, value] of headers) {
+      if (isOfTheConnection(name)) continue;
       const key = name.toLowerCase();
       map.set(key, map.has(key) ? `${map.get(key)}, ${value}` : value);
     }

@@ -72,7 +72,7 @@ function looksLikeText(bytes: Buffer): boolean {
   return wrong * 20 <= text.length;
 }
 
-export function hexDump(bytes: Uint8Array): string {
+function hexDump(bytes: Uint8Array): string {
   const lines: string[] = [];
   for (let at = 0; at < bytes.length; at += 16) {
     const row = [...bytes.subarray(at, at + 16)];

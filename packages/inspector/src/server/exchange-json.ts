@@ -24,5 +24,3 @@ export async function exchangeJson(exchange: Exchange, targets: readonly ReplayT
     replayTargets: targets,
   };
 }
-
-export type ExchangeJson = Awaited<ReturnType<typeof exchangeJson>>;
