@@ -86,6 +86,29 @@ test("modes, times, links, directories and renames", async () => {
   expect((await client.ask({ type: "statvfs", path: "." })).type).toBe(REPLIES.EXTENDED_REPLY);
 });
 
+test("what may take long is answered in turn all the same: large files that are closed, replaced and removed", async () => {
+  const large = 65 * 1024 * 1024;
+  const handle = await client.open("large", WRITE | CREATE);
+  const data = Buffer.alloc(200_000, "large");
+  for (let at = 0; at < 8; at++) {
+    expect(await client.status({ type: "write", handle, offset: at * data.length, data })).toBe(STATUS.OK);
+  }
+  // Sent at once: each depends on what was before.
+  const statuses = await Promise.all([
+    client.status({ type: "close", handle }),
+    client.status({ type: "setstat", path: "large", attributes: { size: large, mode: 0o600 } }),
+    client.status({ type: "hardlink", from: "large", to: "other" }),
+    client.status({ type: "mkdir", path: "d", attributes: {} }),
+    client.status({ type: "symlink", target: "none", path: "small" }),
+    client.status({ type: "posixRename", from: "small", to: "large" }),
+    client.status({ type: "remove", path: "other" }),
+    client.status({ type: "remove", path: "other" }),
+    client.status({ type: "close", handle }),
+  ]);
+  expect(statuses).toEqual([...Array(7).fill(STATUS.OK), STATUS.NO_SUCH_FILE, STATUS.FAILURE]);
+  expect(await readlink(join(root, "large"))).toBe("none");
+});
+
 test("links are told where they stay inside", async () => {
   await mkdir(join(root, "d"));
   const links = { "d/in": "../f", "d/same": "x", "d/out": "../../secret", absolute: "/etc/passwd" };

@@ -63,6 +63,20 @@ test("packets come out as they went in, however the stream was cut", () => {
   );
 });
 
+test("a packet in pieces is whole, after a longer one and after a shorter one", () => {
+  const sizes = [10, 100_000, 3, LONGEST_FRAME - 100, 40_000, 0];
+  const all = sizes.map((size, id): Request => ({ id, type: "write", handle: "h", offset: id, data: Buffer.alloc(size, id + 1) }));
+  const bytes = Buffer.concat(all.map((each) => framed(encodeRequest(each))));
+  for (const piece of [7, 65_536]) {
+    const reader = frameReader();
+    const found: Request[] = [];
+    for (let at = 0; at < bytes.length; at += piece) {
+      for (const frame of reader.push(bytes.subarray(at, at + piece))) found.push(parseRequest(Buffer.from(frame)));
+    }
+    expect(found).toEqual(all);
+  }
+});
+
 test("bytes that are no request are refused, and in no other way", () => {
   const some = fc.uint8Array({ minLength: 1, maxLength: 300 }).map((bytes) => Buffer.from(bytes));
   const damaged = fc.tuple(request, fc.nat(), fc.nat(255), fc.nat()).map(([said, at, value, cut]) => {
