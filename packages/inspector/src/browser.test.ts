@@ -27,6 +27,8 @@ describe.runIf(existsSync(executablePath))("the page in a browser", () => {
     answers++;
     const { url = "/" } = incoming;
     response.setHeader("set-cookie", "session=hunter2");
+    // A connection that is kept belongs to the test that opened it, and so to its inspector.
+    response.setHeader("connection", "close");
     if (url.startsWith("/hostile")) response.setHeader("content-type", "text/html");
     else response.setHeader("content-type", "application/json");
     response.statusCode = url.startsWith("/broken") ? 503 : 200;
