@@ -26,3 +26,14 @@ it("a headless service's pod has its IP: IPv4 first, the ready one first", () =>
   expect(clusterAddress(view, "db-1")).toBe("10.244.0.8");
   expect(clusterAddress(view, "db-2")).toBeUndefined();
 });
+
+it("a pod has no address of the internet's: who may write an EndpointSlice would have its traffic", () => {
+  const view = (address: string) => ({
+    service: service({ clusterIP: "None" }),
+    slices: [slice([{ hostname: "db-0", addresses: [address] }])],
+  });
+  for (const address of ["140.82.121.4", "2606:4700::1111", "169.254.169.254", "0.0.0.0"])
+    expect(clusterAddress(view(address), "db-0")).toBeUndefined();
+  for (const address of ["172.16.4.4", "192.168.7.7", "100.64.3.3", "fd00::1"])
+    expect(clusterAddress(view(address), "db-0")).toBe(address);
+});
