@@ -165,6 +165,22 @@ describe("requests of one connection", () => {
     expect(rig.leases.get("me")).toMatchObject({ requests: 2 });
   });
 
+  test("what a server says beyond its answer is nobody's answer: the next request gets another connection", async () => {
+    const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    await using pods = await listenRaw((socket) => {
+      let asked = 0;
+      socket.on("data", () => socket.write(asked++ === 0 ? ok : `${ok}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong`));
+    });
+    await using rig = await startRig(pods.port);
+    const answers = await inTurn(rig.port, [
+      [get("/1"), /ok$/],
+      [get("/2"), /ok$/],
+      [get("/3"), /ok$/],
+    ]);
+    expect(answers).toEqual([ok, ok, ok]);
+    expect(pods.connections).toBe(2);
+  });
+
   test("a later answer that is cut off ends in a reset", async () => {
     await using pods = await listenRaw((socket) => {
       let asked = 0;
