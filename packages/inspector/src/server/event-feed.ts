@@ -13,6 +13,8 @@ export interface FeedBatch {
 }
 
 const BATCH_MS = 100;
+/** How long one batch may keep the traffic waiting. */
+const TURN_MS = 5;
 const ALIVE_MS = 15_000;
 /** Bytes that may wait for a slow client, and changes that may wait behind them. */
 const MOST_WAITING = 1024 * 1024;
@@ -43,10 +45,14 @@ export function feed(inspector: Inspector, filter: Filter, response: ServerRespo
     if (changed.size === 0 && removed.size === 0 && said === last) return;
     last = said;
     const batch: FeedBatch = { changed: [], removed: [...removed], stats };
-    for (const exchange of changed.values())
+    const until = performance.now() + TURN_MS;
+    for (const exchange of changed.values()) {
+      changed.delete(exchange.id);
       if (matchesFilter(filter, exchange)) batch.changed.push(summaryOf(exchange));
       else batch.removed.push(exchange.id);
-    changed.clear();
+      // A filter that looks into bodies takes its time: the rest comes with the next batch.
+      if (performance.now() > until) break;
+    }
     removed.clear();
     send("batch", batch);
   };
