@@ -29,6 +29,7 @@ interface Forward extends OpenedPort {
 export function forwardOpenedPorts({ namespace, opened, closed, logger = silentLogger }: OpenedPortsOptions): Closable {
   const closer = createCloser();
   const forwards = new Map<number, Forward>();
+  const open = new Set<Socket>();
   let last: Promise<unknown> = Promise.resolve();
 
   const serve = (socket: Socket, port: number): void => {
@@ -37,7 +38,9 @@ export function forwardOpenedPorts({ namespace, opened, closed, logger = silentL
     namespace.connect({ address: clientAddress(place), port }).then(
       (inner) => {
         inner.on("error", () => {});
-        closer.defer(() => inner.destroy());
+        open.add(inner);
+        inner.once("close", () => open.delete(inner));
+        if (closer.closing) inner.destroy();
         void splice(socket, inner);
       },
       (error: unknown) => {
@@ -47,7 +50,7 @@ export function forwardOpenedPorts({ namespace, opened, closed, logger = silentL
     );
   };
 
-  const open = async (port: number): Promise<void> => {
+  const forward = async (port: number): Promise<void> => {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => serve(socket, port));
     server.on("error", () => {});
     for (const wanted of port < 1024 ? [0] : [port, 0]) {
@@ -58,22 +61,22 @@ export function forwardOpenedPorts({ namespace, opened, closed, logger = silentL
         if (codeOf(error) !== "EADDRINUSE" || wanted === 0) throw error;
       }
     }
-    const forward = { port, hostPort: (server.address() as AddressInfo).port, server };
-    forwards.set(port, forward);
-    opened({ port, hostPort: forward.hostPort });
+    const { port: hostPort } = server.address() as AddressInfo;
+    forwards.set(port, { port, hostPort, server });
+    opened({ port, hostPort });
   };
 
   const follow = async (sockets: readonly ListeningSocket[]): Promise<void> => {
     if (closer.closing) return;
     const wanted = new Set(sockets.map(({ port }) => port));
-    for (const { port, hostPort, server } of [...forwards.values()].filter((forward) => !wanted.has(forward.port))) {
+    for (const { port, hostPort, server } of [...forwards.values()].filter((each) => !wanted.has(each.port))) {
       server.close();
       forwards.delete(port);
       closed?.({ port, hostPort });
     }
     for (const port of wanted) {
       if (forwards.has(port)) continue;
-      await open(port).catch((error: unknown) => logger.warn(`port ${port} is not forwarded`, { error: String(error) }));
+      await forward(port).catch((error: unknown) => logger.warn(`port ${port} is not forwarded`, { error: String(error) }));
     }
   };
   const queue = (sockets: readonly ListeningSocket[]): void => {
@@ -82,6 +85,7 @@ export function forwardOpenedPorts({ namespace, opened, closed, logger = silentL
   closer.defer(async () => {
     await last;
     for (const { server } of forwards.values()) server.close();
+    for (const inner of open) inner.destroy();
   });
   closer.defer(namespace.onListening(queue));
   queue(namespace.listening);
