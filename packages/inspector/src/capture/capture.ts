@@ -31,27 +31,43 @@ export function createCapture(store: Store, queue: WorkQueue): Capture {
       counts.connections++;
       const reader = createConnectionReader(facts, store, () => counts.unread++);
       let behind = false;
+      let failed = false;
+      /** What goes wrong with looking on ends that, and is nobody else's concern. */
+      const guarded = (work: () => void) => (): void => {
+        if (failed) return;
+        try {
+          work();
+        } catch {
+          failed = true;
+          counts.unread++;
+        }
+      };
       return {
         data(direction, chunk) {
           const at = Date.now();
           counts.bytes += chunk.length;
-          if (queue.push(chunk.length, () => reader.data(direction, chunk, at))) {
+          if (
+            queue.push(
+              chunk.length,
+              guarded(() => reader.data(direction, chunk, at)),
+            )
+          ) {
             behind = false;
             return;
           }
           counts.droppedBytes += chunk.length;
           counts.drops++;
           // Once a gap: what comes before it in the queue is still whole.
-          if (!behind) queue.pushAlways(() => reader.gap());
+          if (!behind) queue.pushAlways(guarded(() => reader.gap()));
           behind = true;
         },
         end(direction) {
           const at = Date.now();
-          queue.pushAlways(() => reader.end(direction, at));
+          queue.pushAlways(guarded(() => reader.end(direction, at)));
         },
         close(error) {
           const at = Date.now();
-          queue.pushAlways(() => reader.close(error, at));
+          queue.pushAlways(guarded(() => reader.close(error, at)));
         },
       };
     },

@@ -25,6 +25,8 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
   let upgraded: OpenExchange | undefined;
   let reading: { in: Http1Parser; out: Http1Parser } | undefined;
   let lost = false;
+  /** Whether it has ever made sense: one that breaks off in the middle was still HTTP. */
+  let understood = false;
   let told = false;
 
   const since = (exchange: OpenExchange): number => Math.max(0, now - exchange.startedAt);
@@ -44,7 +46,7 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
   };
   const unread = (why: string): void => {
     giveUp(`the rest can't be read: ${why}`);
-    if (!told) onUnread(why);
+    if (!told && !understood) onUnread(why);
     told = true;
   };
 
@@ -54,6 +56,7 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
   function createRequestEvents(): Parameters<typeof createHttp1Parser>[1] {
     return {
       head({ method, path, version, headers }) {
+        understood = true;
         requesting = store.add({ connection: facts, startedAt: now, method, path, httpVersion: version, requestHeaders: headers });
         pending.push(requesting);
         return bodyOf(headers, { bytes: 0 });
