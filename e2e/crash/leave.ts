@@ -76,7 +76,8 @@ async function intercept(cluster: Cluster, journal: Journal, name: string): Prom
 }
 
 if (options.do === "recover") {
-  const { failed } = await recover({ stateDir, onStep });
+  // A machine that is busy with other tests is no cluster that is away.
+  const { failed } = await recover({ stateDir, onStep, connections: { requestTimeoutMs: 60_000 } });
   for (const { error } of failed) throw error;
 } else {
   const closer = createCloser();
