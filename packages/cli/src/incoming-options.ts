@@ -67,9 +67,11 @@ function interceptOptions(invocation: Invocation): Partial<SessionInterceptOptio
   if (flag(invocation, "user")) match.user = true;
   if (flag(invocation, "all")) match.all = true;
   const hold = seconds(invocation, "hold", 0);
+  const tlsSecret = text(invocation, "tls-secret");
   return {
     ...(Object.keys(match).length > 0 && { match }),
     ...(flag(invocation, "tcp") && { tcp: true }),
+    ...(tlsSecret !== undefined && { tlsSecret }),
     ...(flag(invocation, "mirror") && { mirror: true }),
     ...(flag(invocation, "take-over") && { takeOver: true }),
     ...(hold !== undefined && { holdMs: hold * 1000 }),

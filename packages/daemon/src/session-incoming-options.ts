@@ -52,6 +52,16 @@ export function checkIntercept(given: unknown, invalid: Invalid): SessionInterce
     if (typeof options[name] !== "boolean") throw invalid(`intercept.${name}`, "must be true or false", "leave it out for false");
     checked[name] = options[name];
   }
+  const { tlsSecret } = options;
+  if (tlsSecret !== undefined) {
+    if (typeof tlsSecret !== "string" || tlsSecret === "")
+      throw invalid(
+        "intercept.tlsSecret",
+        "must be a Secret's name",
+        "`kubectl get secrets` lists those of type kubernetes.io/tls",
+      );
+    checked.tlsSecret = tlsSecret;
+  }
   const holdMs = number(options["holdMs"], "intercept.holdMs", 0, 86_400_000, invalid);
   if (holdMs !== undefined) checked.holdMs = holdMs;
   if (options["match"] !== undefined) {
@@ -98,6 +108,6 @@ function number(given: unknown, option: string, least: number, most: number, inv
 export function incomingKey({ expose, intercept }: SessionOptions): unknown {
   if (expose) return [expose.service, expose.workload, expose.ports?.map(parsePort), expose.graceSeconds, expose.image];
   if (!intercept) return undefined;
-  const { service, ports, match = {}, tcp, mirror, holdMs, graceSeconds, image } = intercept;
-  return [service, ports?.map(parsePort), parseMatch(match, developer()), tcp, mirror, holdMs, graceSeconds, image];
+  const { service, ports, match = {}, tcp, tlsSecret, mirror, holdMs, graceSeconds, image } = intercept;
+  return [service, ports?.map(parsePort), parseMatch(match, developer()), tcp, tlsSecret, mirror, holdMs, graceSeconds, image];
 }

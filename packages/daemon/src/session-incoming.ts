@@ -59,13 +59,14 @@ export async function openIncoming(options: SessionOptions, components: Incoming
     emit({ step: "incoming", incoming: exposed.status() });
     return Object.assign(exposed, { info: () => exposed.status() });
   }
-  const { match: words = {}, tcp, mirror, takeOver, holdMs } = intercept!;
+  const { match: words = {}, tcp, tlsSecret, mirror, takeOver, holdMs } = intercept!;
   const match = parseMatch(words, me);
   const intercepted = await openIntercept({
     ...common,
     service,
     match,
     ...(tcp && { tcp }),
+    ...(tlsSecret !== undefined && { tlsSecret }),
     ...(mirror && { mirror }),
     ...(takeOver && { takeOver }),
     ...(holdMs !== undefined && { holdMs }),

@@ -80,6 +80,8 @@ export interface SessionInterceptOptions extends SessionIncomingOptions {
   match?: MatchWords;
   /** The ports carry no HTTP; goes with `match.all`. */
   tcp?: boolean;
+  /** A Secret of type `kubernetes.io/tls`: the relay ends TLS by it, looks inside, and to the pods TLS begins anew. */
+  tlsSecret?: string;
   /** This machine gets copies, and the cluster answers. */
   mirror?: boolean;
   /** End what others have of the same traffic. */

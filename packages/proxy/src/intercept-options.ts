@@ -10,6 +10,11 @@ export interface InterceptOptions extends IncomingOptions {
   match: Match;
   /** The ports carry no HTTP: connections as a whole, which takes `match.all`. */
   tcp?: boolean;
+  /**
+   * A Secret of type `kubernetes.io/tls` in the Service's namespace: where a connection to these ports begins with TLS, that ends at the relay
+   * by this certificate, requests come here as plain HTTP, and to the pods TLS begins anew. The Secret never leaves the cluster.
+   */
+  tlsSecret?: string;
   /** This machine gets copies, and the cluster answers. */
   mirror?: boolean;
   /** End what other developers have of the same traffic. */

@@ -46,10 +46,20 @@ export async function openIntercept(options: InterceptOptions): Promise<Intercep
       pods,
       backendHost: `${backend}.${namespace}.svc`,
       tcp: options.tcp ?? false,
+      tls: options.tlsSecret !== undefined,
     });
+    const { tlsSecret } = options;
     if (options.tcp && !match.all)
       throw proxyError("PROXY_OPTION_INVALID", "connections that aren't HTTP can't be told apart by what they say", {
         hint: "--tcp goes with --all",
+      });
+    if (options.tcp && tlsSecret !== undefined)
+      throw proxyError("PROXY_OPTION_INVALID", "to end TLS is to look inside, and --tcp is not to", {
+        hint: "leave --tcp or --tls-secret out",
+      });
+    if (tlsSecret !== undefined && !/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(tlsSecret))
+      throw proxyError("PROXY_OPTION_INVALID", `${JSON.stringify(tlsSecret)} can't be the name of a Secret`, {
+        hint: "lower case letters, digits, `-` and `.`; `kubectl get secrets` lists them",
       });
     const lease = leaseOf(options, plan);
     const trace: InterceptTrace = { namespace, service: ref.name, uid: ref.uid, relay: name, lease: lease.id };
@@ -77,8 +87,10 @@ export async function openIntercept(options: InterceptOptions): Promise<Intercep
     if (standing) {
       const found = await findRelay(cluster, { namespace, name }, { signal });
       if (!found) throw relayStrange(ref, standing);
-      await checkModes(cluster, found, lease, signal);
+      const ended = await checkModes(cluster, found, lease, { tlsSecret, signal });
       notice(`joins the relay that ${standing.by} began at ${standing.since}`);
+      if (ended !== undefined && tlsSecret === undefined)
+        notice(`it ends TLS by the Secret ${ended}: requests come here as plain HTTP`);
       closer.defer(await struck());
       [relay, record] = [found, standing];
     } else {
@@ -109,6 +121,7 @@ export async function openIntercept(options: InterceptOptions): Promise<Intercep
           podLabels: record.switched,
           graceSeconds: options.graceSeconds ?? 60,
           ...(options.image !== undefined && { image: options.image }),
+          ...(tlsSecret !== undefined && { tlsSecret }),
         },
         { signal },
       );

@@ -94,6 +94,27 @@ describe("planIntercept", () => {
     expect(planIntercept(service({ name: "http", port: 80 }), [], { ...options, tcp: true }).accept[0]!.mode).toBe("tcp");
   });
 
+  test("--tls-secret: TLS ends on the claimed ports that say it, or where none does, on all of them", () => {
+    const shop = service(
+      { name: "http", port: 80 },
+      { name: "web", port: 443 },
+      { name: "https-admin", port: 8443 },
+      { port: 9000 },
+    );
+    shop.metadata.namespace = "shop";
+    const ending = (...wishes: string[]) =>
+      planIntercept(shop, wishes.map(parsePort), { ...options, tls: true }).accept.flatMap(({ port, tls }) => (tls ? [port] : []));
+    expect(ending()).toEqual([443, 8443]);
+    expect(ending("80:8080", "8443:8080")).toEqual([8443]);
+    expect(ending("9000")).toEqual([9000]);
+    expect(planIntercept(shop, [], options).accept.some(({ tls }) => tls)).toBe(false);
+    const [port] = planIntercept(shop, [parsePort("443")], { ...options, tls: true }).accept.filter(({ tls }) => tls);
+    expect(port).toMatchObject({
+      mode: "http",
+      tls: { names: ["core.shop.svc", "core.shop.svc.cluster.local", "core.shop", "core"] },
+    });
+  });
+
   test("a port that isn't there", () => {
     expect(() => planIntercept(service({ port: 80, name: "web" }), [parsePort("81")], options)).toThrow(
       expect.objectContaining({ code: "PROXY_PORT_UNKNOWN", hint: "it has 80 (web)" }),

@@ -54,6 +54,7 @@ type Claim = readonly [wish: Partial<PortWish>, port: ServicePort];
 
 /** A word that says HTTP, as an `appProtocol` or at the beginning of a port's name (the convention that Istio made common). */
 const HTTP = /^(http|https?2|h2c|grpc|web|rest|graphql|kubernetes\.io\/(h2c|ws))/i;
+const SAYS_TLS = /^(https|tls|ssl|kubernetes\.io\/wss)/i;
 const SAYS_TCP = /^(tcp|tls|https|mongo|mysql|redis|postgres|amqp|kafka|kubernetes\.io\/wss)/i;
 
 /**
@@ -63,7 +64,7 @@ const SAYS_TCP = /^(tcp|tls|https|mongo|mysql|redis|postgres|amqp|kafka|kubernet
 export function planIntercept(
   service: Service,
   wishes: readonly PortWish[],
-  options: { pods: readonly Pod[]; backendHost: string; tcp: boolean },
+  options: { pods: readonly Pod[]; backendHost: string; tcp: boolean; tls?: boolean },
 ): InterceptPlan {
   const { metadata, spec } = service;
   const ports = spec.ports ?? [];
@@ -71,6 +72,7 @@ export function planIntercept(
   const wanted = wishes.map((wish): Claim => [wish, findPort(service, wish)]);
   const claims =
     wanted.length > 0 ? wanted : ports.filter(({ protocol = "TCP" }) => protocol === "TCP").map((port): Claim => [{}, port]);
+  const tlsOf = tlsPorts(service, options.tls ? claims.map(([, port]) => port) : []);
   const isClaimed = (port: ServicePort): boolean => claims.some(([, claimed]) => claimed === port);
 
   const accept: AcceptPort[] = [];
@@ -87,7 +89,7 @@ export function planIntercept(
     );
     if (same) {
       // What is looked into for one is looked into for the other.
-      if (isClaimed(port)) same.mode = modeOf(port, protocol, options.tcp, true);
+      if (isClaimed(port)) Object.assign(same, { mode: modeOf(port, protocol, options.tcp, true) }, tlsOf(port));
       takenBy.set(port, same);
       continue;
     }
@@ -100,6 +102,7 @@ export function planIntercept(
       ...(named !== undefined && { targetName: named }),
       protocol,
       mode: modeOf(port, protocol, options.tcp, isClaimed(port)),
+      ...tlsOf(port),
       backend: perClient ? { host: options.backendHost, port: target, perClient } : { host: options.backendHost, port: port.port },
       // A headless Service's name leads to pods, and for a while still to the relay's.
       ...(spec.clusterIP !== "None" && { restored: { host: `${metadata.name}.${metadata.namespace}.svc`, port: port.port } }),
@@ -117,6 +120,18 @@ export function planIntercept(
       (one, i) => claimed.findIndex((other) => other.port === one.port && other.protocol === one.protocol) === i,
     ),
   };
+}
+
+/** Of the claimed ports those on which TLS ends: that say so, or where none does, all. Every name by which the pods may be called. */
+function tlsPorts(
+  { metadata: { name, namespace } }: Service,
+  claimed: readonly ServicePort[],
+): (port: ServicePort) => Pick<AcceptPort, "tls"> | undefined {
+  const tcp = claimed.filter(({ protocol = "TCP" }) => protocol === "TCP");
+  const saying = tcp.filter(({ port, name: says, appProtocol }) => port === 443 || SAYS_TLS.test(appProtocol ?? says ?? ""));
+  const ends = saying.length > 0 ? saying : tcp;
+  const names = [`${name}.${namespace}.svc`, `${name}.${namespace}.svc.cluster.local`, `${name}.${namespace}`, name];
+  return (port) => (ends.includes(port) ? { tls: { names } } : undefined);
 }
 
 function modeOf(port: ServicePort, protocol: "TCP" | "UDP", tcp: boolean, claimed: boolean): AcceptPort["mode"] {

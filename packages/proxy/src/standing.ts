@@ -27,12 +27,28 @@ export const original = (service: Service, { original: selector }: InterceptReco
   spec: { ...service.spec, selector: { ...selector } },
 });
 
-/** A relay that is there carries some ports as a whole: only everything can be asked of those. */
-export async function checkModes(cluster: Cluster, relay: DeployedRelay, lease: Lease, signal: AbortSignal): Promise<void> {
+/**
+ * A relay that is there carries some ports as a whole: only everything can be asked of those. And it ends TLS by the Secret that it was
+ * begun with, or by none. Resolves with that Secret's name.
+ */
+export async function checkModes(
+  cluster: Cluster,
+  relay: DeployedRelay,
+  lease: Lease,
+  { tlsSecret, signal }: { tlsSecret: string | undefined; signal: AbortSignal },
+): Promise<string | undefined> {
   const { data } = await cluster.get(CONFIG_MAPS, { namespace: relay.namespace, name: relayFilesName(relay) }, { signal });
-  const { accept } = JSON.parse(data?.["config.json"] ?? '{"accept":[]}') as Pick<RelayConfig, "accept">;
+  const { accept, tls } = JSON.parse(data?.["config.json"] ?? '{"accept":[]}') as Pick<RelayConfig, "accept" | "tls">;
+  const ended = tls && accept.some(({ port, tls: ends }) => ends && lease.ports.includes(port)) ? tls.secret : undefined;
+  const hint = "leave --tls-secret out, or intercept it when the intercept that is there has ended";
+  if (tlsSecret !== undefined && tlsSecret !== ended)
+    throw proxyError(
+      "PROXY_OPTION_INVALID",
+      `the relay that is there ends TLS ${ended === undefined ? "of none of these ports" : `by the Secret ${ended}`}, not by ${tlsSecret}`,
+      { hint },
+    );
   const whole = accept.find(({ port, mode }) => mode === "tcp" && lease.ports.includes(port));
-  if (!whole || lease.match.all) return;
+  if (!whole || lease.match.all) return ended;
   throw proxyError(
     "PROXY_OPTION_INVALID",
     `the relay that is there carries port ${whole.port} as whole connections, not ${describeMatch(lease.match)}`,

@@ -9,6 +9,8 @@ export const RELAY_ERRORS = {
   RELAY_IMAGE_UNAVAILABLE: "the cluster could not pull the image that the relay runs in",
   RELAY_QUOTA: "a quota or a limit of the namespace does not admit the relay's pod",
   RELAY_POD_REFUSED: "the cluster refuses the relay's pod: a policy, a webhook, or its pod security level",
+  RELAY_TLS_SECRET: "the Secret by which the relay would end TLS isn't there, or isn't one for TLS",
+  RELAY_TLS_PODS: "the pods don't speak TLS on that port, or their certificate can't be trusted",
   RELAY_NOT_READY: "the relay's pod did not become ready in time",
   DIAL_REFUSED: "nothing listens on that port of that host, as seen from inside the cluster",
   DIAL_GONE: "there is no such host, as seen from inside the cluster",

@@ -15,6 +15,7 @@ describe("the restricted Pod Security level", () => {
     ["that only dials", podOf()],
     ["without rights", podOf({}, false)],
     ["that listens on low ports", podOf({ accept })],
+    ["that ends TLS", podOf({ accept, tlsSecret: "web-tls" })],
     ["of two", podOf({ accept, replicas: 2, podLabels: { app: "web" }, imagePullSecrets: ["mine"] })],
     ["that isn't started yet", (deploymentOf(spec).spec["template"] as { spec: object }).spec],
   ])("passes for a relay %s", (_which, pod) => {

@@ -86,6 +86,15 @@ test("volumes are mounted as their workload does: its node, users, groups and la
   expect(JSON.parse(config ?? "")).toMatchObject({ files: ["/volumes/data", "/volumes/logs"] });
 });
 
+test("a Secret for TLS is mounted by the pods, read-only, also where it isn't there: the program says that", () => {
+  const { spec: pod } = templateOf({ tlsSecret: "web-tls" });
+  expect(pod.containers[0].volumeMounts).toContainEqual({ name: "tls", mountPath: "/tls", readOnly: true });
+  expect(pod.volumes).toContainEqual({ name: "tls", secret: { secretName: "web-tls", optional: true } });
+  const config = configMapOf({ ...spec, tlsSecret: "web-tls" }, "uid", "").data?.["config.json"];
+  expect(JSON.parse(config ?? "")).toMatchObject({ tls: { secret: "web-tls", directory: "/tls" } });
+  expect(JSON.stringify(templateOf({}))).not.toContain('"tls"');
+});
+
 test("a Deployment's pods mount what was made for it, and never what an earlier one of the same name had", () => {
   const mounted = (uid: string): string[] =>
     [...JSON.stringify(startPatch(spec, true, uid)).matchAll(/"(?:configMap|secret)":\{"name":"(shipside[^"]*)"/g)].map(

@@ -27,6 +27,8 @@ export interface RelaySpec {
   selfRemoving?: boolean;
   /** The volumes that it serves, and as whom. */
   files?: RelayFiles;
+  /** A Secret of type `kubernetes.io/tls`, for the ports of `accept` that have `tls`. Its pods mount it: nobody else needs to read it. */
+  tlsSecret?: string;
 }
 
 /** PersistentVolumeClaims of a workload's, to be reached as the workload reaches them. Each stands at {@link claimPath} in the relay's pod. */
@@ -82,6 +84,7 @@ const PROGRAM = "relay.mjs";
  */
 export const PROGRAM_COMMAND = ["node", "--max-semi-space-size=1", "--single-threaded-gc", PROGRAM] as const;
 const VOLUMES = "/volumes";
+const TLS = "/tls";
 /** Of the image's unprivileged user. */
 const USER = 1000;
 
@@ -128,7 +131,7 @@ export function startPatch(spec: RelaySpec, selfRemoving: boolean, uid: string):
 }
 
 function podTemplate(spec: RelaySpec, selfRemoving: boolean, uid: string): unknown {
-  const { name, owner, accept = [], image = DEFAULT_IMAGE, resources, imagePullSecrets = [], podLabels, files } = spec;
+  const { name, owner, accept = [], image = DEFAULT_IMAGE, resources, imagePullSecrets = [], podLabels, files, tlsSecret } = spec;
   const claims = files?.claims ?? [];
   const lowPorts = accept.some(({ listen }) => listen < 1024);
   return {
@@ -177,6 +180,7 @@ function podTemplate(spec: RelaySpec, selfRemoving: boolean, uid: string): unkno
           },
           volumeMounts: [
             { name: "relay", mountPath: DIRECTORY, readOnly: true },
+            ...(tlsSecret === undefined ? [] : [{ name: "tls", mountPath: TLS, readOnly: true }]),
             ...claims.map((claim, index) => ({
               name: `claim-${index}`,
               mountPath: claimPath(claim.name),
@@ -201,6 +205,8 @@ function podTemplate(spec: RelaySpec, selfRemoving: boolean, uid: string): unkno
             ],
           },
         },
+        // Optional: a Secret that isn't there would keep the pod from starting, and the program says it better.
+        ...(tlsSecret === undefined ? [] : [{ name: "tls", secret: { secretName: tlsSecret, optional: true } }]),
         ...claims.map((claim, index) => ({
           name: `claim-${index}`,
           persistentVolumeClaim: { claimName: claim.name, ...(claim.readOnly && { readOnly: true }) },
@@ -264,6 +270,7 @@ export function configMapOf(spec: RelaySpec, uid: string, program: string): Conf
     graceSeconds,
     accept,
     ...(spec.switch && { switch: spec.switch }),
+    ...(spec.tlsSecret !== undefined && { tls: { secret: spec.tlsSecret, directory: TLS } }),
     ...(spec.files && { files: spec.files.claims.map(({ name: claim }) => claimPath(claim)) }),
   };
   return {

@@ -63,6 +63,11 @@ export interface AcceptPort {
     /** Each client keeps its pod: then `host` is a headless Service, and `port` the pods' own. */
     perClient?: boolean;
   };
+  /** TLS ends at the relay, by the Secret of `RelayConfig.tls`, and begins anew to the backend; what begins otherwise is taken as it is. */
+  tls?: {
+    /** The backend's own names: one of them, or the one that the client asked for, must be in its certificate. Best first. */
+    names: readonly string[];
+  };
   /** Where that goes when all has been put back and only what drains is left: the backend may be gone by then. */
   restored?: { host: string; port: number };
 }
@@ -90,6 +95,8 @@ export interface RelayConfig {
   switch?: SwitchRecord;
   /** Directories of its pod that it serves: see {@link FILES_AUTHORITY}. */
   files?: readonly string[];
+  /** The Secret of type `kubernetes.io/tls` by which TLS ends here, and the directory where the kubelet keeps it current. */
+  tls?: { secret: string; directory: string };
 }
 
 /** Which requests are meant. All that are given must hold. */

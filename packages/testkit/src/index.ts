@@ -1,3 +1,4 @@
+export { type Authority, createAuthority, type KeyPair } from "./api/certificates.ts";
 export { type Status, type StatusCause, StatusError } from "./api/status.ts";
 export { type ClusterOptions, type ClusterUser, type EmbeddedCluster, type NodeChoices, startCluster } from "./cluster.ts";
 export type { ContractCase } from "./contracts/contract.ts";

@@ -41,6 +41,12 @@ export const INCOMING_COMMANDS: readonly CommandSpec[] = [
       { name: "user", type: "boolean", describe: "requests with a header value that is yours alone; it is printed" },
       { name: "all", type: "boolean", describe: "everything" },
       { name: "tcp", type: "boolean", describe: "with --all: connections as they are, not HTTP" },
+      {
+        name: "tls-secret",
+        type: "string",
+        value: "SECRET",
+        describe: "look inside TLS: the relay ends it by this Secret's certificate, and requests come here as plain HTTP",
+      },
       { name: "mirror", type: "boolean", describe: "copies come here, and the cluster answers" },
       { name: "hold", type: "string", value: "SECONDS", describe: "how long requests wait for a process that is away; default 0" },
       { name: "take-over", type: "boolean", describe: "end what another developer has of the same traffic" },

@@ -9,11 +9,12 @@ import { LINGER_MS } from "./http1-upstreams.ts";
 import type { Leases } from "./lease.ts";
 import { serveHttp } from "./sniff.ts";
 import { serveConnection } from "./tcp.ts";
+import { createTlsEnd, type TlsEnd } from "./tls-end.ts";
 import { serveDatagrams } from "./udp.ts";
 import type { PortContext } from "./upstream.ts";
 
 export interface AcceptOptions {
-  config: Pick<RelayConfig, "accept">;
+  config: Pick<RelayConfig, "accept" | "tls">;
   leases: Leases;
   developers: Developers;
   logger: Logger;
@@ -28,6 +29,8 @@ export interface Accept extends Closable {
   readonly connections: number;
   /** Where it listens, by the Service's ports (with `listen: 0`, which one it got). */
   readonly listening: ReadonlyMap<number, number>;
+  /** Whether TLS of these ports can end here, where it is to: rejects with `RELAY_TLS_SECRET` or `RELAY_TLS_PODS`. */
+  checkTls(ports: readonly number[]): Promise<void>;
   /**
    * Lets everything come to its end: from now on answers say `Connection: close`, HTTP/2 sessions GOAWAY. New connections are still taken,
    * for the cluster takes a while to send them elsewhere. Resolves when `settleMs` have passed since it was first called and nothing is
@@ -58,12 +61,15 @@ export async function startAccept(options: AcceptOptions): Promise<Accept> {
   const idle = new Set<() => void>();
   let drainingSince: number | undefined;
 
-  const take = (socket: Socket, context: PortContext): void => {
+  const tlsEnds = new Map<number, TlsEnd>();
+
+  const take = (socket: Socket, context: PortContext, tls: TlsEnd | undefined): void => {
     sockets.add(socket);
     socket.on("error", () => {});
     socket.once("close", () => sockets.delete(socket));
     const peer = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
-    const served = context.port.mode === "http" ? serveHttp(socket, context, peer) : serveConnection(socket, context, { peer });
+    const served =
+      context.port.mode === "http" ? serveHttp(socket, context, peer, tls) : serveConnection(socket, context, { peer });
     served.catch((error: Error) => {
       logger.error("a connection could not be served", { error: error.message });
       socket.destroy();
@@ -79,7 +85,11 @@ export async function startAccept(options: AcceptOptions): Promise<Accept> {
         listening.set(port.port, datagrams.port);
         continue;
       }
-      const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false }, (socket) => take(socket, context));
+      const tls = config.tls && port.tls && createTlsEnd({ context, tls: config.tls, serve: serveHttp });
+      if (tls) tlsEnds.set(port.port, tls);
+      const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false }, (socket) =>
+        take(socket, context, tls),
+      );
       listening.set(port.port, await listen(server, port, host));
       server.on("error", (error) => logger.error("a port of the relay's", { port: port.port, error: error.message }));
       servers.push(server);
@@ -105,6 +115,9 @@ export async function startAccept(options: AcceptOptions): Promise<Accept> {
       return sockets.size;
     },
     listening,
+    async checkTls(ports) {
+      await Promise.all(ports.map((port) => tlsEnds.get(port)?.check()));
+    },
     async drain({ settleMs, boundMs }) {
       draining.abort();
       const settled = (drainingSince ??= performance.now()) + settleMs;

@@ -1,11 +1,12 @@
 import { lookup } from "node:dns/promises";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { abortError } from "@shipside/core";
+import { abortError, hasCode } from "@shipside/core";
 import { relayError } from "../errors.ts";
 import { inOrderFor } from "./affinity.ts";
 import type { ConnectionInfo } from "./developers.ts";
+import { secured } from "./tls-backend.ts";
 import type { PortContext } from "./upstream.ts";
 
 /** Pauses between attempts to reach the pods, in ms: nothing was sent yet, and a pod that goes is still an endpoint for a moment. */
@@ -19,14 +20,15 @@ interface Address {
 
 /**
  * A connection to the real pods, for who calls. Rejects with `DIAL_REFUSED` where the port has none behind it, and with what connecting
- * failed with.
+ * failed with; `RELAY_TLS_PODS` where TLS can't begin anew.
  */
 export async function dialBackend(context: PortContext, info: ConnectionInfo, signal: AbortSignal): Promise<Duplex> {
   for (const pause of [...RETRY_MS, undefined]) {
     try {
-      return await connectToFirst(await backendAddresses(context, info), signal);
+      const socket = await connectToFirst(await backendAddresses(context, info), signal);
+      return context.secure ? await secured(socket, context.secure, signal) : socket;
     } catch (error) {
-      if (pause === undefined || signal.aborted || !context.port.backend) throw error;
+      if (pause === undefined || signal.aborted || !context.port.backend || hasCode(error, "RELAY_TLS_PODS")) throw error;
       await sleep(pause, undefined, { signal });
     }
   }
@@ -47,7 +49,7 @@ export async function backendAddresses({ port, leaving }: PortContext, { peer }:
   ).map((host) => ({ host, port: backend.port }));
 }
 
-async function connectToFirst(addresses: readonly Address[], signal: AbortSignal): Promise<Duplex> {
+async function connectToFirst(addresses: readonly Address[], signal: AbortSignal): Promise<Socket> {
   let failure: unknown;
   for (const address of addresses) {
     try {
@@ -60,7 +62,7 @@ async function connectToFirst(addresses: readonly Address[], signal: AbortSignal
   throw failure;
 }
 
-function connectTo(to: Address, signal: AbortSignal): Promise<Duplex> {
+function connectTo(to: Address, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(abortError(signal));
     const socket = connect({ host: to.host, port: to.port, noDelay: true, allowHalfOpen: true });

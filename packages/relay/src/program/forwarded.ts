@@ -4,6 +4,8 @@ export interface Caller {
   address: string;
   /** The request's `Host` or `:authority`. */
   host?: string | undefined;
+  /** The call came over TLS. */
+  secure?: boolean;
 }
 
 /**
@@ -13,15 +15,16 @@ export interface Caller {
  */
 export function forwardedHeaders(given: (name: string) => string | undefined, caller: Caller): Array<readonly [string, string]> {
   const { host } = caller;
+  const proto = caller.secure ? "https" : "http";
   const address = caller.address.replace(/^::ffff:(?=\d+\.)/i, "");
   const chain = given("x-forwarded-for");
   const forwarded = given("forwarded");
   const node = address.includes(":") ? `"[${address}]"` : address;
   return [
     ["X-Forwarded-For", chain ? `${chain}, ${address}` : address] as const,
-    ...(given("x-forwarded-proto") === undefined ? [["X-Forwarded-Proto", "http"] as const] : []),
+    ...(given("x-forwarded-proto") === undefined ? [["X-Forwarded-Proto", proto] as const] : []),
     ...(given("x-forwarded-host") === undefined && host ? [["X-Forwarded-Host", host] as const] : []),
-    ...(forwarded ? [["Forwarded", `${forwarded}, for=${node}${quotedHost(host)};proto=http`] as const] : []),
+    ...(forwarded ? [["Forwarded", `${forwarded}, for=${node}${quotedHost(host)};proto=${proto}`] as const] : []),
   ];
 }
 

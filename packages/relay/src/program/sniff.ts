@@ -3,19 +3,26 @@ import type { Duplex } from "node:stream";
 import { serveHttp1 } from "./http1.ts";
 import { serveHttp2 } from "./http2.ts";
 import { serveConnection } from "./tcp.ts";
+import type { TlsEnd } from "./tls-end.ts";
 import type { PortContext } from "./upstream.ts";
 
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 /** The first byte of a TLS connection (RFC 8446, 5.1). */
 const TLS = 0x16;
 
-/** Looks at the first bytes, and lets those serve who know what they begin. */
-export async function serveHttp(socket: Socket, context: PortContext, peer: { address: string; port: number }): Promise<void> {
+/** Looks at the first bytes, and lets those serve who know what they begin; `tls`: who ends that of this port. */
+export async function serveHttp(
+  socket: Socket,
+  context: PortContext,
+  peer: { address: string; port: number },
+  tls?: TlsEnd,
+): Promise<void> {
   let first: Buffer = Buffer.alloc(0);
   for (;;) {
     const chunk = await firstChunk(socket);
     if (!chunk) break;
     first = first.length > 0 ? Buffer.concat([first, chunk]) : chunk;
+    if (first[0] === TLS && tls) return tls.take(socket, first);
     if (first[0] === TLS) return serveConnection(socket, context, { peer, first });
     const same = Math.min(first.length, PREFACE.length);
     if (first.compare(PREFACE, 0, same, 0, same) !== 0) break;

@@ -38,7 +38,7 @@ export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
     ...{ name: config.name, pod, version, ready: true, leases: leases.list(), connections: accept.connections },
   });
   return {
-    onRequest: createControl({ leases, status, end: () => void ending.end("asked to") }),
+    onRequest: createControl({ leases, status, checkTls: accept.checkTls, end: () => void ending.end("asked to") }),
     onAccept: (client, session) => developers.attach(client, session),
     status,
     terminate: () => ending.terminate(),

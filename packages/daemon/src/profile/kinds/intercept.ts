@@ -26,6 +26,7 @@ export const interceptKind: ProfileKind = {
         },
       },
       tcp: flag("The ports carry no HTTP; goes with match.all."),
+      tlsSecret: text("A Secret of type kubernetes.io/tls by which the relay ends TLS, to look inside."),
       mirror: flag("This machine gets copies, and the cluster answers."),
       takeOver: flag("End what others have of the same traffic."),
       holdMs: {
