@@ -33,6 +33,7 @@ describe("what is said is what is meant", () => {
     ],
     [`intercept ${"n".repeat(63)}`, { intercept: { service: "n".repeat(63) } }],
     [`expose ${"n".repeat(63)} -p web=80:8080 -p 53:5353/udp`, { expose: { ports: ["web=80:8080", "53:5353/udp"] } }],
+    ["intercept core -r https -l 8080 --tls-secret web-tls", { intercept: { ports: ["https:8080"], tlsSecret: "web-tls" } }],
     ["expose hook -r 80 -l 8080", { expose: { service: "hook", ports: ["80:8080"] } }],
     ["expose hook --workload deployment/core", { expose: { service: "hook", workload: "deployment/core" } }],
   ])("%s", async (line, meant) => {
