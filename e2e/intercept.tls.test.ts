@@ -107,6 +107,10 @@ if (${h2}) {
   return `${stdout}${stderr}`.trim();
 }
 
+/** A node's proxy follows a switched Service after a moment. */
+const soon = (path: string, options?: Parameters<typeof ask>[1]) =>
+  expect.poll(() => ask(path, options), { timeout: 15_000, interval: 300 });
+
 const selector = async (): Promise<object> =>
   (await e2e.cluster.get(SERVICES, { namespace: e2e.namespace, name: "secure" })).spec.selector!;
 
@@ -122,7 +126,7 @@ const options = (more: Partial<InterceptOptions> = {}): InterceptOptions => ({
 test("the relay ends TLS: flagged requests come here as plain HTTP, the rest to the pods by TLS, of either HTTP; the Secret is replaced meanwhile", async () => {
   expect(await ask("/0")).toBe("pods: pods 1.1 /0");
   await using made = await openIntercept(options({ tlsSecret: "relay" }));
-  expect(await ask("/1")).toBe("relay: pods 1.1 /1 https");
+  await soon("/1").toBe("relay: pods 1.1 /1 https");
   expect(await ask("/2", { flagged: true })).toBe("relay: local /2 https");
   expect(await ask("/3", { h2: true })).toBe("relay: pods 2.0 /3 https");
   expect(made.status().ports).toMatchObject([{ connections: 1, refused: 0 }]);
@@ -138,7 +142,7 @@ test("the relay ends TLS: flagged requests come here as plain HTTP, the rest to 
   // A kubelet brings it within about a minute and a half.
   await expect.poll(() => ask("/4"), { timeout: 120_000, interval: 500 }).toBe("renewed: pods 1.1 /4 https");
   await made.close();
-  expect(await ask("/5")).toBe("pods: pods 1.1 /5");
+  await soon("/5").toBe("pods: pods 1.1 /5");
 }, 240_000);
 
 test.each([
@@ -167,8 +171,8 @@ test("on the command line; without the Secret it says what to do", async () => {
   ]);
   const child = user.start([...words, "--tls-secret", "relay", ...where]);
   await untilSaid(child, /ready in/);
-  expect(await ask("/1", { flagged: true })).toMatch(/: local \/1 https$/);
+  await soon("/1", { flagged: true }).toMatch(/: local \/1 https$/);
   child.kill("SIGINT");
   await once(child, "exit");
-  expect(await ask("/2")).toBe("pods: pods 1.1 /2");
+  await soon("/2").toBe("pods: pods 1.1 /2");
 }, 120_000);
