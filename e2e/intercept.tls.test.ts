@@ -124,7 +124,7 @@ const options = (more: Partial<InterceptOptions> = {}): InterceptOptions => ({
 });
 
 test("the relay ends TLS: flagged requests come here as plain HTTP, the rest to the pods by TLS, of either HTTP; the Secret is replaced meanwhile", async () => {
-  expect(await ask("/0")).toBe("pods: pods 1.1 /0");
+  await soon("/0").toBe("pods: pods 1.1 /0");
   await using made = await openIntercept(options({ tlsSecret: "relay" }));
   await soon("/1").toBe("relay: pods 1.1 /1 https");
   expect(await ask("/2", { flagged: true })).toBe("relay: local /2 https");
