@@ -13,8 +13,8 @@ import {
 } from "@shipside/daemon";
 import { runDoctor } from "@shipside/daemon/doctor";
 import { describeRight, doctorRules, type Right, type Rule, rightsOf, rolesFor, strayRelayRules } from "@shipside/daemon/rbac";
-import { type Cluster, CONFIG_MAPS, connectCluster, DEPLOYMENTS, SECRETS, SERVICES } from "@shipside/kube";
-import { relayFilesName } from "@shipside/relay";
+import { type Cluster, CONFIG_MAPS, connectCluster, DEPLOYMENTS, PODS, SECRETS, SERVICES } from "@shipside/kube";
+import { relayFilesName, relayPodSelector } from "@shipside/relay";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
@@ -98,7 +98,7 @@ async function intercepted(): Promise<{ relay: string; uid: string }> {
 }
 
 const objects = (): string[] =>
-  ["deployments.apps", "services", "configmaps"].flatMap((kind) =>
+  ["deployments.apps", "services", "configmaps", "pods"].flatMap((kind) =>
     embedded.store
       .list(kind, NAMESPACE)
       .map(({ metadata }) => `${kind} ${metadata.name}`)
@@ -162,6 +162,35 @@ describe("what a journal names", () => {
       clear();
     }
   });
+});
+
+test("a relay that runs and can't be asked who else uses it is left as it is, and so is its Service", async () => {
+  const stateDir = await left();
+  const { metadata } = await admin.get(DEPLOYMENTS, { name: RELAY });
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "relay-0", namespace: NAMESPACE, labels: {} as Record<string, string> },
+  };
+  for (const label of relayPodSelector({ name: RELAY, uid: metadata.uid! }).split(",")) {
+    const [key, value] = label.split("=");
+    pod.metadata.labels[key!] = value!;
+  }
+  await admin.create(PODS, { ...pod, spec: { containers: [{ name: "relay", image: "node:24" }] } } as never);
+  const status = { phase: "Running", podIP: "10.244.0.9", conditions: [{ type: "Ready", status: "True" }] };
+  embedded.store.mutate("pods", NAMESPACE, "relay-0", (copy) => void (copy["status"] = status));
+  const rights = required((await rightsToUndo(stateDir)).flatMap(({ rules }) => rules));
+  await grant(rights);
+  const { failed } = await recover({ stateDir });
+  expect(failed.map(({ error }) => errorToJson(error).code)).toEqual(["PROXY_RELAY_SILENT"]);
+  expect(failed.some(({ error }) => names(error, { verb: "create", resource: "pods/portforward" } as Right))).toBe(true);
+  expect(selector("core")).toEqual({ app: RELAY });
+  expect(embedded.store.get("deployments.apps", NAMESPACE, RELAY)).toBeDefined();
+
+  // Once it runs no longer, nobody uses it.
+  embedded.store.remove("pods", NAMESPACE, "relay-0");
+  expect((await recover({ stateDir })).failed).toEqual([]);
+  expectUndone();
 });
 
 describe("what no journal knows", () => {

@@ -184,6 +184,7 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   PROXY_SERVICE_TAKEN: EXIT.relay,
   PROXY_OBSTACLE: EXIT.relay,
   PROXY_LEASE_TAKEN: EXIT.relay,
+  PROXY_RELAY_SILENT: EXIT.relay,
   PROXY_RELAY_STRANGE: EXIT.relay,
   PROXY_SERVICE_CHANGED: EXIT.relay,
   PROXY_ENDED: EXIT.relay,

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode } from "@shipside/core";
-import { type Cluster, SERVICES } from "@shipside/kube";
+import { type Cluster, isReady, SERVICES } from "@shipside/kube";
 import { CONTROL_PATHS, type DeployedRelay, findRelay, openRelayLink, type RelayStatus } from "@shipside/relay";
+import { proxyError } from "./errors.ts";
 import { readRecord } from "./service-patch.ts";
 import { restoreService } from "./switch.ts";
 
@@ -48,15 +49,24 @@ export async function relayGone(cluster: Cluster, { namespace, name, uid }: Depl
 
 /**
  * Ends an intercept whose process is gone: takes its lease off, and where it was the last one puts the Service back and removes the relay.
- * Idempotent. Resolves to false where others go on using the relay.
+ * Idempotent. Resolves to false where others go on using the relay. Rejects with `PROXY_RELAY_SILENT`, and changes nothing, where the relay
+ * runs and doesn't say whether they do.
  */
 export async function endIntercept(cluster: Cluster, trace: InterceptTrace, signal: AbortSignal): Promise<boolean> {
   const { namespace, service: name, uid, lease } = trace;
   const ref = { namespace, name, uid };
   const relay = await findRelay(cluster, { namespace, name: trace.relay }, { signal });
   const pods = relay ? await relay.pods({ signal }) : [];
+  let silence: Error | undefined;
   const links = pods.map((pod) =>
-    openRelayLink({ open: (until) => relay!.openControl(pod.metadata.name, { signal: until }), secret: relay!.secret, signal }),
+    openRelayLink({
+      open: (until) => relay!.openControl(pod.metadata.name, { signal: until }),
+      secret: relay!.secret,
+      onState: (_linked, error) => {
+        silence = error;
+      },
+      signal,
+    }),
   );
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]);
@@ -65,7 +75,14 @@ export async function endIntercept(cluster: Cluster, trace: InterceptTrace, sign
       return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
     };
     await ask("DELETE", CONTROL_PATHS.leases + lease);
-    if (othersLease((await ask("GET", CONTROL_PATHS.status)) as RelayStatus[], lease)) return false;
+    const statuses = (await ask("GET", CONTROL_PATHS.status)) as RelayStatus[];
+    if (statuses.length === 0 && pods.some(isReady)) {
+      throw proxyError("PROXY_RELAY_SILENT", `${namespace}/${trace.relay} runs and doesn't say whether others use it`, {
+        ...(silence && { cause: silence }),
+        hint: "try again; if nobody else intercepts this Service, delete the relay's Deployment and put the Service's selector back",
+      });
+    }
+    if (othersLease(statuses, lease)) return false;
     const service = await cluster.get(SERVICES, ref, { signal }).catch((error: unknown) => {
       if (hasCode(error, "KUBE_NOT_FOUND")) return undefined;
       throw error;

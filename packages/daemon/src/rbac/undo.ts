@@ -37,7 +37,7 @@ export interface InterceptUse {
 
 /** Ending an intercept whose process is gone: see `endIntercept` of the proxy package. */
 export function endInterceptRules({ namespace, service, relay }: InterceptUse): Rule[] {
-  const cut = "the relay is removed without being asked: what it carries is cut, and who else uses it isn't asked either";
+  const kept = "a relay that runs is left as it is, and so is its Service: whether others use it can't be asked";
   return [
     {
       ...{
@@ -56,7 +56,7 @@ export function endInterceptRules({ namespace, service, relay }: InterceptUse): 
     },
     { namespace, group: "", resource: "secrets", verbs: ["get"], why: "what the relay asks of who commands it" },
     { namespace, group: "", resource: "pods", verbs: ["list"], why: "the relay's pods" },
-    ...portForwardRules(namespace).map((rule) => ({ ...rule, why: "the relay, asked to end", optional: cut })),
+    ...portForwardRules(namespace).map((rule) => ({ ...rule, why: "the relay, asked who uses it and to end", optional: kept })),
   ];
 }
 
