@@ -45,7 +45,7 @@ export const INCOMING_COMMANDS: readonly CommandSpec[] = [
         name: "tls-secret",
         type: "string",
         value: "SECRET",
-        describe: "look inside TLS: the relay ends it by this Secret's certificate, and requests come here as plain HTTP",
+        describe: "look inside TLS, by this Secret's certificate; plain HTTP comes here",
       },
       { name: "mirror", type: "boolean", describe: "copies come here, and the cluster answers" },
       { name: "hold", type: "string", value: "SECONDS", describe: "how long requests wait for a process that is away; default 0" },
