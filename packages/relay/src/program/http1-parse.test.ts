@@ -142,6 +142,8 @@ describe("heads", () => {
     fc.assert(
       fc.property(fc.oneof(first, plainFirst), fc.array(other, { maxLength: 4 }), odd, (firstLine, fields, after) => {
         const text = [firstLine, "Host: s", ...fields].join("\r\n");
+        // An empty line made by chance ends the head there.
+        fc.pre(!`${text}\r\n`.includes("\r\n\r\n"));
         const head = parseRequestHead(bytes(`${text}\r\n\r\n${after}`));
         expect(head && { method: head.method, target: head.target, list: head.fields.list() }).toEqual(byGrammar(text));
         if (head) expect(head.bytes.toString("latin1")).toBe(`${text}\r\n\r\n`);
