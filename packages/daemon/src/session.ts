@@ -236,6 +236,8 @@ export async function openSession(options: SessionOptions, components: SessionCo
     await runHooks(plugins, "sessionOpened", facts, undefined, logger);
     closer.defer(() => runHooks(plugins, "sessionClosing", facts, undefined, logger));
     if (reason) throw reason;
+    logger.info("session opened", { ...facts });
+    closer.defer(() => logger.info("session closing", { id, ...(reason && { reason: String(reason) }) }));
     return session;
   } catch (error) {
     await session.close().catch((failed: unknown) => logger.error("undoing failed", { error: String(failed) }));
