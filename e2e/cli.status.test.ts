@@ -103,7 +103,9 @@ test("status while the API server is away, and the daemon's log of it, also afte
 
     const log = JSON.parse((await user.run(["logs", "--json", "--since", "10m"])).stdout) as Array<{ message: string }>;
     expect(log[0]).toMatchObject({ level: "info", message: "serving" });
-    expect(log).toContainEqual(expect.objectContaining({ level: "info", message: "session opened", kind: "teleport", namespace: "shop" }));
+    expect(log).toContainEqual(
+      expect.objectContaining({ level: "info", message: "session opened", kind: "teleport", namespace: "shop" }),
+    );
     process.kill(JSON.parse(stdout).pid, "SIGKILL");
     const after = await user.run(["logs"]);
     expect([after.code, after.stdout]).toEqual([0, expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}info {3}serving /)]);
