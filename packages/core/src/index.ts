@@ -14,8 +14,10 @@ export {
   ShipsideError,
 } from "./errors.ts";
 export { acquireFileLock, type FileLock, type FileLockOptions, isTokenDead, newToken, TOKEN_PATTERN } from "./file-lock.ts";
+export { goQuote } from "./go-quote.ts";
 export { isHostName, isReservedName } from "./host-name.ts";
 export { type Logger, silentLogger } from "./logger.ts";
+export { lookOn, type SafeTap, safeTap } from "./look-on.ts";
 export { definePlugin, type Plugin } from "./plugin.ts";
 export { identify, identifySelf, isRunning, type ProcessIdentity, pidOf } from "./process-identity.ts";
 export { divideQuantity, parseQuantity } from "./quantity.ts";

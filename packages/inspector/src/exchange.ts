@@ -5,8 +5,10 @@ export type HeaderList = readonly (readonly [name: string, value: string])[];
 export interface ConnectionFacts {
   /** Into the local process, or out of it. */
   direction: "incoming" | "outgoing";
-  /** Who called: `address:port`, or a pod's name where that is known. */
+  /** Who called, as the connection shows it: `address:port`. */
   peer?: string;
+  /** The name of who called, where it is known: `namespace/pod`, or a process of this machine. */
+  caller?: string;
   namespace?: string;
   service?: string;
   /** The port that it was for, 1–65535. */
@@ -15,6 +17,8 @@ export interface ConnectionFacts {
   localPort?: number;
   /** Where it was sent, and by which rule, in words. */
   route?: string;
+  /** The session that it belongs to. */
+  session?: string;
 }
 
 export interface Body {
@@ -87,6 +91,10 @@ export interface ExchangeSummary {
   replayOf: number | null;
   direction: ConnectionFacts["direction"];
   service: string;
+  /** Who called: a name, or an address. */
+  caller: string;
+  /** Where it was sent, and by which rule; "" where that isn't known. */
+  route: string;
 }
 
 /** The first value of a header; names are compared without case (RFC 9110, 5.1). */
@@ -112,5 +120,7 @@ export function summaryOf(exchange: Exchange): ExchangeSummary {
     replayOf: exchange.replayOf ?? null,
     direction: connection.direction,
     service: connection.service ?? "",
+    caller: connection.caller ?? connection.peer ?? "",
+    route: connection.route ?? "",
   };
 }

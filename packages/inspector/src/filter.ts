@@ -28,6 +28,7 @@ export const FILTER_KEYS = [
   "type",
   "service",
   "peer",
+  "session",
   "is",
   "larger",
   "slower",
@@ -153,7 +154,9 @@ function holds(key: FilterKey, value: string, exchange: Exchange): boolean {
     case "service":
       return includes(connection.service, value);
     case "peer":
-      return includes(connection.peer, value);
+      return includes(connection.caller, value) || includes(connection.peer, value);
+    case "session":
+      return connection.session === value;
     case "larger":
       return requestBody.bytes + responseBody.bytes > sizeOf(value)!;
     case "slower":

@@ -11,3 +11,4 @@ export type { Budgets } from "./options.ts";
 export type { ReplayEdit, ReplayTarget } from "./replay.ts";
 export { openApi } from "./server/openapi.ts";
 export { type InspectorServer, type ServeOptions, serveInspector } from "./server/serve.ts";
+export type { SessionSource, SessionView, TunnelView } from "./sessions.ts";

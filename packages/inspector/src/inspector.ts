@@ -6,6 +6,7 @@ import {
   createCloser,
   type SpliceOptions,
   type SpliceResult,
+  safeTap,
   type Tap,
   type TappedConnection,
 } from "@shipside/core";
@@ -47,8 +48,8 @@ export interface InspectorStats {
 /** Looks on at connections, keeps what passed within its budgets, and never holds anything up. */
 export interface Inspector extends Closable {
   readonly budgets: Readonly<Budgets>;
-  /** For one connection whose bytes are told by hand; core's seam for onlookers. */
-  connection(facts: ConnectionFacts): TappedConnection;
+  /** For one connection whose bytes are told by hand; core's seam for onlookers. `caller`: its name, where it takes a while to find out. */
+  connection(facts: ConnectionFacts, later?: { caller?: Promise<string | undefined> }): TappedConnection;
   /** What the proxy's `tap` option takes. UDP is not looked at. */
   readonly tap: Tap;
   /** `splice` of core with the inspector looking on. `caller` makes the requests. */
@@ -85,7 +86,19 @@ export function createInspector(options: InspectorOptions = {}): Inspector {
   closer.defer(() => ended.abort());
   const { replayTargets = localTarget } = options;
 
-  const connection = (facts: ConnectionFacts): TappedConnection => (closer.closing ? {} : capture.connection(facts));
+  const connection: Inspector["connection"] = (facts, later) => {
+    if (closer.closing) return {};
+    const known = { ...facts };
+    later?.caller?.then(
+      (caller) => {
+        if (caller === undefined) return;
+        known.caller = caller;
+        for (const exchange of store.list()) if (exchange.connection === known) store.touch(exchange);
+      },
+      () => {},
+    );
+    return capture.connection(known);
+  };
   const must = (id: number): Exchange => {
     const exchange = store.get(id);
     if (!exchange) throw gone(id);
@@ -95,9 +108,17 @@ export function createInspector(options: InspectorOptions = {}): Inspector {
   return {
     budgets,
     connection,
-    tap: ({ namespace, service, port, protocol, peer, localPort }) =>
-      protocol === "TCP" ? connection({ direction: "incoming", namespace, service, port, peer, localPort }) : undefined,
-    join: (caller, server, facts, spliceOptions) => joinTapped(caller, server, connection(facts), spliceOptions),
+    tap: ({ protocol, ...facts }) => (protocol === "TCP" ? connection({ direction: "incoming", ...facts }) : undefined),
+    join: (caller, server, facts, spliceOptions) =>
+      joinTapped(
+        caller,
+        server,
+        safeTap(
+          () => connection(facts),
+          () => {},
+        ),
+        spliceOptions,
+      ),
     watch(server) {
       const unwatch = watchServer(server, connection);
       closer.defer(unwatch);

@@ -1,5 +1,6 @@
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
+import type { Duplex } from "node:stream";
 import { inspectorError } from "./errors.ts";
 import { type Exchange, type HeaderList, headerOf } from "./exchange.ts";
 import { isHeaderValue, isOfTheConnection, isToken } from "./headers.ts";
@@ -11,6 +12,8 @@ export interface ReplayTarget {
   name: string;
   /** `http://` or `https://`, host and port; the path is the request's. */
   origin: string;
+  /** How it is reached, where that isn't by its origin. */
+  connect?(options: { signal: AbortSignal }): Promise<Duplex>;
 }
 
 /** What is sent instead of what was captured. What isn't named stays. */
@@ -52,7 +55,13 @@ export async function replay(
   store.addBody(exchange, "requestBody", what.body);
   const limit = AbortSignal.timeout(timeoutMs);
   try {
-    await send(store, exchange, base, what, signal ? AbortSignal.any([signal, limit]) : limit);
+    const until = signal ? AbortSignal.any([signal, limit]) : limit;
+    const stream = await target.connect?.({ signal: until });
+    try {
+      await send(store, exchange, { base, ...(stream && { stream }) }, what, until);
+    } finally {
+      stream?.destroy();
+    }
   } catch (error) {
     exchange.state = "failed";
     exchange.note = String((error as Error).message);
@@ -63,7 +72,7 @@ export async function replay(
       `${what.method} ${what.path} was sent again to ${target.name} (${target.origin}) and not answered`,
       {
         cause: error,
-        hint: limit.aborted ? `it took longer than ${timeoutMs / 1000} s` : "is something listening there?",
+        hint: limit.aborted ? `it took longer than ${timeoutMs / 1000} s` : hintOf(error),
         details: { exchange: exchange.id },
       },
     );
@@ -107,7 +116,7 @@ function checked(original: Exchange, edit: ReplayEdit): Outgoing {
 function send(
   store: Store,
   exchange: OpenExchange,
-  base: URL,
+  { base, stream }: { base: URL; stream?: Duplex },
   { method, path, headers, body }: Outgoing,
   signal: AbortSignal,
 ): Promise<void> {
@@ -122,7 +131,7 @@ function send(
       method,
       path: path.startsWith("http") ? `${new URL(path).pathname}${new URL(path).search}` : path,
       headers: flat,
-      agent: false,
+      ...(stream ? { createConnection: () => stream } : { agent: false }),
       signal,
     });
     const since = (): number => Date.now() - exchange.startedAt;
@@ -152,3 +161,5 @@ function send(
     request.end(body);
   });
 }
+
+const hintOf = (error: unknown): string => (error as { hint?: string }).hint ?? "is something listening there?";

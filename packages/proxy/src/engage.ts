@@ -6,6 +6,7 @@ import { proxyError } from "./errors.ts";
 import type { InterceptOptions } from "./intercept-options.ts";
 import { createLocalEnd, type LocalEnd, type LocalPortStats } from "./local-end.ts";
 import { localPortsOf, nothingListens, refusedPorts } from "./local-port.ts";
+import { describeMatch } from "./match.ts";
 import { isTwin } from "./own-lease.ts";
 import type { InterceptPlan } from "./ports.ts";
 import { endRelay, othersLease, relayGone } from "./relay-end.ts";
@@ -76,6 +77,7 @@ export async function engage(options: InterceptOptions, parts: Engagement): Prom
     logger,
     ...(options.interceptors && { interceptors: options.interceptors }),
     ...(options.tap && { tap: options.tap }),
+    route: `${describeMatch(match)}${options.mirror ? "; a copy, the cluster answers" : ""}`,
     onRefused: (_port, error) => onEvent({ kind: "warning", error: refusedError(error, options.holdMs ?? 0) }),
   });
   closer.use(local);

@@ -5,10 +5,11 @@ import {
   codeOf,
   type Interceptor,
   type Logger,
+  lookOn,
+  safeTap,
   silentLogger,
   splice,
   type Tap,
-  type TappedConnection,
 } from "@shipside/core";
 import { HEADERS, type IncomingConnection } from "@shipside/relay";
 import { connectLocalPort, joinUdpPort } from "./local-port.ts";
@@ -28,6 +29,8 @@ export interface LocalEndOptions {
   /** The first is the outermost. */
   interceptors?: readonly Interceptor[];
   tap?: Tap;
+  /** Which traffic it is, for who looks on. */
+  route?: string;
   logger?: Logger;
   /** Nothing listened on a local port; once until something does. */
   onRefused?(port: LocalPort, error: Error): void;
@@ -57,7 +60,7 @@ export interface LocalEnd extends Closable {
 }
 
 export function createLocalEnd(options: LocalEndOptions): LocalEnd {
-  const { namespace, service, interceptors = [], tap, logger = silentLogger } = options;
+  const { namespace, service, interceptors = [], tap, route, logger = silentLogger } = options;
   const ports = options.ports.map(
     (port): LocalPortStats => ({ ...port, open: 0, connections: 0, refused: 0, bytesIn: 0, bytesOut: 0 }),
   );
@@ -96,6 +99,7 @@ export function createLocalEnd(options: LocalEndOptions): LocalEnd {
       protocol,
       peer: incoming.headers[HEADERS.peer] ?? "",
       localPort,
+      ...(route !== undefined && { route }),
     };
     const signal = AbortSignal.any([incoming.signal, lifetime.signal]);
     const count = (direction: "in" | "out", bytes: number): void => {
@@ -125,10 +129,15 @@ export function createLocalEnd(options: LocalEndOptions): LocalEnd {
     const remote = incoming.accept();
     // From here on the stream itself says when it is over: its signal fires also at an end in good order.
     const done = splice(remote, local, { signal: lifetime.signal });
-    // Beside it, further listeners get the same chunks and hold nothing up.
     remote.on("data", (chunk: Uint8Array) => count("in", chunk.length));
     local.on("data", (chunk: Uint8Array) => count("out", chunk.length));
-    lookOn(remote, local, tap && guarded(tap, connection, logger));
+    const tapped =
+      tap &&
+      safeTap(
+        () => tap({ ...connection }),
+        (error) => logger.warn("a tap failed and looks on no longer", { error: String(error) }),
+      );
+    if (tapped) lookOn(remote, local, tapped);
     const { error } = await done;
     if (error) stats.lastError = error.message;
   };
@@ -164,49 +173,4 @@ export function createLocalEnd(options: LocalEndOptions): LocalEnd {
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** A tap that fails looks on no longer; the connection goes on. */
-function guarded(tap: Tap, connection: ArrivedConnection, logger: Logger): TappedConnection | undefined {
-  let failed = false;
-  const safely = (look: () => void): void => {
-    if (failed) return;
-    try {
-      look();
-    } catch (error) {
-      failed = true;
-      logger.warn("a tap failed and looks on no longer", { error: String(error) });
-    }
-  };
-  let tapped: TappedConnection | undefined;
-  safely(() => {
-    tapped = tap({ ...connection });
-  });
-  const on = tapped;
-  return (
-    on && {
-      data: (direction, chunk) => safely(() => on.data?.(direction, chunk)),
-      end: (direction) => safely(() => on.end?.(direction)),
-      close: (error) => safely(() => on.close?.(error)),
-    }
-  );
-}
-
-function lookOn(remote: Duplex, local: Duplex, tapped: TappedConnection | undefined): void {
-  if (!tapped) return;
-  let error: Error | undefined;
-  for (const [stream, direction] of [[remote, "in"] as const, [local, "out"] as const]) {
-    stream.on("data", (chunk: Uint8Array) => tapped.data!(direction, chunk));
-    stream.on("end", () => tapped.end!(direction));
-    stream.on("error", (cause: Error) => {
-      error ??= cause;
-    });
-  }
-  let open = 2;
-  for (const stream of [remote, local]) {
-    stream.once("close", () => {
-      if (!stream.readableEnded || !stream.writableFinished) error ??= new Error("it was reset");
-      if (--open === 0) tapped.close!(error);
-    });
-  }
 }

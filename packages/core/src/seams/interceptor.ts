@@ -12,6 +12,8 @@ export interface ArrivedConnection {
   peer: string;
   /** The port of 127.0.0.1 that it is for, 1–65535. */
   localPort: number;
+  /** By which rule it came here, for people: `requests with x-user: alice`. */
+  route?: string;
 }
 
 /**

@@ -7,11 +7,13 @@ import { toHar } from "../har.ts";
 import { MASK } from "../headers.ts";
 import type { Inspector } from "../inspector.ts";
 import type { ReplayEdit } from "../replay.ts";
+import type { SessionSource } from "../sessions.ts";
 import { gone } from "../store.ts";
 import { exchangeJson } from "./exchange-json.ts";
 import { openApi } from "./openapi.ts";
 
 export interface ApiRequest {
+  sessions: SessionSource;
   method: string;
   path: string;
   query: URLSearchParams;
@@ -40,6 +42,8 @@ export async function answerApi(inspector: Inspector, request: ApiRequest): Prom
       return { status: 200, json: openApi };
     case "GET status":
       return { status: 200, json: { stats: inspector.stats(), budgets: inspector.budgets } };
+    case "GET sessions":
+      return { status: 200, json: { at: Date.now(), sessions: request.sessions() } };
     case "GET exchanges": {
       const found = await inspector.list(listOptions(query));
       return { status: 200, json: { exchanges: found.map(summaryOf) } };

@@ -29,7 +29,7 @@ const turn = (n: number): [Buffer, Buffer] => [
 it("tells each change once in the end, and what no longer fits as removed", async () => {
   await using inspector = createInspector({ budgets: { maxExchanges: 50 } });
   const client = new Client();
-  const stop = feed(inspector, parseFilter("status:200"), client as unknown as ServerResponse);
+  const stop = feed({ inspector, sessions: () => [], filter: parseFilter("status:200") }, client as unknown as ServerResponse);
   const seen = inspector.connection({ direction: "incoming" });
   for (let n = 1; n <= 100; n++) {
     const [asked, answered] = turn(n);
@@ -54,7 +54,7 @@ it("sends nothing to a client that doesn't read, and all of it once it does", as
   await using inspector = createInspector();
   const client = new Client();
   client.writableLength = 2 * 1024 * 1024;
-  const stop = feed(inspector, parseFilter(""), client as unknown as ServerResponse);
+  const stop = feed({ inspector, sessions: () => [], filter: parseFilter("") }, client as unknown as ServerResponse);
   const seen = inspector.connection({ direction: "incoming" });
   seen.data!("in", turn(1)[0]);
   await inspector.settled();

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { type Exchange, type ExchangeSummary, summaryOf } from "../exchange.ts";
 import { type Filter, matchesFilter } from "../filter.ts";
 import type { Inspector, InspectorStats } from "../inspector.ts";
+import type { SessionSource, SessionView } from "../sessions.ts";
 
 /** What a client is told, at most ten times a second. */
 export interface FeedBatch {
@@ -12,7 +13,15 @@ export interface FeedBatch {
   stats: InspectorStats;
 }
 
+/** What is open, at most once a second, with counts that only grow: who wants rates has them from two. */
+export interface FeedSessions {
+  /** ms since 1970. */
+  at: number;
+  sessions: readonly SessionView[];
+}
+
 const BATCH_MS = 100;
+const SESSIONS_MS = 1000;
 /** How long one batch may keep the traffic waiting. */
 const TURN_MS = 5;
 const ALIVE_MS = 15_000;
@@ -21,10 +30,13 @@ const MOST_WAITING = 1024 * 1024;
 const MOST_CHANGES = 50_000;
 
 /**
- * Sends what changes as server-sent events `batch`; `reload` where the client was too slow, and must list anew. Ends with the response, or by
- * the function that is returned.
+ * Sends what changes as server-sent events `batch` and `sessions`; `reload` where the client was too slow, and must list anew. Ends with the
+ * response, or by the function that is returned.
  */
-export function feed(inspector: Inspector, filter: Filter, response: ServerResponse): () => void {
+export function feed(
+  { inspector, sessions, filter }: { inspector: Inspector; sessions: SessionSource; filter: Filter },
+  response: ServerResponse,
+): () => void {
   const changed = new Map<number, Exchange>();
   const removed = new Set<number>();
   let behind = false;
@@ -73,16 +85,31 @@ export function feed(inspector: Inspector, filter: Filter, response: ServerRespo
       bound();
     },
   });
+  let open = "";
+  let same = 0;
+  const sendSessions = (): void => {
+    if (response.writableLength > MOST_WAITING) return;
+    const now = sessions();
+    const text = JSON.stringify(now);
+    same = text === open ? same + 1 : 0;
+    // Said once more when nothing moves any longer: that is a rate of nothing.
+    if (same > 1) return;
+    open = text;
+    send("sessions", { at: Date.now(), sessions: now } satisfies FeedSessions);
+  };
   const ticking = setInterval(flush, BATCH_MS).unref();
+  const looking = setInterval(sendSessions, SESSIONS_MS).unref();
   const alive = setInterval(() => response.write(":\n\n"), ALIVE_MS).unref();
   const end = (): void => {
     unsubscribe();
     clearInterval(ticking);
+    clearInterval(looking);
     clearInterval(alive);
     response.end();
   };
   response.on("error", () => {});
   response.once("close", end);
   flush();
+  sendSessions();
   return end;
 }

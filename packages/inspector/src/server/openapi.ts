@@ -40,8 +40,36 @@ const schemas = {
     replayOf: optional(number),
     direction: { enum: ["incoming", "outgoing"] },
     service: text,
+    caller: { ...text, description: "a name, or an address" },
+    route: { ...text, description: "where it was sent, and by which rule" },
   }),
   List: object({ exchanges: list(ref("Summary")) }),
+  Tunnel: object({
+    direction: { enum: ["in", "out"], description: "from the cluster to here, or from here to the cluster" },
+    namespace: text,
+    service: text,
+    port: number,
+    protocol: text,
+    state: text,
+    address: text,
+    error: text,
+    pods: list(object({ name: text, ready: flag })),
+    connections: numbers(["open", "total", "failed"]),
+    bytes: numbers(["sent", "received"]),
+  }),
+  Session: object({
+    id: text,
+    name: text,
+    kind: text,
+    of: text,
+    context: text,
+    namespace: text,
+    openedAt: text,
+    health: { enum: ["well", "unwell", "unknown"] },
+    notes: list(text),
+    tunnels: list(ref("Tunnel")),
+  }),
+  Sessions: object({ at: { ...number, description: "ms since 1970" }, sessions: list(ref("Session")) }),
   Body: object(
     {
       kind: { enum: ["empty", "json", "text", "form", "image", "grpc", "binary"] },
@@ -64,11 +92,13 @@ const schemas = {
       {
         direction: { enum: ["incoming", "outgoing"] },
         peer: text,
+        caller: text,
         namespace: text,
         service: text,
         port: number,
         localPort: number,
         route: text,
+        session: text,
       },
       ["direction"],
     ),
@@ -142,6 +172,7 @@ export const openApi = {
       get: { summary: "This document", responses: { 200: { description: "OpenAPI 3.1", content: { "application/json": {} } } } },
     },
     "/api/status": { get: { summary: "What is kept, and what was dropped", responses: answers("Status") } },
+    "/api/sessions": { get: { summary: "What is open, with every tunnel and its counts", responses: answers("Sessions") } },
     "/api/exchanges": {
       get: {
         summary: "Requests, newest first",
@@ -190,7 +221,8 @@ export const openApi = {
     },
     "/api/events": {
       get: {
-        summary: "Server-sent events: `batch` with `changed`, `removed` and `stats`; `reload` where the client must list anew",
+        summary:
+          "Server-sent events: `batch` with `changed`, `removed` and `stats`; `sessions` as of /api/sessions; `reload` where the client must list anew",
         parameters: [filter],
         responses: { 200: { description: "Without end", content: { "text/event-stream": {} } } },
       },

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createInspector, type Inspector } from "../inspector.ts";
+import type { SessionView } from "../sessions.ts";
 import { openApi } from "./openapi.ts";
 import { type InspectorServer, serveInspector } from "./serve.ts";
 
@@ -53,6 +54,18 @@ function ask(
 const withToken = () => ({ authorization: `Bearer ${served.token}` });
 const api = (method: string, path: string, body?: unknown) => ask(method, path, { headers: withToken(), body });
 
+const session: SessionView = {
+  ...{ id: "a1b2c3", name: "mine", kind: "intercept", of: "service/core", context: "test", namespace: "shop" },
+  ...{ openedAt: "2026-01-01T00:00:00.000Z", health: "well", notes: ["1 of 1 pods linked"] },
+  tunnels: [
+    {
+      ...{ direction: "in", namespace: "shop", service: "core", port: 80, protocol: "TCP", state: "listening" },
+      ...{ address: "127.0.0.1:8080", error: "", pods: [{ name: "shop/core-1", ready: true }] },
+      ...{ connections: { open: 1, total: 2, failed: 0 }, bytes: { sent: 10, received: 20 } },
+    },
+  ],
+};
+
 beforeAll(async () => {
   inspector = createInspector();
   inspector.watch(app);
@@ -61,7 +74,7 @@ beforeAll(async () => {
   await ask("POST", "/json?q=1", { port, headers: { authorization: "Bearer hunter2" }, body: { x: 1 } });
   await ask("GET", "/html", { port });
   await inspector.settled();
-  served = await serveInspector({ inspector, port: 0 });
+  served = await serveInspector({ inspector, port: 0, sessions: () => [session] });
 });
 afterAll(async () => {
   await served.close();
@@ -75,6 +88,7 @@ ajv.addSchema(openApi, "api");
 const answers: [method: "get" | "put" | "post" | "delete", template: string, path: string, body?: unknown][] = [
   ["get", "/api/openapi.json", "/api/openapi.json"],
   ["get", "/api/status", "/api/status"],
+  ["get", "/api/sessions", "/api/sessions"],
   ["get", "/api/exchanges", "/api/exchanges?filter=path:/"],
   ["get", "/api/exchanges", "/api/exchanges?filter=status:oops"],
   ["get", "/api/exchanges/{id}", "/api/exchanges/1"],
@@ -132,6 +146,30 @@ it("trades the token for a cookie that scripts and other sites can't use", async
   const [cookie = ""] = headers["set-cookie"] as string[];
   expect(cookie).toMatch(/; HttpOnly; SameSite=Strict; Path=\/$/);
   expect((await ask("GET", "/api/status", { headers: { cookie: cookie.split(";")[0]! } })).status).toBe(200);
+});
+
+it("trades a link for one browser once, whatever is read of its command line later", async () => {
+  const token = new URLSearchParams(new URL(served.linkOnce()).hash.slice(1)).get("token");
+  expect(token).not.toBe(served.token);
+  expect((await ask("GET", "/api/status", { headers: { authorization: `Bearer ${token}` } })).status).toBe(401);
+  expect((await ask("POST", "/api/login", { body: { token } })).status).toBe(204);
+  expect((await ask("POST", "/api/login", { body: { token } })).status).toBe(401);
+});
+
+it("tells what is open, and once more when nothing moves", async () => {
+  let told = "";
+  const events = request(
+    { host: "127.0.0.1", port: served.port, path: "/api/events", headers: withToken(), agent: false },
+    (response) => {
+      response.setEncoding("utf8").on("data", (part) => (told += part));
+    },
+  );
+  events.on("error", () => {});
+  events.end();
+  const said = (): string[] => told.split("\n\n").filter((event) => event.startsWith("event: sessions"));
+  await expect.poll(() => said().length, { timeout: 10_000 }).toBe(2);
+  expect(JSON.parse(said()[0]!.split("data: ")[1]!)).toMatchObject({ sessions: [session] });
+  events.destroy();
 });
 
 it("gives an HTML body as a file that nothing runs, and masks secrets until asked", async () => {

@@ -4,6 +4,7 @@ import { type Closable, codeOf, createCloser, errorToJson, hasCode } from "@ship
 import { inspectorError } from "../errors.ts";
 import { parseFilter } from "../filter.ts";
 import type { Inspector } from "../inspector.ts";
+import type { SessionSource } from "../sessions.ts";
 import { answerApi } from "./api.ts";
 import { feed } from "./event-feed.ts";
 import { checkOrigin, checkToken, cookieName, isToken } from "./guard.ts";
@@ -11,6 +12,8 @@ import { PAGE_POLICY, pageFile } from "./page-files.ts";
 
 export interface ServeOptions {
   inspector: Inspector;
+  /** What is open, beside the traffic. Default: nothing. */
+  sessions?: SessionSource;
   /** The first one that is tried, 1–65535, or 0 for any. Default 4040. */
   port?: number;
   /** Who has it may see everything. Default: a new one of 24 random bytes. */
@@ -28,9 +31,13 @@ export interface InspectorServer extends Closable {
   readonly addresses: readonly string[];
   /** A link with the token in its fragment, which no browser sends to anybody; with `id`, to one request. */
   link(id?: number): string;
+  /** A link that opens the page once within a minute: for a browser's command line, which other users of the machine can read. */
+  linkOnce(): string;
 }
 
 const PORTS_TRIED = 100;
+/** How long a link that works once waits for its browser, in ms. */
+const ONCE_MS = 60_000;
 const LONGEST_BODY = 8 * 1024 * 1024;
 const STATUS_OF: Readonly<Record<string, number>> = {
   INSPECTOR_UNAUTHORIZED: 401,
@@ -49,7 +56,7 @@ const STATUS_OF: Readonly<Record<string, number>> = {
 
 /** Rejects with `INSPECTOR_PORT_TAKEN` where none of a hundred ports is free, `INSPECTOR_OPTIONS_INVALID` for a port or token that can't be. */
 export async function serveInspector(options: ServeOptions): Promise<InspectorServer> {
-  const { inspector, port: wanted = 4040, token = randomBytes(24).toString("base64url"), page } = options;
+  const { inspector, sessions = () => [], port: wanted = 4040, token = newToken(), page } = options;
   if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65_535)
     throw inspectorError("INSPECTOR_OPTIONS_INVALID", `the inspector can't listen on port ${JSON.stringify(wanted)}`, {
       hint: "give a number from 0 to 65535",
@@ -59,6 +66,12 @@ export async function serveInspector(options: ServeOptions): Promise<InspectorSe
       hint: "give at least 16 letters and digits, or none for a new one",
     });
   const closer = createCloser();
+  const once = new Map<string, number>();
+  const isOnce = (given: string): boolean => {
+    const until = once.get(given) ?? 0;
+    once.delete(given);
+    return performance.now() < until;
+  };
   let port = 0;
   const answer: RequestListener = (request, response) => {
     respond(request, response).catch((error: unknown) => sendError(response, error));
@@ -98,7 +111,7 @@ export async function serveInspector(options: ServeOptions): Promise<InspectorSe
     }
     if (method === "POST" && url.pathname === "/api/login") {
       const { token: given } = ((await readJson(request)) ?? {}) as { token?: unknown };
-      if (typeof given !== "string" || !isToken(token, given))
+      if (typeof given !== "string" || !(isToken(token, given) || isOnce(given)))
         throw inspectorError("INSPECTOR_UNAUTHORIZED", "that is not the inspector's token", {
           hint: "open the link that was printed when it started",
         });
@@ -110,13 +123,14 @@ export async function serveInspector(options: ServeOptions): Promise<InspectorSe
     if (method === "GET" && url.pathname === "/api/events") {
       const filter = parseFilter(url.searchParams.get("filter") ?? "");
       response.writeHead(200, { "content-type": "text/event-stream" });
-      feed(inspector, filter, response);
+      feed({ inspector, sessions, filter }, response);
       return;
     }
     const gone = new AbortController();
     response.once("close", () => gone.abort());
     const body = await readJson(request);
     const { status, json, file } = await answerApi(inspector, {
+      sessions,
       method,
       path: url.pathname,
       query: url.searchParams,
@@ -136,10 +150,18 @@ export async function serveInspector(options: ServeOptions): Promise<InspectorSe
     token,
     addresses: bound.addresses,
     link: (id) => `http://localhost:${port}/#${new URLSearchParams({ token, ...(id !== undefined && { request: String(id) }) })}`,
+    linkOnce() {
+      const ticket = newToken();
+      for (const [old, until] of once) if (performance.now() > until) once.delete(old);
+      once.set(ticket, performance.now() + ONCE_MS);
+      return `http://localhost:${port}/#${new URLSearchParams({ token: ticket })}`;
+    },
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),
   };
 }
+
+const newToken = (): string => randomBytes(24).toString("base64url");
 
 function sendError(response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
