@@ -1,4 +1,4 @@
-import { divideQuantity } from "@shipside/core";
+import { divideQuantity, goQuote } from "@shipside/core";
 import type { Pod, PodSpec } from "@shipside/kube";
 import { volumesError } from "./errors.ts";
 
@@ -42,11 +42,11 @@ export function fieldText({ namespace, spec, pod }: PodFacts, path: string): str
 const mapOf = ({ metadata }: Pod, name: string): Record<string, string> =>
   (name === "labels" ? metadata.labels : metadata.annotations) ?? {};
 
-/** `key="value"` a line, by key; the value quoted as Go's %q does for what labels and annotations hold. */
+/** `key="value"` a line, by key. */
 const lines = (map: Record<string, string>): string =>
   Object.entries(map)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
+    .map(([key, value]) => `${key}=${goQuote(value)}`)
     .join("\n");
 
 export interface ResourceRef {

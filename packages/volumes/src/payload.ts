@@ -1,6 +1,7 @@
 import type { ConfigMap, Secret } from "@shipside/kube";
 import { fieldText, type PodFacts, type ResourceRef, resourceText } from "./downward.ts";
 import { volumesError } from "./errors.ts";
+import { fileModes } from "./file-modes.ts";
 import { isVolumePath } from "./local-path.ts";
 import type { Obstacle, PlannedMount } from "./plan.ts";
 
@@ -72,11 +73,12 @@ export async function renderPayload({ kind, source, volume }: PlannedMount, inpu
   const sources: Source[] = kind === "projected" ? ((source["sources"] as Source[] | undefined) ?? []) : [{ [kind]: source }];
   const files = new Map<string, PayloadFile>();
   const obstacles: Obstacle[] = [];
+  const modes = fileModes(inputs.facts.pod?.spec ?? inputs.facts.spec);
   const put = (path: string, data: Buffer, own: number | undefined): void => {
     if (!isVolumePath(path)) {
       throw volumesError("VOLUMES_PATH_UNSAFE", `volume ${volume} has a file ${JSON.stringify(path)}, which would lead out of it`);
     }
-    files.set(path, { data, mode: (own ?? mode) & 0o777 });
+    files.set(path, { data, mode: modes.of((own ?? mode) & 0o777) });
   };
   for (const each of sources) {
     if (each.configMap) {
@@ -96,7 +98,7 @@ export async function renderPayload({ kind, source, volume }: PlannedMount, inpu
     } else if (each.serviceAccountToken) {
       const { path, audience, expirationSeconds = 3_600 } = each.serviceAccountToken;
       const token = await inputs.token({ expirationSeconds, ...(audience && { audience }) });
-      if (typeof token === "string") put(path, Buffer.from(token), undefined);
+      if (typeof token === "string") put(path, Buffer.from(token), modes.token);
       else obstacles.push(token);
     } else {
       const name = Object.keys(each)[0] ?? "nothing";

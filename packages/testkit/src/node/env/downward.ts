@@ -1,4 +1,4 @@
-import { divideQuantity } from "@shipside/core";
+import { divideQuantity, goQuote } from "@shipside/core";
 import type { KubeJson } from "../../store.ts";
 
 /** What the node knows of a pod beyond its object. */
@@ -16,7 +16,7 @@ const keyed = /^metadata\.(labels|annotations)\['(.+)'\]$/;
 const listing = (map: Record<string, string> | undefined): string =>
   Object.entries(map ?? {})
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
+    .map(([key, value]) => `${key}=${goQuote(value)}`)
     .join("\n");
 
 /** The value of a `fieldRef`. Throws the kubelet's message for a path that it doesn't know. */

@@ -36,7 +36,21 @@ export async function volumePayload(volume: Source, inputs: PayloadInputs): Prom
     const source = volume.configMap ?? volume.secret ?? volume.downwardAPI;
     await addSource(files, volume, source.defaultMode ?? DEFAULT_MODE, inputs);
   }
+  if (hasGroup(inputs)) for (const file of files.values()) file.mode |= 0o440;
   return files;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a pod or a container
+const securityContext = (of: any): { runAsUser?: number; fsGroup?: number } => of.securityContext ?? {};
+
+const hasGroup = ({ facts: { pod } }: PayloadInputs): boolean => securityContext(pod["spec"]).fsGroup !== undefined;
+
+/** Whether all containers are said to run as the same user: then a token is that one's alone. */
+function hasOneUser({ facts: { pod } }: PayloadInputs): boolean {
+  const { spec } = pod;
+  const { runAsUser } = securityContext(spec);
+  const users = [...(spec.initContainers ?? []), ...spec.containers].map((each) => securityContext(each).runAsUser ?? runAsUser);
+  return users[0] !== undefined && users.every((user) => user === users[0]);
 }
 
 async function addSource(files: Payload, source: Source, mode: number, inputs: PayloadInputs): Promise<void> {
@@ -67,7 +81,7 @@ async function addSource(files: Payload, source: Source, mode: number, inputs: P
   } else if (source.serviceAccountToken) {
     const { path, audience, expirationSeconds = 3600 } = source.serviceAccountToken;
     const token = await inputs.token({ ...(audience && { audience }), expirationSeconds });
-    files.set(path, { data: Buffer.from(token), mode: 0o600 | mode });
+    files.set(path, { data: Buffer.from(token), mode: hasOneUser(inputs) || hasGroup(inputs) ? 0o600 : mode });
   }
 }
 
