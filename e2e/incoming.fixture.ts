@@ -25,9 +25,9 @@ export interface SampleCluster extends AsyncDisposable {
 }
 
 /** The sample application, all of it ready. */
-export async function openSampleCluster(): Promise<SampleCluster> {
+export async function openSampleCluster(options?: Parameters<typeof startCluster>[0]): Promise<SampleCluster> {
   const closer = createCloser();
-  const embedded = closer.use(await startCluster());
+  const embedded = closer.use(await startCluster(options));
   try {
     await embedded.apply(sampleManifests());
     const cluster = closer.use(await connectCluster({ kubeconfig: embedded.kubeconfigPath, namespace: NAMESPACE }));

@@ -42,6 +42,23 @@ export async function openIntercept(options: InterceptOptions): Promise<Intercep
     const { pods, ...around } = await readSurroundings(cluster, standing ? original(service, standing) : service, signal);
     const name = standing?.relay ?? interceptRelayName(ref);
     const backend = backendName(name);
+    const labels = {
+      "app.kubernetes.io/managed-by": "shipside",
+      ...switchedSelector(service.spec.selector ?? {}, name),
+      [RELAY_LABEL]: name,
+    };
+    const { requests, limits } = DEFAULT_RESOURCES;
+    const obstacles = standing ? [] : findObstacles({ service, pods, ...around, relay: { labels, replicas: 2, requests, limits } });
+    const refused = obstacles.filter((obstacle) => obstacle.refused);
+    if (refused[0])
+      throw proxyError(
+        "PROXY_OBSTACLE",
+        `service ${ref.name} can't be intercepted: ${refused.map(({ sentence }) => sentence).join("; and ")}`,
+        {
+          ...(refused[0].hint !== undefined && { hint: refused[0].hint }),
+          details: { obstacles: refused.map(({ what }) => what) },
+        },
+      );
     const plan = planIntercept(service, options.ports ?? [], {
       pods,
       backendHost: `${backend}.${namespace}.svc`,
@@ -63,24 +80,6 @@ export async function openIntercept(options: InterceptOptions): Promise<Intercep
       });
     const lease = leaseOf(options, plan);
     const trace: InterceptTrace = { namespace, service: ref.name, uid: ref.uid, relay: name, lease: lease.id };
-    const labels = {
-      "app.kubernetes.io/managed-by": "shipside",
-      ...switchedSelector(service.spec.selector ?? {}, name),
-      [RELAY_LABEL]: name,
-    };
-    const { requests, limits } = DEFAULT_RESOURCES;
-    const obstacles = standing ? [] : findObstacles({ service, pods, ...around, relay: { labels, replicas: 2, requests, limits } });
-    const refused = obstacles.filter((obstacle) => obstacle.refused);
-    if (refused[0])
-      throw proxyError(
-        "PROXY_OBSTACLE",
-        `service ${ref.name} can't be intercepted: ${refused.map(({ sentence }) => sentence).join("; and ")}`,
-        {
-          ...(refused[0].hint !== undefined && { hint: refused[0].hint }),
-          details: { obstacles: refused.map(({ what }) => what) },
-        },
-      );
-
     let relay: DeployedRelay;
     let record: InterceptRecord;
     const struck = async (): Promise<() => Promise<void>> => (await options.record?.(trace)) ?? (async () => {});

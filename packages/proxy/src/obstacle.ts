@@ -14,6 +14,7 @@ export interface Obstacle {
     | "external-local"
     | "session-affinity"
     | "mesh"
+    | "mesh-injection"
     | "network-policy"
     | "quota"
     | "limit-range"
@@ -51,6 +52,8 @@ export interface LimitRange extends KubeObject {
 /** What is looked at. What may not be read is left empty: the cluster has the last word on all of it. */
 export interface Surroundings {
   service: Service;
+  /** The Service's. Undefined where it may not be read. */
+  namespace?: KubeObject | undefined;
   /** Those that the Service selects. */
   pods: readonly Pod[];
   policies: readonly NetworkPolicy[];

@@ -67,6 +67,19 @@ test("headless with names of pods; a mesh's sidecar, also as an init container",
   expect(found({ pods: [pod({ initContainers: [{ name: "linkerd-proxy", restartPolicy: "Always" }] })] })).toEqual(["mesh"]);
 });
 
+test.each([
+  [{ labels: { "istio-injection": "enabled" } }, "Istio"],
+  [{ labels: { "istio.io/rev": "stable" } }, "Istio"],
+  [{ annotations: { "linkerd.io/inject": "enabled" } }, "Linkerd"],
+  [{ labels: { "kuma.io/sidecar-injection": "enabled" } }, "Kuma"],
+  [{ labels: { "appmesh.k8s.aws/sidecarInjectorWebhook": "enabled" } }, "App Mesh"],
+  [{ labels: { "istio-injection": "disabled" }, annotations: { "linkerd.io/inject": "disabled" } }, undefined],
+])("a namespace with %j", (said, mesh) => {
+  const all = findObstacles(around({ namespace: { metadata: { name: "shop", ...said } } }));
+  expect(all.map(({ what, refused }) => [what, refused])).toEqual(mesh ? [["mesh-injection", false]] : []);
+  if (mesh) expect(all[0]!.sentence).toContain(`has ${mesh} put a sidecar`);
+});
+
 describe("network policies", () => {
   const policy = (spec: object): NetworkPolicy => ({
     metadata: { name: "p" },

@@ -1,5 +1,6 @@
 import type { Service } from "@shipside/kube";
 import { RESERVED_PORTS } from "@shipside/relay";
+import { injection, mesh } from "./mesh.ts";
 import { networkPolicy } from "./network-policies.ts";
 import { type Obstacle, type Rule, refuse, type Surroundings } from "./obstacle.ts";
 import { keepsClients, numbersOf } from "./ports.ts";
@@ -106,21 +107,6 @@ const sessionAffinity: Rule = ({ service, pods }) => {
   };
 };
 
-const MESH = /^(istio-proxy|linkerd-proxy|consul-dataplane|kuma-sidecar|aws-appmesh-envoy)$/;
-
-const mesh: Rule = ({ pods }) => {
-  for (const { metadata, spec } of pods) {
-    const sidecar = [...spec.containers, ...(spec.initContainers ?? [])].find(({ name }) => MESH.test(name));
-    if (sidecar)
-      return refuse(
-        "mesh",
-        `its pods are in a service mesh (container ${sidecar.name} of ${metadata.name}): callers speak to that sidecar in a way that the relay can't read`,
-        "intercept a Service outside the mesh",
-      );
-  }
-  return undefined;
-};
-
 const RULES: readonly Rule[] = [
   ending,
   externalName,
@@ -133,6 +119,7 @@ const RULES: readonly Rule[] = [
   externalLocal,
   sessionAffinity,
   mesh,
+  injection,
   networkPolicy,
   quota,
   limitRange,

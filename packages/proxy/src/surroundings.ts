@@ -1,5 +1,14 @@
 import { hasCode } from "@shipside/core";
-import { type Cluster, type KubeObject, mayI, PODS, type ResourceType, type Service, selectorString } from "@shipside/kube";
+import {
+  type Cluster,
+  type KubeObject,
+  mayI,
+  NAMESPACES,
+  PODS,
+  type ResourceType,
+  type Service,
+  selectorString,
+} from "@shipside/kube";
 import type { LimitRange, NetworkPolicy, ResourceQuota, Surroundings } from "./obstacle.ts";
 
 const type = <T extends KubeObject>(group: string, plural: string, kind: string): ResourceType<T> => ({
@@ -19,24 +28,28 @@ export async function readSurroundings(
   cluster: Cluster,
   service: Service,
   signal: AbortSignal,
-): Promise<Pick<Surroundings, "pods" | "policies" | "quotas" | "limits">> {
+): Promise<Pick<Surroundings, "namespace" | "pods" | "policies" | "quotas" | "limits">> {
   const namespace = service.metadata.namespace!;
-  const list = async <T extends KubeObject>(kind: ResourceType<T>, labelSelector?: string): Promise<T[]> => {
-    try {
-      return await cluster.list(kind, { namespace, signal, ...(labelSelector !== undefined && { labelSelector }) });
-    } catch (error) {
-      if (hasCode(error, "KUBE_FORBIDDEN", "KUBE_KIND_UNKNOWN", "KUBE_NOT_FOUND")) return [];
-      throw error;
-    }
-  };
+  const list = async <T extends KubeObject>(kind: ResourceType<T>, labelSelector?: string): Promise<T[]> =>
+    (await readable(cluster.list(kind, { namespace, signal, ...(labelSelector !== undefined && { labelSelector }) }))) ?? [];
   const { selector = {} } = service.spec;
-  const [pods, policies, quotas, limits] = await Promise.all([
+  const [own, pods, policies, quotas, limits] = await Promise.all([
+    readable(cluster.get(NAMESPACES, { name: namespace }, { signal })),
     Object.keys(selector).length > 0 ? list(PODS, selectorString({ matchLabels: selector })) : [],
     list(NETWORK_POLICIES),
     list(RESOURCE_QUOTAS),
     list(LIMIT_RANGES),
   ]);
-  return { pods, policies, quotas, limits };
+  return { namespace: own, pods, policies, quotas, limits };
+}
+
+async function readable<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (hasCode(error, "KUBE_FORBIDDEN", "KUBE_KIND_UNKNOWN", "KUBE_NOT_FOUND")) return undefined;
+    throw error;
+  }
 }
 
 /** Whether the user may give the relay a ServiceAccount with the rights to restore the Service and remove itself. The built-in role `edit` can't. */

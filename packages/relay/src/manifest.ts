@@ -137,8 +137,8 @@ function podTemplate(spec: RelaySpec, selfRemoving: boolean, uid: string): unkno
   return {
     // Its own label last: whatever the switched selector's keys are, the Deployment knows its pods.
     metadata: {
-      labels: { ...labelsOf(name), ...podLabels, [RELAY_LABEL]: name, [RELAY_UID_LABEL]: uid },
-      annotations: { [OWNER_ANNOTATION]: owner },
+      labels: { ...labelsOf(name), ...NO_SIDECAR.labels, ...podLabels, [RELAY_LABEL]: name, [RELAY_UID_LABEL]: uid },
+      annotations: { [OWNER_ANNOTATION]: owner, ...NO_SIDECAR.annotations },
     },
     spec: {
       ...(selfRemoving && { serviceAccountName: name }),
@@ -216,6 +216,19 @@ function podTemplate(spec: RelaySpec, selfRemoving: boolean, uid: string): unkno
     },
   };
 }
+
+/**
+ * Asks the injectors of service meshes to leave the pod as it is, where its namespace has them put a sidecar into every pod: one would answer for the relay's
+ * ports, stand between it and port-forward, and need rights that the pod hasn't. As Istio's, Kuma's, Linkerd's, Consul's and App Mesh's documentation has it.
+ */
+const NO_SIDECAR = {
+  labels: { "sidecar.istio.io/inject": "false", "kuma.io/sidecar-injection": "disabled" },
+  annotations: {
+    "linkerd.io/inject": "disabled",
+    "consul.hashicorp.com/connect-inject": "false",
+    "appmesh.k8s.aws/sidecarInjectorWebhook": "disabled",
+  },
+};
 
 function identity(user: RelayUser = { uid: USER, gid: USER }): Record<string, unknown> {
   const { uid, gid, supplementalGroups = [], seLinuxOptions } = user;
