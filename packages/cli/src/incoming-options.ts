@@ -26,7 +26,7 @@ export function incomingOptions(kind: "expose" | "intercept", invocation: Invoca
 }
 
 /** `service/core`, `service core`, `svc/core`, and `core`. */
-function serviceOf(words: readonly string[]): string {
+export function serviceOf(words: readonly string[]): string {
   const parts = words.flatMap((word) => word.split("/"));
   const [kind, name] = parts.length === 1 ? ["service", parts[0]] : parts;
   if (parts.length <= 2 && name && /^(services?|svc)$/i.test(kind!)) return name;
@@ -52,7 +52,8 @@ function exposeOptions(invocation: Invocation): Partial<SessionExposeOptions> {
   return workload === undefined ? {} : { workload };
 }
 
-function interceptOptions(invocation: Invocation): Partial<SessionInterceptOptions> {
+/** Which traffic, and how it is taken. */
+export function interceptOptions(invocation: Invocation): Partial<SessionInterceptOptions> {
   const match: NonNullable<SessionInterceptOptions["match"]> = {};
   for (const [name, field] of [
     ["header", "headers"],

@@ -16,7 +16,7 @@ export async function runKept(
   terminal: Terminal,
   interrupt: Interrupt,
 ): Promise<number> {
-  if (flag(invocation, "clean")) return closeMatching(options, terminal);
+  if (flag(invocation, "clean")) return closeMatching([options], terminal);
   const began = performance.now();
   const progress = createProgress(terminal, { command: false });
   const session = await openCommandSession(options, {

@@ -27,6 +27,8 @@ export interface CommandSession {
   /** Of this process: for what the command itself makes. */
   readonly journal: Journal;
   readonly ended: Promise<Error | undefined>;
+  /** Opens another one in the same place, which is closed before this one. */
+  openBeside(options: SessionOptions, onEvent: (event: SessionEvent) => void): Promise<Pick<CommandSession, "info" | "ended">>;
   /** Resolves when all is undone. */
   close(): Promise<void>;
 }
@@ -59,7 +61,15 @@ export async function openCommandSession(options: SessionOptions, context: OpenS
     const session = await openRemoteSession(client, options, { attached, signal, onEvent });
     closer.defer(() => (attached ? session.close() : undefined));
     const { info, env, currentEnv, entries, ended } = session;
-    return { by: "daemon", info: () => info, env, currentEnv, entries, journal, ended, close: () => closer.close() };
+    return {
+      ...{ by: "daemon", info: () => info, env, currentEnv, entries, journal, ended },
+      async openBeside(more, told) {
+        const beside = await openRemoteSession(client, more, { attached, signal, onEvent: told });
+        closer.defer(() => (attached ? beside.close() : undefined));
+        return { info: () => beside.info, ended: beside.ended };
+      },
+      close: () => closer.close(),
+    };
   } catch (error) {
     await closer.close();
     throw error;
@@ -96,6 +106,11 @@ export async function openHere(
       entries: session.hostsEntries(),
       journal: host.journal,
       ended: Promise.race([session.ended, stopped]),
+      async openBeside(more, told) {
+        const beside = await host.open(more, { signal, onEvent: told });
+        closer.defer(beside.release);
+        return beside.session;
+      },
       close: () => closer.close(),
     };
   } catch (error) {

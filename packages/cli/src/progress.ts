@@ -80,10 +80,12 @@ export function createProgress(
           break;
         case "incoming": {
           const { service, namespace, ports } = event.incoming;
-          for (const { port, localPort, protocol } of ports)
+          for (const { port, localPort, protocol } of ports) {
+            const to = options.rootless ? `port ${localPort} of the command` : `127.0.0.1:${localPort}`;
             terminal.done(
-              `${err("bold", `${service}.${namespace}:${port}`)}${protocol === "UDP" ? "/udp" : ""} → ${err("bold", `127.0.0.1:${localPort}`)}`,
+              `${err("bold", `${service}.${namespace}:${port}`)}${protocol === "UDP" ? "/udp" : ""} → ${err("bold", to)}`,
             );
+          }
           if (event.match !== undefined) terminal.say(`  ${event.match}`);
           const headers = Object.entries(event.marked ?? {}).map(
             ([name, value]) => `-H '${name}: ${value.replaceAll("'", `'\\''`)}'`,

@@ -15,13 +15,16 @@ import {
 } from "@shipside/rootless";
 import type { RunCommandOptions, RunningCommand } from "./child/run.ts";
 import type { HostOptions } from "./host.ts";
+import { arrivalsInside } from "./rootless-arrivals.ts";
 import { clusterServices } from "./rootless-records.ts";
 import type { MountInfo, SessionInfo } from "./session-info.ts";
 
 /** Namespaces for one command, and what makes a session theirs. */
 export interface Rootless extends Closable {
-  /** For the session host whose sessions are to be in the namespaces: their names, addresses and listeners. Close it before this. */
-  readonly hostOptions: Pick<HostOptions, "hosts" | "listeners" | "bind">;
+  /**
+   * For the session host whose sessions are to be in the namespaces: their names, addresses, listeners and local ports. Close it before this.
+   */
+  readonly hostOptions: Pick<HostOptions, "hosts" | "listeners" | "bind" | "plugins">;
   /** Gives the namespaces the session's DNS and the rest of the world, once, before a command runs. */
   join(session: JoinedSession): Promise<Joined>;
   /** The session's services, or their names, are others now. */
@@ -88,7 +91,10 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
   };
 
   return {
-    hostOptions: { hosts: namespace.hosts, listeners, bind: "cluster" },
+    hostOptions: {
+      ...{ hosts: namespace.hosts, listeners, bind: "cluster" },
+      plugins: [{ name: "rootless", interceptors: [arrivalsInside(namespace)] }],
+    },
     async join(session) {
       const [joined] = await Promise.all([openWorld(session), openDns(session)]);
       closer.use(forwardOpenedPorts({ namespace, opened: session.opened }));

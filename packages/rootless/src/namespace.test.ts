@@ -83,6 +83,20 @@ describe.runIf(process.platform === "linux")("namespaces", () => {
     expect(own.port).toBe(8080);
   });
 
+  it("connect by the port alone: to what listens there, which may say its last word first", async () => {
+    await using namespace = await openNamespace();
+    const answer = `s.end("hello"); let got = ""; s.on("data", (d) => (got += d)).on("end", () => process.exit(got === "and goodbye" ? 3 : 4))`;
+    const program = `require("net").createServer({ allowHalfOpen: true }, (s) => { ${answer} }).listen(81, "::1")`;
+    const command = await namespace.run({ command: [NODE, "-e", program], env: { PATH: process.env["PATH"] } });
+    await vi.waitFor(() => expect(namespace.listening).toEqual([{ address: "::1", port: 81 }]), 10_000);
+    const socket = await namespace.connect({ port: 81 });
+    socket.on("error", () => {});
+    expect(await text(socket)).toBe("hello");
+    socket.end("and goodbye");
+    expect(await command.exited).toBe(3);
+    await expect(namespace.connect({ port: 82 })).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+
   it("show a folder and a file at paths that aren't there, also at the top, with all that was there; the disk stays as it is", async () => {
     const dir = await mkdtemp(join(tmpdir(), "rootless source-"));
     onTestFinished(() => rm(dir, { recursive: true }));

@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { abortError, type Closable, codeOf, createCloser, type HostsOwner, type ListenerFactory } from "@shipside/core";
 import type { ListeningSocket } from "./agent/requests.ts";
 import { type AgentClient, connectAgent } from "./agent-client.ts";
+import { enterLine } from "./enter.ts";
 import { rootlessError } from "./errors.ts";
 import { namespaceHosts } from "./hosts.ts";
 import { launchLine, SAID_FD, withSystemPath } from "./launch.ts";
@@ -63,12 +64,20 @@ export interface Namespace extends Closable {
   /** Runs a command with this process's terminal, as this process's user. */
   run(options: RunOptions): Promise<NamespaceCommand>;
   /**
+   * A command line that runs a command there as this process's user, in `/`, for who starts it and has its input and output. Where it is
+   * killed, by whatever signal, the command is killed.
+   */
+  enter(command: readonly string[]): string[];
+  /**
    * Shows a folder or a file of this machine at a path inside, which is made there where it isn't: nothing is made on the disk. Before a command
    * runs; of nested paths the outer one first. Rejects with `ROOTLESS_MOUNT`.
    */
   mount(what: MountOptions): Promise<void>;
-  /** A socket connected to an address inside, in this process; paused. Rejects with the system's codes, such as `ECONNREFUSED`. */
-  connect(place: { address: string; port: number }): Promise<Socket>;
+  /**
+   * A socket connected to an address inside, in this process; paused, with `allowHalfOpen`. Without an address: what a program inside listens
+   * on there, by loopback where it listens on all. Rejects with the system's codes, such as `ECONNREFUSED`.
+   */
+  connect(place: { address?: string; port: number }): Promise<Socket>;
   /** What programs inside listen on by TCP now, those of `listeners` left out. */
   readonly listening: readonly ListeningSocket[];
   /** Told whenever that has changed. Returns its undo. */
@@ -137,8 +146,10 @@ export async function openNamespace(options: NamespaceOptions = {}): Promise<Nam
   signal?.addEventListener("abort", onAbort, { once: true });
   closer.defer(() => signal?.removeEventListener("abort", onAbort));
 
+  const pid = await firstProcess(child.pid!);
+
   return {
-    pid: await firstProcess(child.pid!),
+    pid,
     listeners,
     hosts: closer.use(namespaceHosts(originals.get(HOSTS) ?? "", (text) => agent.call("write", { path: HOSTS, text }))),
     async resolveBy(resolvConf) {
@@ -154,6 +165,7 @@ export async function openNamespace(options: NamespaceOptions = {}): Promise<Nam
       exited.catch(() => {});
       return { exited, kill: (by) => void agent.call("kill", { run: result.run, signal: by }).catch(() => {}) };
     },
+    enter: (command) => enterLine(pid, { uid: process.getuid!(), gid: process.getgid!() }, command),
     async mount({ source, target, readOnly = false }) {
       try {
         const { dev: device } = await stat(source);
@@ -162,9 +174,12 @@ export async function openNamespace(options: NamespaceOptions = {}): Promise<Nam
         throw mountError(target, cause);
       }
     },
-    async connect(place) {
-      const { socket } = await agent.call("connect", place);
-      return socket as Socket;
+    async connect({ port, address = clientAddress(theirs().find((one) => one.port === port)) }) {
+      const socket = (await agent.call("connect", { address, port })).socket as Socket;
+      // Node has made it of what was sent, without these.
+      socket.allowHalfOpen = true;
+      socket.setNoDelay(true);
+      return socket;
     },
     get listening() {
       return theirs();
@@ -236,6 +251,11 @@ function mountError(target: string, cause: unknown): Error {
     ...(hint !== undefined && { hint }),
     cause,
   });
+}
+
+/** As what a client inside connects to it. */
+function clientAddress({ address }: { address: string } = { address: "0.0.0.0" }): string {
+  return address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "::1" : address;
 }
 
 async function readAll(paths: readonly string[]): Promise<Map<string, string>> {

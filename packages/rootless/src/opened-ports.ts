@@ -34,8 +34,7 @@ export function forwardOpenedPorts({ namespace, opened, closed, logger = silentL
 
   const serve = (socket: Socket, port: number): void => {
     socket.on("error", () => {});
-    const place = namespace.listening.find((one) => one.port === port);
-    namespace.connect({ address: clientAddress(place), port }).then(
+    namespace.connect({ port }).then(
       (inner) => {
         inner.on("error", () => {});
         open.add(inner);
@@ -90,10 +89,4 @@ export function forwardOpenedPorts({ namespace, opened, closed, logger = silentL
   closer.defer(namespace.onListening(queue));
   queue(namespace.listening);
   return { close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
-}
-
-/** As what a client inside connects to it. */
-function clientAddress(socket: ListeningSocket | undefined): string {
-  const address = socket?.address ?? "0.0.0.0";
-  return address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "::1" : address;
 }

@@ -39,7 +39,7 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   const stray = OF_DIFF.find((name) => name in invocation.options);
   if (stray !== undefined) throw usage(`--${stray} is of \`env diff\``, "shipside env diff <workload> --with FILE");
   const options = sessionOptions("env", invocation);
-  if (flag(invocation, "clean")) return closeMatching(options, terminal);
+  if (flag(invocation, "clean")) return closeMatching([options], terminal);
   const toFile = options.envFile !== undefined;
   if (!toFile && text(invocation, "save-profile") !== undefined)
     throw usage("--save-profile keeps an env's file, and there is no file", "name it: shipside env <workload> .env -s NAME");

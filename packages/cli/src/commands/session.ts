@@ -185,9 +185,9 @@ async function forceOut(terminal: Terminal): Promise<void> {
 }
 
 /** `--clean`: closes the session that the same command line opened, and undoes what a crashed one left. */
-export async function closeMatching(options: SessionOptions, terminal: Terminal): Promise<number> {
+export async function closeMatching(wishes: readonly SessionOptions[], terminal: Terminal): Promise<number> {
   const { sessions } = await listSessions();
-  const matches = sessions.filter((session) => fits(session, options));
+  const matches = sessions.filter((session) => wishes.some((options) => fits(session, options)));
   for (const session of matches) {
     await endSession(session.id);
     terminal.done(`closed ${terminal.err("bold", session.id)} ${describe(session)}`);

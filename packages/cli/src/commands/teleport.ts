@@ -1,3 +1,5 @@
+import type { SessionOptions } from "@shipside/daemon/client";
+import { arrivalSessions, openArrival } from "../arrivals.ts";
 import type { CommandModule } from "../command.ts";
 import { flag, type Invocation } from "../command.ts";
 import { cliError } from "../errors.ts";
@@ -13,8 +15,7 @@ import { sessionOptions, wantsForeground } from "../session-options.ts";
 import type { Terminal } from "../terminal.ts";
 import { closeMatching } from "./session.ts";
 
-export const rights: NonNullable<CommandModule["rights"]> = async (invocation) =>
-  rightsOfSessions([sessionOptions("teleport", invocation)]);
+export const rights: NonNullable<CommandModule["rights"]> = async (invocation) => rightsOfSessions(wishesOf(invocation));
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   if (!flag(invocation, "rootless")) {
@@ -28,14 +29,20 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   return await teleport(invocation, terminal, interrupt, rootless);
 };
 
+/** The teleport itself, and what its command is to get from the cluster. */
+function wishesOf(invocation: Invocation): [SessionOptions, ...SessionOptions[]] {
+  const options = sessionOptions("teleport", invocation);
+  return [options, ...arrivalSessions(invocation, options)];
+}
+
 async function teleport(
   invocation: Invocation,
   terminal: Terminal,
   interrupt: Interrupt,
   rootless?: RootlessCommand,
 ): Promise<number> {
-  const options = sessionOptions("teleport", invocation);
-  if (flag(invocation, "clean")) return closeMatching(options, terminal);
+  const [options, ...arrivals] = wishesOf(invocation);
+  if (flag(invocation, "clean")) return closeMatching([options, ...arrivals], terminal);
   const began = performance.now();
   const { command } = invocation;
   let calm: Awaited<ReturnType<typeof sharedPorts>> | undefined;
@@ -61,9 +68,10 @@ async function teleport(
     for (const pid of calm.pids)
       terminal.say(`  ports that shipside ${pid} has open are used as they are, and taken over when it ends`);
     const readyMs = Math.round(performance.now() - began);
-    await saveIfWanted(invocation, options, terminal);
+    await saveIfWanted(invocation, [options, ...arrivals], terminal);
     const ready = readyIn(readyMs, terminal);
     if (rootless) await joinSession(rootless, { session, relay, invocation, terminal });
+    for (const wish of arrivals) await openArrival(wish, session, { relay, terminal });
     if (command) {
       terminal.say(`${ready}: ${terminal.err("bold", command.join(" "))}`);
       return await runSessionCommand(command, session, {

@@ -18,6 +18,45 @@ const INCOMING: readonly OptionSpec[] = [
   FOREGROUND,
 ];
 
+/** Which requests are intercepted. */
+const MATCH: readonly OptionSpec[] = [
+  {
+    name: "header",
+    alias: "x",
+    type: "texts",
+    value: "'K: V'",
+    describe: "requests with it, or 'K~REGEX' (repeatable: all of them)",
+  },
+  { name: "path", type: "string", value: "PATH", describe: "/exact, /prefix*, or ~REGEX" },
+  { name: "method", type: "list", value: "METHOD", describe: "requests with one of these" },
+  { name: "baggage", type: "texts", value: "K=V", describe: "requests with this entry of W3C baggage (repeatable)" },
+  { name: "user", type: "boolean", describe: "requests with a header value that is yours alone; it is printed" },
+  { name: "all", type: "boolean", describe: "everything" },
+];
+
+/** How the intercepted traffic is taken. */
+const CLAIM: readonly OptionSpec[] = [
+  { name: "hold", type: "string", value: "SECONDS", describe: "how long requests wait for a process that is away; default 0" },
+  { name: "take-over", type: "boolean", describe: "end what another developer has of the same traffic" },
+];
+
+/** Of a teleport, whose command is who answers. */
+export const ARRIVALS: readonly OptionSpec[] = [
+  {
+    name: "intercept",
+    type: "texts",
+    value: "SVC[:PORTS]",
+    describe: "traffic of it comes to the command; PORTS: R[:L] (repeatable)",
+  },
+  {
+    name: "expose",
+    type: "texts",
+    value: "NAME:PORTS",
+    describe: "a Service in the cluster that is the command (repeatable)",
+  },
+  ...[...MATCH, ...CLAIM].map((option) => ({ ...option, describe: `intercept: ${option.describe}` })),
+];
+
 /** The cluster's traffic, on this machine. */
 export const INCOMING_COMMANDS: readonly CommandSpec[] = [
   {
@@ -28,18 +67,7 @@ export const INCOMING_COMMANDS: readonly CommandSpec[] = [
     complete: ["service"],
     options: [
       ...INCOMING,
-      {
-        name: "header",
-        alias: "x",
-        type: "texts",
-        value: "'K: V'",
-        describe: "requests with it, or 'K~REGEX' (repeatable: all of them)",
-      },
-      { name: "path", type: "string", value: "PATH", describe: "/exact, /prefix*, or ~REGEX" },
-      { name: "method", type: "list", value: "METHOD", describe: "requests with one of these" },
-      { name: "baggage", type: "texts", value: "K=V", describe: "requests with this entry of W3C baggage (repeatable)" },
-      { name: "user", type: "boolean", describe: "requests with a header value that is yours alone; it is printed" },
-      { name: "all", type: "boolean", describe: "everything" },
+      ...MATCH,
       { name: "tcp", type: "boolean", describe: "with --all: connections as they are, not HTTP" },
       {
         name: "tls-secret",
@@ -48,8 +76,7 @@ export const INCOMING_COMMANDS: readonly CommandSpec[] = [
         describe: "look inside TLS, by this Secret's certificate; plain HTTP comes here",
       },
       { name: "mirror", type: "boolean", describe: "copies come here, and the cluster answers" },
-      { name: "hold", type: "string", value: "SECONDS", describe: "how long requests wait for a process that is away; default 0" },
-      { name: "take-over", type: "boolean", describe: "end what another developer has of the same traffic" },
+      ...CLAIM,
     ],
     examples: [
       ["shipside intercept service/core --port 3020:8080", "requests with x-shipside-intercept: <you> come to 127.0.0.1:8080"],

@@ -1,4 +1,5 @@
 import type { CommandSpec, OptionSpec } from "../command.ts";
+import { ARRIVALS } from "./incoming.ts";
 import { FOREGROUND, NAMED } from "./session-options.ts";
 
 const FORMATS = ["sh", "env", "json", "yaml", "docker", "compose", "fish", "powershell", "direnv", "systemd", "k8s"];
@@ -36,7 +37,7 @@ const VOLUMES: readonly OptionSpec[] = [
     name: "driver",
     type: "string",
     value: "DRIVER",
-    describe: "for volumes that only a pod has; default auto, which says what it took",
+    describe: "for volumes that only a pod has; default auto, which says its choice",
     complete: ["auto", "sshfs", "snapshot"],
   },
 ];
@@ -106,6 +107,7 @@ export const TELEPORT_OPTIONS: readonly OptionSpec[] = [
   },
   { name: "image", type: "string", value: "IMAGE", describe: "what a relay runs in: a Node of 22 or later" },
   ...SELECTION,
+  ...ARRIVALS,
   ROOTLESS,
   ...RESTART,
   ...NAMED,
@@ -130,6 +132,7 @@ export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
       ["shipside teleport core --exclude 'metrics-*'", "all services but those"],
       ["shipside teleport core --mount ./root -- npm start", "and with its volumes under $SHIPSIDE_ROOT"],
       ["shipside teleport core --host db.internal:5432", "and a database that only the cluster reaches"],
+      ["shipside teleport core --intercept core:3020:8080 -- npm start", "and answers some of core's requests on its port 8080"],
       ["shipside teleport core --rootless -- npm start", "in namespaces of its own, as `shipside run` does"],
     ],
     load: () => import("../commands/teleport.ts"),

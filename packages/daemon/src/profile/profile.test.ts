@@ -254,6 +254,8 @@ test("what is saved is what is read again, without what tells of a secret", asyn
       const { origin: _of, ...opened } = planText(saved, path).entries[0]!.options!;
       expect(opened).toEqual(incoming);
     }
+    const { text: both } = renderProfile([options, { kind: "intercept", intercept: { service: "web" } }]);
+    expect(planText(both, path).entries.map(({ entry }) => entry)).toEqual([expect.stringMatching(/^teleports/), "intercepts[0]"]);
     await expect(saveProfile("../x", options, dir)).rejects.toMatchObject({ code: "PROFILE_NAME" });
     await expect(planFile(join(dir, "nope.yaml"))).rejects.toMatchObject({ code: "PROFILE_MISSING" });
     await writeFile(join(dir, "file"), "");

@@ -40,12 +40,16 @@ const TELLING =
   /pass(word|wd|phrase)?|secret|token|credential|private|api_?key|access_?key|_key$|^key$|auth|cookie|salt|signature/i;
 
 /**
- * Saves a session's options as a file of one entry, for `shipside up --profile NAME`; replaces one of that name. Values whose names tell of
- * a secret are left out. Throws `PROFILE_NAME`, `PROFILE_UNWRITABLE`.
+ * Saves the options of sessions as a file of an entry for each, for `shipside up --profile NAME`; replaces one of that name. Values whose
+ * names tell of a secret are left out. Throws `PROFILE_NAME`, `PROFILE_UNWRITABLE`.
  */
-export async function saveProfile(name: string, options: SessionOptions, dir: string = profilesDir()): Promise<SavedProfile> {
+export async function saveProfile(
+  name: string,
+  sessions: SessionOptions | readonly SessionOptions[],
+  dir: string = profilesDir(),
+): Promise<SavedProfile> {
   const path = profilePath(name, dir);
-  const { text, leftOut } = renderProfile(options);
+  const { text, leftOut } = renderProfile(sessions);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const fresh = `${path}.${process.pid}.new`;
@@ -61,7 +65,18 @@ export async function saveProfile(name: string, options: SessionOptions, dir: st
 }
 
 /** The file's text. */
-export function renderProfile(options: SessionOptions): { text: string; leftOut: string[] } {
+export function renderProfile(sessions: SessionOptions | readonly SessionOptions[]): { text: string; leftOut: string[] } {
+  const rendered = [sessions].flat().map(renderEntry);
+  const document = Object.fromEntries(
+    [...Map.groupBy(rendered, ({ list }) => list)].map(([list, some]) => [list, some.map(({ entry }) => entry)]),
+  );
+  return {
+    text: `# yaml-language-server: $schema=${PROFILE_SCHEMA_URL}\n${stringify(document, { lineWidth: 0 })}`,
+    leftOut: rendered.flatMap(({ leftOut }) => leftOut),
+  };
+}
+
+function renderEntry(options: SessionOptions): { list: string; entry: object; leftOut: string[] } {
   const { name, kubeconfig, context, namespace, env } = options;
   const set = Object.entries(env?.set ?? {});
   const leftOut = set.flatMap(([variable]) => (TELLING.test(variable) ? [variable] : []));
@@ -72,8 +87,7 @@ export function renderProfile(options: SessionOptions): { text: string; leftOut:
   };
   const [list, own] = ownPart(options);
   const entry = { name, kubeconfig, context, namespace, ...own, env: Object.keys(kept).length > 0 ? kept : undefined };
-  const document = { [list]: [JSON.parse(literal(JSON.stringify(entry)))] };
-  return { text: `# yaml-language-server: $schema=${PROFILE_SCHEMA_URL}\n${stringify(document, { lineWidth: 0 })}`, leftOut };
+  return { list, entry: JSON.parse(literal(JSON.stringify(entry))), leftOut };
 }
 
 /** The list that a session of its kind stands in, and what only that kind says. */

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:os";
+import { asUserLine } from "../enter.ts";
 import type { Fields } from "./requests.ts";
 
 const runs = new Map<number, ChildProcess>();
@@ -12,9 +13,9 @@ export async function startRun(
   ended: (run: number, exitCode: number) => void,
 ): Promise<number> {
   // Of the user's own namespace, as whom this process was started; here it is root.
-  const [uid, gid] = [process.env["SHIPSIDE_UID"], process.env["SHIPSIDE_GID"]];
-  const words = ["--user", `--map-user=${uid}`, `--map-group=${gid}`, "--", ...command];
-  const child = spawn("unshare", words, { env, cwd, stdio: ["inherit", stdout === "inherit" ? "inherit" : 2, "inherit"] });
+  const ids = { uid: process.env["SHIPSIDE_UID"]!, gid: process.env["SHIPSIDE_GID"]! };
+  const [program = "", ...words] = asUserLine(ids, command);
+  const child = spawn(program, words, { env, cwd, stdio: ["inherit", stdout === "inherit" ? "inherit" : 2, "inherit"] });
   await once(child, "spawn");
   const run = ++count;
   runs.set(run, child);
