@@ -19,6 +19,8 @@ import { arrivalsInside } from "./rootless-arrivals.ts";
 import { clusterServices } from "./rootless-records.ts";
 import type { MountInfo, SessionInfo } from "./session-info.ts";
 
+export { whyNotRootless } from "./rootless-choice.ts";
+
 /** Namespaces for one command, and what makes a session theirs. */
 export interface Rootless extends Closable {
   /**
@@ -33,6 +35,8 @@ export interface Rootless extends Closable {
   show(mount: MountInfo): Promise<Error[]>;
   /** Runs a command there: as `runCommand` does. */
   run(options: RunCommandOptions): Promise<RunningCommand>;
+  /** A command line that runs a command there, for who starts it and has its input and output: it is killed where that is killed. */
+  enter(command: readonly string[]): string[];
 }
 
 export interface JoinedSession {
@@ -123,6 +127,7 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
       if (signal?.aborted) onAbort();
       return { pid: namespace.pid, exited, kill };
     },
+    enter: (command) => namespace.enter(command),
     close: () => closer.close(),
     [Symbol.asyncDispose]: () => closer.close(),
   };
