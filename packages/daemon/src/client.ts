@@ -7,7 +7,13 @@ export { removeDeadSockets, strayOwners } from "./clean.ts";
 export { type ConnectControlOptions, type ControlClient, connectControl, tryConnectControl } from "./control/client.ts";
 export { connectSessionHosts, type FoundHosts } from "./control/hosts.ts";
 export { PROTOCOL } from "./control/protocol.ts";
-export { type ExportedSessions, type OpenedSession, openRemoteSession, type SessionMethods } from "./control/sessions.ts";
+export {
+  type ExportedSessions,
+  type InspectorPlace,
+  type OpenedSession,
+  openRemoteSession,
+  type SessionMethods,
+} from "./control/sessions.ts";
 export { DAEMON_ERRORS, daemonError } from "./errors.ts";
 export { type Journal, openJournal } from "./journal.ts";
 export { type JournalEntry, type Residue, readAbandoned, readJournals } from "./journal-files.ts";
@@ -29,6 +35,7 @@ export { controlPath, runtimeDir, stateDir } from "./paths.ts";
 export type { ProbeStep, TunnelProbe, TunnelsProbe } from "./probe.ts";
 export { makeDirectory } from "./residue/directory.ts";
 export { isSessionName, matchingSessions, SESSION_NAME_HINT, unknownSession } from "./session-find.ts";
+export { isArriving, leadsHere } from "./session-health.ts";
 export type {
   IncomingInfo,
   MountInfo,

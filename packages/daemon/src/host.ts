@@ -13,6 +13,8 @@ import {
 import { type Cluster, connectCluster } from "@shipside/kube";
 import { openTunnel, type TunnelOptions } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
+import { createInspection, type InspectionOptions } from "./inspection/inspection.ts";
+import type { OpenInspection } from "./inspection/open-inspection.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { createNameBoard } from "./name-board.ts";
 import { stateDir as defaultStateDir } from "./paths.ts";
@@ -48,6 +50,8 @@ export interface HostOptions {
    */
   bind?: "pool" | "cluster";
   holdMs?: number;
+  /** An inspector, for as long as a session is open that has traffic. Default: none, and its package isn't loaded. */
+  inspector?: InspectionOptions;
   plugins?: readonly Plugin[];
   logger?: Logger;
 }
@@ -68,6 +72,8 @@ export interface SessionHost extends Closable {
     context?: { signal?: AbortSignal; onEvent?: (event: SessionEvent) => void; cluster?: Cluster },
   ): Promise<HeldSession>;
   list(): SessionInfo[];
+  /** The inspector, where one is open now. */
+  readonly inspector: OpenInspection | undefined;
   /** A session's env as it is now. `id` as for `end`. */
   env(id: string): readonly EnvEntry[];
   /** Asks each session's API server, and tries its tunnels from end to end, now. */
@@ -97,6 +103,8 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
   const relays = createShared<SessionRelay>();
   const sessions = createShared<Session>();
   const live = new Map<string, { session: Session; holders: number }>();
+  const inspection =
+    options.inspector && createInspection(options.inspector, () => [...live.values()].map(({ session }) => session));
   const opening = new Set<AbortController>();
   const sessionNames = new Map<string, { key: string; holders: number }>();
 
@@ -130,12 +138,12 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
     const session = await openSession(wanted, {
       cluster: await cluster.again(),
       inCluster: options.bind === "cluster",
-      openTunnel: async ({ namespace, rules, host, address, dialer }, relay, until) => {
+      openTunnel: async ({ namespace, rules, host, address, dialer, look }, relay, until) => {
         const which = host ?? namespace;
         return tunnels.acquire(
           JSON.stringify([cluster.key, which, wanted.via, wanted.relayImage, dialer?.name]),
-          rules,
-          (selection, unwanted) =>
+          { rules, look },
+          ({ plugin, tap }, unwanted) =>
             openTunnel({
               cluster: cluster.held.value,
               namespace,
@@ -147,10 +155,11 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
               ...(options.holdMs !== undefined && { holdMs: options.holdMs }),
               plugins: [
                 ...plugins,
-                ...(host === undefined ? [selection] : []),
+                ...(host === undefined ? [plugin] : []),
                 ...(dialer ? [{ name: dialer.name, dialers: [dialer] }] : []),
                 ...(relay ? [{ name: "relay", dialers: [relay.dialerFactory({ all: wanted.via === "relay" })] }] : []),
               ],
+              ...(inspection && { tap }),
               logger,
               signal: unwanted,
             }),
@@ -175,6 +184,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
       journal,
       plugins,
       logger,
+      look: inspection?.look(wanted),
       emit: onEvent,
       signal,
     });
@@ -267,6 +277,9 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
       }
     },
     list: () => [...live.values()].map(({ session, holders }) => ({ ...session.info(), holders })),
+    get inspector() {
+      return inspection?.current;
+    },
     probe: (probing) => Promise.all([...live.values()].map(({ session }) => session.probe(probing))),
     env: (id) => find(id).session.env,
     async end(id, { force = false } = {}) {

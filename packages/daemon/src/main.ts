@@ -49,6 +49,7 @@ try {
   const helper = helped ? await connectHelper(process) : undefined;
   const daemon = await openDaemon({
     logger,
+    inspector: {},
     onStop: () => void end(0),
     ...(helper && {
       helper,

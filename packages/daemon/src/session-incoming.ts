@@ -1,4 +1,4 @@
-import type { Closable, Logger, Plugin } from "@shipside/core";
+import type { Closable, Logger, Plugin, Tap } from "@shipside/core";
 import type { Cluster } from "@shipside/kube";
 import {
   describeMatch,
@@ -32,11 +32,13 @@ export interface IncomingComponents {
   signal: AbortSignal;
   emit(event: SessionEvent): void;
   warn(error: unknown): void;
+  /** Looks on at what arrives. */
+  tap: Tap | undefined;
 }
 
 /** Opens what `options.expose` or `options.intercept` says, with everything of it in the journal before it is made. */
 export async function openIncoming(options: SessionOptions, components: IncomingComponents): Promise<SessionIncoming> {
-  const { cluster, namespace, journal, session, plugins, logger, signal, emit, warn } = components;
+  const { cluster, namespace, journal, session, plugins, logger, signal, emit, warn, tap } = components;
   const { expose, intercept, kubeconfig } = options;
   const place = { cluster, ...(kubeconfig !== undefined && { kubeconfig }) };
   const onEvent: OnProxyEvent = (event) =>
@@ -46,6 +48,7 @@ export async function openIncoming(options: SessionOptions, components: Incoming
   const common = {
     ...{ cluster, namespace, holder: me.holder, ports: ports.map(parsePort), logger, signal, onEvent },
     interceptors: plugins.flatMap(({ interceptors = [] }) => interceptors),
+    ...(tap && { tap }),
     ...(graceSeconds !== undefined && { graceSeconds }),
     ...(image !== undefined && { image }),
   };

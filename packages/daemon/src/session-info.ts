@@ -42,6 +42,11 @@ export interface SessionOptions {
   env?: SessionEnvOptions;
   expose?: SessionExposeOptions;
   intercept?: SessionInterceptOptions;
+  /**
+   * Whether its traffic is kept by the inspector of its process, where that has one. Default: what comes here (expose, intercept), not what goes
+   * out by tunnels (teleport). false: nor is the session the reason for an inspector.
+   */
+  capture?: boolean;
   /** The workload's volumes in a folder here; its env then has SHIPSIDE_ROOT, the folder's path. */
   mount?: SessionMountOptions;
 }
@@ -55,6 +60,8 @@ export interface SessionMountOptions {
   only?: readonly string[];
   /** Nothing is written back. */
   readOnly?: boolean;
+  /** Whose emptyDirs: "spec", the default, are this machine's own and empty; "running", the running pod's. */
+  from?: "spec" | "running";
   /** A driver's name. Default "auto": the first that can work here, those that write back before those that copy. */
   driver?: string;
 }
@@ -157,6 +164,8 @@ export interface SessionInfo {
   services: ServiceInfo[];
   incoming?: IncomingInfo;
   mount?: MountInfo;
+  /** Where the inspector of its process has its page: `http://localhost:4040`. Its link is asked for by the method `inspector`. */
+  inspector?: string;
 }
 
 /** A workload's volumes on this machine. */
@@ -217,6 +226,8 @@ export type SessionEvent =
   /** Traffic comes here now. `match`: which, in words; `marked`: the headers that make a request one of it, where they can be told. */
   | { step: "incoming"; incoming: IncomingInfo; match?: string; marked?: Readonly<Record<string, string>> }
   | { step: "mounted"; mount: MountInfo }
+  /** The inspector's page is there; `captures`: it shows this session's traffic too. */
+  | { step: "inspector"; url: string; captures: boolean }
   /** Worth knowing, needs no doing. */
   | { step: "notice"; message: string }
   | { step: "joined"; id: string }

@@ -67,6 +67,10 @@ export function checkSessionOptions(given: unknown): SessionOptions {
     throw invalid("workload", `is not of kind ${kind}`, "an exposed Service's stands in `expose`");
   if (kind === "mount" && options["mount"] === undefined) throw invalid("mount", "is needed", 'such as { dir: "/home/me/core" }');
   if (options["mount"] !== undefined) checked.mount = checkMount(options, invalid);
+  if (options["capture"] !== undefined) {
+    if (typeof options["capture"] !== "boolean") throw invalid("capture", "must be true or false", "leave it out for the default");
+    checked.capture = options["capture"];
+  }
   if (kind === "expose") checked.expose = checkExpose(options["expose"], invalid);
   if (kind === "intercept") checked.intercept = checkIntercept(options["intercept"], invalid);
   return checked;
@@ -184,7 +188,7 @@ export function sessionKey(
   where: { context: string; cluster: string; user: string; server: string; namespace: string },
 ): string {
   const { kind, workload, container, also = [], kubeconfig, envFile, env, services, name, origin } = options;
-  const { via, remoteHosts, relayImage } = options;
+  const { via, remoteHosts, relayImage, capture } = options;
   const { context, cluster, user, server, namespace } = where;
   const wish = [
     kind,
@@ -199,6 +203,7 @@ export function sessionKey(
     via,
     remoteHosts,
     relayImage,
+    capture,
     incomingKey(options),
     mountKey(options),
   ];

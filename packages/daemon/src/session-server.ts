@@ -87,6 +87,10 @@ export async function serveSessions(options: ServeSessionsOptions): Promise<Clos
     },
     "session.end": async (params) => host.end(String((params as { id?: unknown }).id ?? ""), { force: isForced(params) }),
     "session.endAll": async (params) => endAll(isForced(params)),
+    inspector: async (): Promise<SessionMethods["inspector"]["result"]> => {
+      const open = host.inspector;
+      return open ? { url: open.url, link: open.link(), once: open.linkOnce(), port: open.port, token: open.token } : null;
+    },
     helper: async (): Promise<SessionMethods["helper"]["result"]> =>
       helper ? { pid: helper.pid, version: helper.version, running: !helper.ended.aborted } : null,
     stop: async () => {

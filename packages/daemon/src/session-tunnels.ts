@@ -8,7 +8,14 @@ import {
   type SessionFacts,
 } from "@shipside/core";
 import { type Cluster, NAMESPACES } from "@shipside/kube";
-import { type ServiceRules, serviceRules, type TunneledService, type TunnelStatus, tunnelError } from "@shipside/tunnel";
+import {
+  type ServiceRules,
+  serviceRules,
+  type TunneledService,
+  type TunnelStatus,
+  type TunnelTap,
+  tunnelError,
+} from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
 import { runHooks } from "./hooks.ts";
 import { refusedForwards, refusedRight } from "./rbac/refusal.ts";
@@ -30,6 +37,8 @@ export interface TunnelWish {
   address?: string;
   /** How the host is reached. Default: the relay's. */
   dialer?: DialerFactory;
+  /** Looks on at the connections. */
+  look?: TunnelTap;
 }
 
 /** Whence a session's tunnels and relays come: other sessions may have the same. */
@@ -44,6 +53,8 @@ export interface TunnelSources {
 
 export interface SessionTunnelsComponents extends TunnelSources {
   cluster: Cluster;
+  /** Looks on at the connections of its tunnels, but for those to the API server. */
+  look: TunnelTap | undefined;
   facts: SessionFacts;
   plugins: readonly Plugin[];
   logger: Logger;
@@ -76,7 +87,7 @@ export interface SessionTunnels {
  * service that was asked for by name and isn't there, and with the cluster's refusal where `via` leaves no other way.
  */
 export async function openSessionTunnels(options: SessionOptions, components: SessionTunnelsComponents): Promise<SessionTunnels> {
-  const { cluster, facts, plugins, logger, signal, closer, emit, warn, renamed, giveUp, inCluster = false } = components;
+  const { cluster, facts, plugins, logger, signal, closer, look, emit, warn, renamed, giveUp, inCluster = false } = components;
   const { via, remoteHosts = [], also = [] } = options;
   const { namespace } = facts;
   const rules = sessionServices(options.services ?? [], namespace);
@@ -112,7 +123,11 @@ export async function openSessionTunnels(options: SessionOptions, components: Se
     ];
     const results = await Promise.allSettled(
       wishes.map(async (wish) => {
-        const { value, release } = await components.openTunnel(wish, relays.get(wish.namespace), signal);
+        const { value, release } = await components.openTunnel(
+          { ...wish, ...(look && { look }) },
+          relays.get(wish.namespace),
+          signal,
+        );
         closer.defer(release);
         return [wish.host ?? wish.namespace, value] as const;
       }),

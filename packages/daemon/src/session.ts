@@ -11,8 +11,10 @@ import {
 } from "@shipside/core";
 import { type AddressOf, diffRows, type EnvChange } from "@shipside/envexport";
 import { type Cluster, resolveWorkload } from "@shipside/kube";
+import type { ServiceStatus } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
 import { runHooks } from "./hooks.ts";
+import type { SessionLook } from "./inspection/inspection.ts";
 import type { Journal } from "./journal.ts";
 import type { NameBoard } from "./name-board.ts";
 import type { ProbeTunnelsOptions } from "./probe.ts";
@@ -40,6 +42,8 @@ export interface Session extends Closable {
   /** `host:port` of a service on this machine: see the tunnel package. */
   address(service: string, port?: number | string): string;
   info(): SessionInfo;
+  /** The services that its tunnels serve, with all that is known of each port. */
+  services(): readonly ServiceStatus[];
   /** Asks the API server, and tries tunnels from end to end, now. Never rejects. */
   probe(options?: ProbeOptions): Promise<ProbeResult>;
   /** Collects the env anew, where nothing keeps it current. */
@@ -66,6 +70,8 @@ export interface SessionComponents extends TunnelSources {
   journal: Journal;
   plugins: readonly Plugin[];
   logger: Logger;
+  /** Released with the session. Undefined: there is no inspector for it. */
+  look: SessionLook | undefined;
   emit(event: SessionEvent): void;
   signal: AbortSignal;
 }
@@ -75,7 +81,7 @@ export interface SessionComponents extends TunnelSources {
  * everything that was made by then is undone before it rejects.
  */
 export async function openSession(options: SessionOptions, components: SessionComponents): Promise<Session> {
-  const { journal, plugins, logger, signal } = components;
+  const { journal, plugins, logger, look, signal } = components;
   const cluster = components.cluster.value;
   const { kind = "teleport", also = [] } = options;
   const { context, server, user, cluster: clusterName, notes } = cluster.info;
@@ -84,6 +90,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
   const openedAt = new Date().toISOString();
   const closer = createCloser();
   closer.defer(components.cluster.release);
+  if (look) closer.defer(look.release);
   // What could not be undone by then is anybody's to try again.
   closer.defer(() => journal.endSession(id));
   const listeners = new Set<(event: SessionEvent) => void>([components.emit]);
@@ -91,6 +98,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
   let env: SessionEnv | undefined;
   let incoming: SessionIncoming | undefined;
   let mount: SessionMount | undefined;
+  let inspector: string | undefined;
   let reason: Error | undefined;
   let end: (reason: Error | undefined) => void = () => {};
   const ended = new Promise<Error | undefined>((resolve) => {
@@ -150,12 +158,11 @@ export async function openSession(options: SessionOptions, components: SessionCo
       services: tunnels?.status().services.map(serviceInfo) ?? [],
       ...(incoming && { incoming: incoming.info() }),
       ...(mount && { mount: mount.info() }),
+      ...(inspector !== undefined && { inspector }),
     }),
+    services: () => tunnels?.status().services ?? [],
     probe: (asked = {}) =>
-      probeSession(
-        { id, cluster, services: tunnels?.status().services ?? [], names: namesInfo(), resolve: components.resolve },
-        asked,
-      ),
+      probeSession({ id, cluster, services: session.services(), names: namesInfo(), resolve: components.resolve }, asked),
     refresh: async (until) => env?.refresh(until),
     inUse: async () => mount?.inUse(),
     subscribe(listener) {
@@ -187,10 +194,12 @@ export async function openSession(options: SessionOptions, components: SessionCo
       facts.workload = `${workload.kind}/${workload.name}`;
       emit({ step: "resolved", workload: facts.workload });
     }
+    const taps = look?.taps?.({ id, cluster, namespace, incoming: () => incoming?.info() });
     if (kind === "teleport") {
       const { openTunnel, openRelay, inCluster = false } = components;
       tunnels = await openSessionTunnels(options, {
         ...{ cluster, facts, plugins, logger, signal, closer, openTunnel, openRelay, inCluster, emit, warn, giveUp },
+        look: taps?.outgoing,
         renamed: () => void writeNames(),
       });
       signal.throwIfAborted();
@@ -228,11 +237,20 @@ export async function openSession(options: SessionOptions, components: SessionCo
       const [refusal] = await refusedForwards(cluster, [namespace], signal);
       if (refusal) throw refusal;
       incoming = closer.use(
-        await openIncoming(options, { ...{ cluster, namespace, journal, session: id, plugins, logger, signal, emit, warn } }),
+        await openIncoming(options, {
+          ...{ cluster, namespace, journal, session: id, plugins, logger, signal, emit, warn },
+          tap: taps?.incoming,
+        }),
       );
       void incoming.ended.then((error) => error && giveUp(error));
     }
     signal.throwIfAborted();
+    if (look) {
+      // Begun when the session was, and nothing has waited for it.
+      const opened = await look.opened.catch(warn);
+      inspector = opened?.url;
+      if (opened) emit({ step: "inspector", url: opened.url, captures: taps !== undefined });
+    }
     await runHooks(plugins, "sessionOpened", facts, undefined, logger);
     closer.defer(() => runHooks(plugins, "sessionClosing", facts, undefined, logger));
     if (reason) throw reason;

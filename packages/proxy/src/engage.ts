@@ -19,6 +19,8 @@ export interface InterceptStatus {
   namespace: string;
   service: string;
   relay: string;
+  /** The Service that leads to the pods which the intercepted one selects. */
+  backend: string;
   /** Who began the relay, where it was there already. */
   joined?: string;
   match: Match;
@@ -146,6 +148,7 @@ export async function engage(options: InterceptOptions, parts: Engagement): Prom
       namespace: ref.namespace,
       service: ref.name,
       relay: relay.name,
+      backend: parts.backend,
       ...(parts.joined !== undefined && { joined: parts.joined }),
       match,
       switched,

@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Closable, ShipsideError, type Target } from "@shipside/core";
-import type { ConnectionFacts, ConnectionOutcome } from "./events.ts";
+import { type Closable, ShipsideError, safeTap, type Target } from "@shipside/core";
+import type { Candidate } from "./endpoints.ts";
+import type { ConnectionFacts, ConnectionOutcome, TunnelTap } from "./events.ts";
 import { forward, type Route } from "./forward.ts";
 import { hostPort } from "./names.ts";
 
@@ -29,11 +30,21 @@ export interface ConnectionsOptions {
   holdMs: number;
   /** How long connections may go on by themselves while closing, in ms. */
   graceMs: number;
+  tap?: TunnelTap | undefined;
+  /** A tap failed: it looks on no longer. */
+  onTapFailed?(error: unknown): void;
   onOpen(facts: ConnectionFacts): void;
   onClose(outcome: ConnectionOutcome): void;
 }
 
-export function createConnections({ holdMs, graceMs, onOpen, onClose }: ConnectionsOptions): Connections {
+export function createConnections({
+  holdMs,
+  graceMs,
+  tap,
+  onTapFailed = () => {},
+  onOpen,
+  onClose,
+}: ConnectionsOptions): Connections {
   const running = new Set<Promise<void>>();
   const end = new AbortController();
   let total = 0;
@@ -52,7 +63,10 @@ export function createConnections({ holdMs, graceMs, onOpen, onClose }: Connecti
     traffic.total++;
     traffic.sockets.add(client);
     onOpen(facts);
-    const { endpoint, attempts, heldMs, error } = await forward(client, route, { holdMs, signal: end.signal });
+    const { endpoint, attempts, heldMs, error } = await forward(client, route, {
+      ...{ holdMs, signal: end.signal },
+      ...(tap && { look: (candidate) => safeTap(() => tap({ ...facts, endpoint: nameOf(candidate) }), onTapFailed) }),
+    });
     traffic.sockets.delete(client);
     if (error) traffic.failed++;
     const { bytesRead: sent, bytesWritten: received } = client;
@@ -60,7 +74,7 @@ export function createConnections({ holdMs, graceMs, onOpen, onClose }: Connecti
     traffic.received += received;
     onClose({
       ...facts,
-      ...(endpoint && { endpoint: endpoint.pod ? `${endpoint.pod.namespace}/${endpoint.pod.name}` : endpoint.address }),
+      ...(endpoint && { endpoint: nameOf(endpoint) }),
       attempts,
       heldMs,
       durationMs: Math.round(performance.now() - began),
@@ -96,6 +110,8 @@ export function createConnections({ holdMs, graceMs, onOpen, onClose }: Connecti
     [Symbol.asyncDispose]: () => (closed ??= close()),
   };
 }
+
+const nameOf = ({ pod, address }: Candidate): string => (pod ? `${pod.namespace}/${pod.name}` : address);
 
 function createTraffic(): Traffic {
   const traffic: Traffic = {

@@ -1,3 +1,4 @@
+import type { TappedConnection } from "@shipside/core";
 import type { EventEmitter } from "eventemitter3";
 import type { TunneledPort } from "./port.ts";
 import type { TunneledService } from "./tunneled-service.ts";
@@ -13,6 +14,9 @@ export interface ConnectionFacts {
   /** `address:port` of the local process's end. */
   client: string;
 }
+
+/** Looks on at a connection that a pod has taken (`endpoint`: as in the outcome), and can't hold it up. Undefined: not at this one. */
+export type TunnelTap = (connection: ConnectionFacts & { endpoint: string }) => TappedConnection | undefined;
 
 export interface ConnectionOutcome extends ConnectionFacts {
   /** The pod that took it, as `namespace/name`, or an address; missing where none did. */

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { abortError, hasCode, splice } from "@shipside/core";
+import { abortError, hasCode, lookOn, type SafeTap, splice } from "@shipside/core";
 import type { Candidate } from "./endpoints.ts";
 import { tunnelError } from "./errors.ts";
 import { createIntake, type Intake, mayTryAnother, standsTrial } from "./intake.ts";
@@ -22,6 +22,8 @@ export interface Route {
 }
 
 export interface ForwardOptions {
+  /** Who looks on at the connection, which this pod has taken. */
+  look?(candidate: Candidate): SafeTap | undefined;
   /** How long a connection is held while no pod takes it. */
   holdMs: number;
   signal: AbortSignal;
@@ -75,8 +77,11 @@ export async function forward(client: Socket, route: Route, options: ForwardOpti
     release = taken.release;
     result.endpoint = taken.candidate;
     result.heldMs = Math.round(performance.now() - began);
+    const tapped = options.look?.(taken.candidate);
+    if (tapped) for (const chunk of intake.taken) tapped.data("in", chunk);
     intake.release();
     const done = splice(client, upstream, { signal: options.signal });
+    if (tapped) lookOn(client, upstream, tapped);
     // The intake may have paused it.
     client.resume();
     const { error } = await done;

@@ -5,6 +5,7 @@ export type {
   Staleness,
   TunnelEventSource,
   TunnelEvents,
+  TunnelTap,
   Unsupported,
 } from "./events.ts";
 export { describeHolder, findHolder, listeningSockets, type PortHolder } from "./holder.ts";

@@ -12,6 +12,8 @@ const REPLAY_LIMIT = 64 * 1024;
 export interface Intake {
   /** Some of the client's bytes were given to the pod that is being tried. */
   readonly fed: boolean;
+  /** What the client has sent so far; the same until it is released. */
+  readonly taken: readonly Uint8Array[];
   /** Gives `upstream` everything so far and what follows. */
   feed(upstream: Duplex): void;
   /** No more to `upstream`; the next pod gets all of it again. */
@@ -32,6 +34,7 @@ export function createIntake(client: Socket): Intake {
   const intake = {
     fed: false,
     onOverflow: undefined as (() => void) | undefined,
+    taken: chunks as readonly Uint8Array[],
     feed(to: Duplex) {
       upstream = to;
       intake.fed = chunks.length > 0;

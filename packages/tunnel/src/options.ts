@@ -1,6 +1,7 @@
 import { type ListenerFactory, type Logger, type Plugin, silentLogger } from "@shipside/core";
 import type { Cluster } from "@shipside/kube";
 import { tunnelError } from "./errors.ts";
+import type { TunnelTap } from "./events.ts";
 import { parseRange } from "./ip-pool.ts";
 import { parseHostPort } from "./outside.ts";
 import { ruleProblem } from "./selection.ts";
@@ -45,6 +46,8 @@ export interface TunnelOptions {
   /** How long a connection waits for a pod that takes it, in ms, 0–600,000. Default 10,000. */
   holdMs?: number;
   plugins?: readonly Plugin[];
+  /** Looks on at TCP connections from when a pod has taken them, what was sent before then included. */
+  tap?: TunnelTap;
   logger?: Logger;
   /** Ends the opening. What is open by then is closed. */
   signal?: AbortSignal;

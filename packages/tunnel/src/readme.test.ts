@@ -18,6 +18,7 @@ const options: Record<Exclude<keyof TunnelOptions, "pool">, true> = {
   listeners: true,
   holdMs: true,
   plugins: true,
+  tap: true,
   logger: true,
   signal: true,
 };

@@ -119,6 +119,8 @@ function assemble(
     createConnections({
       holdMs,
       graceMs: CLOSE_GRACE_MS,
+      tap: options.tap,
+      onTapFailed: (error) => logger.warn("a tap failed and looks on no longer", { error: String(error) }),
       onOpen: (facts) => emit("connection", facts),
       onClose: (outcome) => {
         if (outcome.error) logger.debug("connection ended with an error", { ...outcome, error: outcome.error.message });

@@ -24,10 +24,22 @@ export interface SessionMethods {
   "session.end": { params: { id: string; force?: boolean }; result: SessionInfo };
   /** Ends every session but those that `session.end` refuses, and answers with those it has ended. */
   "session.endAll": { params: { force?: boolean }; result: SessionInfo[] };
+  /** Where the inspector's page is, and what opens it; null where none is open. `once`: a link that works once, for a browser's command line. */
+  inspector: { params: Record<string, never>; result: InspectorPlace | null };
   /** The privileged helper that started the process; null where it has none, as one in the foreground. */
   helper: { params: Record<string, never>; result: { pid: number; version: string; running: boolean } | null };
   /** Ends every session and the process. */
   stop: { params: Record<string, never>; result: SessionInfo[] };
+}
+
+export interface InspectorPlace {
+  url: string;
+  /** With the token in its fragment. */
+  link: string;
+  once: string;
+  /** Of 127.0.0.1; its API takes the token as `Authorization: Bearer`. */
+  port: number;
+  token: string;
 }
 
 export interface ExportedSessions {
