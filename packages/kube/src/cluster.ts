@@ -102,10 +102,21 @@ export interface Cluster extends Closable {
    * instead of when their silence is noticed. Done by itself within 5 s of the machine waking up or its addresses changing.
    */
   revalidate(): void;
-  /** Runs a command to its end. Rejects only when it could not be run; a non-zero exit is a result. */
+  /**
+   * Runs a command to its end. Rejects only when it could not be run; a non-zero exit is a result.
+   *
+   * `onStdout` takes what it prints as it comes, and `stdout` is then empty. The bytes are the caller's only until it returns. Where it
+   * returns a promise, no more is read until that resolves, though what was read already still comes. What it throws, or rejects with, is
+   * what `exec` rejects with at once.
+   */
   exec(
     pod: PodRef,
     command: readonly string[],
-    options?: { container?: string; stdin?: Uint8Array; signal?: AbortSignal },
+    options?: {
+      container?: string;
+      stdin?: Uint8Array;
+      onStdout?(chunk: Buffer): void | Promise<void>;
+      signal?: AbortSignal;
+    },
   ): Promise<ExecResult>;
 }

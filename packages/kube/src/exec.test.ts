@@ -78,6 +78,47 @@ describe("exec", () => {
     });
   });
 
+  test("output as it comes: it waits where it is asked to, and what its taker throws is the answer", async () => {
+    const whole = Buffer.alloc(3_000_000, "0123456789");
+    await using w = await execWorld((socket) => {
+      socket.resume();
+      for (let at = 0; at < whole.length; at += 10_000)
+        socket.write(frame(2, Buffer.concat([Buffer.from([1]), whole.subarray(at, at + 10_000)])));
+      socket.end(Buffer.concat([message(2, "warning"), outcome(SUCCESS), frame(8, Buffer.from([3, 232]))]));
+    });
+    const got: Buffer[] = [];
+    let length = 0;
+    let held = false;
+    let most = 0;
+    const result = await w.cluster.exec(pod, ["x"], {
+      onStdout(chunk) {
+        got.push(Buffer.from(chunk));
+        length += chunk.length;
+        if (held) {
+          most += chunk.length;
+          return;
+        }
+        if (length < 1_000_000 || most > 0) return;
+        held = true;
+        return new Promise((resolve) => {
+          setTimeout(() => {
+            held = false;
+            resolve();
+          }, 50);
+        });
+      },
+    });
+    expect(result).toEqual({ stdout: Buffer.alloc(0), stderr: Buffer.from("warning"), exitCode: 0 });
+    expect(Buffer.concat(got).equals(whole)).toBe(true);
+    expect(most).toBeLessThan(200_000);
+    const onStdout = (): never => {
+      throw new Error("no more");
+    };
+    await expect(w.cluster.exec(pod, ["x"], { onStdout })).rejects.toThrow("no more");
+    await expect(w.cluster.exec(pod, ["x"], { onStdout: async () => onStdout() })).rejects.toThrow("no more");
+    await expect.poll(() => w.api.sockets.size).toBe(0);
+  });
+
   test("a non-zero exit is a result, also over v4", async () => {
     await using w = await execWorld(
       (socket) => socket.end(Buffer.concat([message(2, "no"), outcome(exitWith(42)), frame(8, Buffer.alloc(0))])),

@@ -12,6 +12,8 @@ import type { PodUpgrade } from "./upgrade.ts";
 export interface ExecOptions {
   container?: string;
   stdin?: Uint8Array;
+  /** See `Cluster.exec`. */
+  onStdout?(chunk: Buffer): void | Promise<void>;
   signal: AbortSignal;
 }
 
@@ -62,20 +64,35 @@ export async function runExec(
     if (hasCode(cause, "KUBE_EXEC_FAILED")) throw cause;
     throw kubeError("KUBE_PROTOCOL", `${what}: ${(cause as Error).message}`, { cause });
   }
-  return converse(upgraded, what, stdin, signal);
+  return converse(upgraded, what, options);
 }
 
-function converse(upgraded: Upgraded, what: string, stdin: Uint8Array | undefined, signal: AbortSignal): Promise<ExecResult> {
+function converse(upgraded: Upgraded, what: string, { stdin, onStdout, signal }: ExecOptions): Promise<ExecResult> {
   return new Promise((resolve, reject) => {
     const received: Record<number, Buffer[]> = { [STDOUT]: [], [STDERR]: [], [OUTCOME]: [] };
     const textOf = (channel: number): Buffer => Buffer.concat(received[channel]!);
     let channel = -1;
     let sent = 0;
+    let holding = 0;
+    let over = false;
+    const handOver = (chunk: Buffer): void => {
+      if (over || chunk.length === 0) return;
+      try {
+        const done = onStdout!(chunk);
+        if (!done) return;
+        if (holding++ === 0) pipe.pause();
+        done.then(() => --holding === 0 && pipe.resume(), giveUp);
+      } catch (failure) {
+        giveUp(failure);
+      }
+    };
     const pipe = createWebSocketPipe(upgraded, {
       payload(chunk, first) {
         if (first) channel = chunk[0]!;
+        const bytes = first ? chunk.subarray(1) : chunk;
+        if (onStdout && channel === STDOUT) handOver(bytes);
         // The chunk is the pipe's own memory.
-        received[channel]?.push(Buffer.from(first ? chunk.subarray(1) : chunk));
+        else received[channel]?.push(Buffer.from(bytes));
       },
       flushed: () => sendInput(),
       closed(cause) {
@@ -97,10 +114,12 @@ function converse(upgraded: Upgraded, what: string, stdin: Uint8Array | undefine
       sent = stdin.length + 1;
       pipe.send([Buffer.from([END_OF, STDIN])]);
     };
-    const onAbort = (): void => {
-      reject(abortError(signal));
+    const giveUp = (failure: unknown): void => {
+      over = true;
+      reject(failure);
       pipe.destroy();
     };
+    const onAbort = (): void => giveUp(abortError(signal));
     if (signal.aborted) {
       onAbort();
       return;

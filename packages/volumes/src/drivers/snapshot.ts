@@ -3,17 +3,17 @@ import { join } from "node:path";
 import { codeOf, createCloser, hasCode, type MountedVolume, type VolumeDriver, type VolumeMountRequest } from "@shipside/core";
 import type { Cluster, ExecResult } from "@shipside/kube";
 import { volumesError } from "../errors.ts";
-import { readTar } from "./tar-reader.ts";
-import { unpack } from "./unpack.ts";
+import { tarReader } from "./tar-reader.ts";
+import { type Unpacked, unpackInto } from "./unpack.ts";
 
 export interface SnapshotOptions {
   cluster: Pick<Cluster, "exec">;
 }
 
 /**
- * Copies a volume once, as it is now, by `tar` in a container that mounts it. The copy isn't written back, whatever `readOnly` says, and
- * the whole archive is held in memory while it is unpacked. Codes: `VOLUMES_SNAPSHOT_NO_TAR`, `VOLUMES_SNAPSHOT_FAILED`,
- * `VOLUMES_ARCHIVE_INVALID`, `VOLUMES_PATH_UNSAFE`, and those of `Cluster.exec`.
+ * Copies a volume once, as it is now, by `tar` in a container that mounts it, unpacking what comes as it comes. The copy isn't written
+ * back, whatever `readOnly` says. Codes: `VOLUMES_SNAPSHOT_NO_TAR`, `VOLUMES_SNAPSHOT_FAILED`, `VOLUMES_ARCHIVE_INVALID`,
+ * `VOLUMES_PATH_UNSAFE`, and those of `Cluster.exec`.
  */
 export function snapshotDriver({ cluster }: SnapshotOptions): VolumeDriver {
   return {
@@ -23,15 +23,14 @@ export function snapshotDriver({ cluster }: SnapshotOptions): VolumeDriver {
     async mount(request, { logger }): Promise<MountedVolume> {
       const { localPath, signal, volume } = request;
       signal.throwIfAborted();
-      const archive = await copyOut(cluster, request);
       try {
-        const { files, bytes, skipped } = await unpack(readTar(archive), localPath, signal);
+        const { files, bytes, skipped } = await copy(cluster, request);
         logger.debug("volume copied", { volume, files, bytes });
         if (skipped.length > 0)
           logger.warn("not copied: links that lead out of the volume, devices, pipes", { volume, names: skipped.slice(0, 20) });
       } catch (cause) {
         await empty(localPath);
-        if (signal.aborted || codeOf(cause)?.startsWith("VOLUMES_")) throw cause;
+        if (signal.aborted || /^(VOLUMES|KUBE)_/.test(codeOf(cause) ?? "")) throw cause;
         throw volumesError("VOLUMES_SNAPSHOT_FAILED", `could not unpack volume ${volume} in ${localPath}: ${codeOf(cause)}`, {
           cause,
         });
@@ -43,7 +42,23 @@ export function snapshotDriver({ cluster }: SnapshotOptions): VolumeDriver {
   };
 }
 
-async function copyOut(cluster: Pick<Cluster, "exec">, request: VolumeMountRequest): Promise<Buffer> {
+/** What it leaves where it rejects is of no use. */
+async function copy(cluster: Pick<Cluster, "exec">, request: VolumeMountRequest): Promise<Unpacked> {
+  await using unpacking = unpackInto(request.localPath);
+  const reader = tarReader(unpacking);
+  await sendTar(cluster, request, (chunk) => {
+    reader.push(chunk);
+    return unpacking.busy;
+  });
+  reader.finish();
+  return await unpacking.finish();
+}
+
+async function sendTar(
+  cluster: Pick<Cluster, "exec">,
+  request: VolumeMountRequest,
+  onStdout: (chunk: Buffer) => void | Promise<void>,
+): Promise<void> {
   const { pod, container, remotePath, signal, volume } = request;
   const what = `volume ${volume} of pod ${pod.namespace}/${pod.name}`;
   const noTar = (cause: unknown): Error =>
@@ -61,6 +76,7 @@ async function copyOut(cluster: Pick<Cluster, "exec">, request: VolumeMountReque
   try {
     result = await cluster.exec(pod, ["tar", "cf", "-", "-C", remotePath, "."], {
       signal,
+      onStdout,
       ...(container !== undefined && { container }),
     });
   } catch (cause) {
@@ -68,13 +84,13 @@ async function copyOut(cluster: Pick<Cluster, "exec">, request: VolumeMountReque
     const message = (cause as Error).message;
     throw /executable file not found|no such file/i.test(message) ? noTar(cause) : failed(message, cause);
   }
-  const { stdout, stderr, exitCode } = result;
-  if (exitCode === 0) return stdout;
+  const { stderr, exitCode } = result;
+  if (exitCode === 0) return;
   const said = stderr.toString().trim();
   if (exitCode === 126 || exitCode === 127) throw noTar(new Error(said));
   // GNU tar ends so where the workload wrote meanwhile: what is copied is as good as a copy of a volume in use can be.
   const harmless = said.split("\n").every((line) => /file changed as we read it$|socket ignored$/.test(line));
-  if (exitCode === 1 && harmless && said !== "") return stdout;
+  if (exitCode === 1 && harmless && said !== "") return;
   throw failed(`tar ended with ${exitCode}: ${said.slice(0, 500)}`);
 }
 

@@ -10,10 +10,29 @@ export interface TarEntry {
   mtime: number;
   /** Of a link. */
   target: string;
-  data: Buffer;
+  /** Bytes of data that follow it. */
+  size: number;
+}
+
+/** Who takes what is in an archive, in its order. */
+export interface TarSink {
+  /** Then come its data, in any pieces, and its end. */
+  entry(entry: TarEntry): void;
+  /** A view of what was pushed. */
+  data(bytes: Buffer): void;
+  end(): void;
+}
+
+export interface TarReader {
+  /** Throws `VOLUMES_ARCHIVE_INVALID`, and what the sink throws; it must not be used after that. */
+  push(chunk: Buffer): void;
+  /** Throws `VOLUMES_ARCHIVE_INVALID` where the archive's end mark has not come. */
+  finish(): void;
 }
 
 const BLOCK = 512;
+/** More than any name is long: what describes the next entry is kept whole. */
+const MAX_TEXT = 1024 * 1024;
 const TYPES: Readonly<Record<string, TarEntry["type"]>> = {
   "0": "file",
   "\0": "file",
@@ -24,47 +43,102 @@ const TYPES: Readonly<Record<string, TarEntry["type"]>> = {
 };
 
 /**
- * The entries of a whole archive: POSIX ustar and pax (IEEE 1003.1 `pax`), and GNU's long names. Throws `VOLUMES_ARCHIVE_INVALID`,
- * also where it ends without the end mark.
+ * Reads an archive as it comes, in pieces of any size: POSIX ustar and pax (IEEE 1003.1 `pax`), and GNU's long names. Keeps no more than a
+ * header, and what extends one.
  */
-export function* readTar(archive: Buffer): Generator<TarEntry> {
+export function tarReader(sink: TarSink): TarReader {
+  const header = Buffer.alloc(BLOCK);
+  let held = 0;
+  /** Of what is being read: bytes of data that are still to come, and then those that fill its last block. */
+  let left = 0;
+  let padding = 0;
+  /** Takes the data where they aren't the sink's. */
+  let extension: { flag: string; parts: Buffer[] } | undefined;
+  let open = false;
   let offset = 0;
+  let ended = false;
   let global = new Map<string, string>();
   let next = new Map<string, string>();
-  for (;;) {
-    const header = archive.subarray(offset, offset + BLOCK);
-    if (header.length < BLOCK) throw invalid(offset, "it ends too early");
-    if (header.every((byte) => byte === 0)) return;
-    if (!sumsUp(header)) throw invalid(offset, "a header's checksum is wrong");
-    const flag = String.fromCharCode(header[156]!);
-    const own = /[xgLK]/.test(flag) ? undefined : (next.get("size") ?? global.get("size"));
-    const size = own === undefined ? number(header, 124, 12) : Number(own);
-    if (!Number.isSafeInteger(size) || size < 0) throw invalid(offset, "a size is not a number");
-    const from = offset + BLOCK;
-    if (from + size > archive.length) throw invalid(offset, "it ends too early");
-    const body = archive.subarray(from, from + size);
-    offset = from + Math.ceil(size / BLOCK) * BLOCK;
 
-    if (flag === "x") for (const [key, value] of paxRecords(body, from)) next.set(key, value);
-    else if (flag === "g") global = new Map([...global, ...paxRecords(body, from)]);
-    else if (flag === "L" || flag === "K") next.set(flag === "L" ? "path" : "linkpath", text(body, 0, size));
+  const conclude = (): void => {
+    if (open) sink.end();
+    open = false;
+    if (!extension) return;
+    const { flag, parts } = extension;
+    extension = undefined;
+    const body = Buffer.concat(parts);
+    if (flag === "x") for (const [key, value] of paxRecords(body, offset)) next.set(key, value);
+    else if (flag === "g") global = new Map([...global, ...paxRecords(body, offset)]);
+    else next.set(flag === "L" ? "path" : "linkpath", text(body, 0, body.length));
+  };
+
+  const begin = (block: Buffer): void => {
+    if (block.readUInt32LE(0) === 0 && block.every((byte) => byte === 0)) {
+      ended = true;
+      return;
+    }
+    if (!sumsUp(block)) throw invalid(offset, "a header's checksum is wrong");
+    const flag = String.fromCharCode(block[156]!);
+    const extends_ = /[xgLK]/.test(flag);
+    const own = extends_ ? undefined : (next.get("size") ?? global.get("size"));
+    const size = own === undefined ? number(block, 124, 12) : Number(own);
+    if (!Number.isSafeInteger(size) || size < 0) throw invalid(offset, "a size is not a number");
+    if (extends_ && size > MAX_TEXT) throw invalid(offset, "an extended header is too long");
+    left = size;
+    padding = (BLOCK - (size % BLOCK)) % BLOCK;
+    if (extends_) extension = { flag, parts: [] };
     else {
       const field = (key: string): string | undefined => next.get(key) ?? global.get(key);
-      const prefix = text(header, 257, 5) === "ustar" && header[262] === 0 ? text(header, 345, 155) : "";
-      const name = field("path") ?? (prefix ? `${prefix}/${text(header, 0, 100)}` : text(header, 0, 100));
+      const prefix = text(block, 257, 5) === "ustar" && block[262] === 0 ? text(block, 345, 155) : "";
+      const name = field("path") ?? (prefix ? `${prefix}/${text(block, 0, 100)}` : text(block, 0, 100));
       const type = TYPES[flag] ?? "other";
-      yield {
+      open = true;
+      sink.entry({
         name,
         // Before POSIX a directory was a file whose name ends with a slash.
         type: type === "file" && name.endsWith("/") ? "directory" : type,
-        mode: number(header, 100, 8) & 0o777,
-        mtime: Number(field("mtime") ?? number(header, 136, 12)),
-        target: field("linkpath") ?? text(header, 157, 100),
-        data: body,
-      };
+        mode: number(block, 100, 8) & 0o777,
+        mtime: Number(field("mtime") ?? number(block, 136, 12)),
+        target: field("linkpath") ?? text(block, 157, 100),
+        size,
+      });
       next = new Map();
     }
-  }
+    if (left === 0) conclude();
+  };
+
+  return {
+    push(chunk) {
+      for (let at = 0; at < chunk.length && !ended; ) {
+        const from = at;
+        if (left > 0) {
+          const bytes = chunk.subarray(at, at + left);
+          at += bytes.length;
+          left -= bytes.length;
+          if (extension) extension.parts.push(Buffer.from(bytes));
+          else sink.data(bytes);
+          if (left === 0) conclude();
+        } else if (padding > 0) {
+          at += Math.min(padding, chunk.length - at);
+          padding -= at - from;
+        } else if (held === 0 && chunk.length - at >= BLOCK) {
+          at += BLOCK;
+          begin(chunk.subarray(from, at));
+        } else {
+          at += chunk.copy(header, held, at, at + BLOCK - held);
+          held += at - from;
+          if (held === BLOCK) {
+            held = 0;
+            begin(header);
+          }
+        }
+        offset += at - from;
+      }
+    },
+    finish() {
+      if (!ended) throw invalid(offset, "it ends too early");
+    },
+  };
 }
 
 function text(block: Buffer, at: number, length: number): string {
