@@ -124,7 +124,7 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
     (await cluster.list(DEPLOYMENTS, { namespace, labelSelector: RELAY_LABEL })).map(({ metadata }) => metadata.name);
 
   test("a claim is a drive: written here and seen there, and back; subPath, read-only; Ctrl-C leaves nothing", async () => {
-    const child = start(["mount", "deploy/db", at("root"), ...where]);
+    const child = start(["mount", "deploy/db", at("root"), "--from", "running", ...where]);
     const said = await untilSaid(child, /ready in/);
     expect(said).toMatch(/deploying a relay into namespace shop, which mounts the claim there: shipside-/);
     expect(said).toContain("/data  persistentVolumeClaim data, by sshfs\n");
@@ -142,6 +142,7 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
     });
     expect((await user.sh(`echo x > ${at("root/look/new")}`)).stderr).toMatch(/read-only file system/i);
     await here("rm root/data/mine");
+    expect(await here("df -P root/data | tail -n 1")).toMatch(/^shipside:shop\/data +[1-9]/);
 
     child.kill("SIGINT");
     expect(await once(child, "exit")).toEqual([130, null]);

@@ -146,7 +146,9 @@ function whoAsks(folder: string, ca: string, token: string): Promise<string> {
 
 test("every kind of volume is where the container has it, and follows the cluster; after Ctrl-C all is gone", async () => {
   await setMode("first");
-  const child = start(["mount", "deploy", "app", "root", "--driver", "snapshot", ...where], { cwd: user.home });
+  const child = start(["mount", "deploy", "app", "root", "--driver", "snapshot", "--from", "running", ...where], {
+    cwd: user.home,
+  });
   const said = await untilSaid(child, /ready in/);
   expect(said).toContain(`7 volumes in ${at("root")}`);
   expect(said).toContain("/etc/app  configMap settings, kept current");
@@ -173,13 +175,15 @@ test("every kind of volume is where the container has it, and follows the cluste
 }, 60_000);
 
 test("a command has its volumes by SHIPSIDE_ROOT, and a file of its env has that too", async () => {
-  const program = `const { readFileSync: read } = require("fs"); const root = process.env.SHIPSIDE_ROOT; console.log(JSON.stringify([root, read(root + "/etc/app/app.json", "utf8"), read(".env", "utf8")]))`;
+  const program = `const { readFileSync: read, readdirSync, writeFileSync } = require("fs"); const root = process.env.SHIPSIDE_ROOT; console.log(JSON.stringify([root, read(root + "/etc/app/app.json", "utf8"), read(".env", "utf8"), readdirSync(root + "/work"), writeFileSync(root + "/work/own", "x")]))`;
   const command = ["--", process.execPath, "-e", program];
   const ran = await user.run(["teleport", "app", "--container", "app", "--mount", "root", "-f", ".env", ...where, ...command], {
     cwd: user.home,
   });
   expect(ran.code, ran.stderr).toBe(0);
-  const [root, settings, env] = JSON.parse(ran.stdout);
+  const [root, settings, env, work] = JSON.parse(ran.stdout);
+  // An emptyDir is one's own.
+  expect(work).toEqual([]);
   expect([root, settings]).toEqual([at("root"), '{"n":1}']);
   expect(env).toContain(`SHIPSIDE_ROOT=${at("root")}`);
   expect(await names(".")).not.toContain("root");
@@ -370,6 +374,7 @@ test("what can't be is refused, with its reason and its exit code", async () => 
     [["mount", "nope", at("x")], 6, "nope"],
     [["mount", "bare", at("x")], 14, "mounts no volume"],
     [["mount", "app", at("x"), "--only", "host"], 14, "a hostPath is the file system"],
+    [["mount", "app", at("x"), "--from", "there"], 2, "there is spec and running"],
     [["mount", "deployment/app", "x", at("x")], 2, "one workload and one directory"],
     [["teleport", "namespace", NAMESPACE, "--mount", at("x")], 2, "a namespace as such has no volumes"],
   ];

@@ -11,6 +11,7 @@ const info: MountInfo = {
     { ...volume, volume: "conf", kind: "configMap", mountPath: "/etc/core", by: "api", updates: "followed" },
     { ...volume, volume: "conf", kind: "configMap", mountPath: "/app.json", by: "api", updates: "never" },
     { ...volume, volume: "work", kind: "emptyDir", mountPath: "/work", by: "snapshot", updates: "never", readOnly: true },
+    { ...volume, volume: "tmp", kind: "emptyDir", mountPath: "/tmp", by: "here", updates: "own" },
     { ...volume, volume: "data", kind: "persistentVolumeClaim", mountPath: "/data", by: "drive", updates: "live" },
   ],
   obstacles: [
@@ -21,10 +22,11 @@ const info: MountInfo = {
 
 test("each volume has its line: where, what, and how current", () => {
   expect(mountFacts(info, (_style, text) => text)).toEqual([
-    "4 volumes in /home/ann/core",
+    "5 volumes in /home/ann/core",
     "  /etc/core  configMap conf, kept current",
     "  /app.json  configMap conf, as in a pod not updated, of 2026-01-31 12:00:00 UTC",
     "  /work  emptyDir work, a copy by snapshot, of 2026-01-31 12:00:00 UTC",
+    "  /tmp  emptyDir tmp, your own, empty at first and gone at the end",
     "  /data  persistentVolumeClaim data, by drive",
     "  driver snapshot: it was asked for",
     "  /keys (keys): may not get secrets",

@@ -19,9 +19,11 @@ export function volumeLine({ mountPath, kind, volume, by, updates, since, readOn
   const how =
     updates === "followed"
       ? "kept current"
-      : updates === "live"
-        ? `by ${by}${readOnly ? ", read-only" : ""}`
-        : `${by === "api" ? "as in a pod not updated, of" : `a copy by ${by}, of`} ${since.slice(0, 19).replace("T", " ")} UTC`;
+      : updates === "own"
+        ? "your own, empty at first and gone at the end"
+        : updates === "live"
+          ? `by ${by}${readOnly ? ", read-only" : ""}`
+          : `${by === "api" ? "as in a pod not updated, of" : `a copy by ${by}, of`} ${since.slice(0, 19).replace("T", " ")} UTC`;
   return `${mountPath}  ${kind} ${volume}, ${how}`;
 }
 

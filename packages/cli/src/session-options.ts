@@ -2,8 +2,10 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, resolve } from "node:path";
 import { isSessionName, SESSION_NAME_HINT, type SessionEnvOptions, type SessionOptions } from "@shipside/daemon/client";
+import { captureOption } from "./capture-option.ts";
 import { flag, type Invocation, list, text } from "./command.ts";
 import { cliError } from "./errors.ts";
+import { sourceOf } from "./source-option.ts";
 import { teleportVolumes } from "./volume-options.ts";
 
 /** What a command line asks of a session. Paths become absolute: a daemon stands in another folder. */
@@ -13,7 +15,7 @@ export function sessionOptions(
   env: NodeJS.ProcessEnv = process.env,
 ): SessionOptions {
   const words = kind === "env" ? workloadWords(invocation.words) : invocation.words;
-  const options: SessionOptions = { kind };
+  const options: SessionOptions = { kind, ...captureOption(invocation) };
   const isNamespace = kind === "teleport" && words.length === 2 && /^(namespaces?|ns)$/i.test(words[0]!);
   const workload = isNamespace ? undefined : words.join("/");
   const namespace = isNamespace ? words[1] : (text(invocation, "namespace") ?? undefined);
@@ -85,14 +87,8 @@ function serviceRulesOf(invocation: Invocation): string[] {
 /** Which env, and what of it. */
 function envOptions(invocation: Invocation): SessionEnvOptions | undefined {
   const wanted: SessionEnvOptions = {};
-  const from = text(invocation, "from");
-  if (from !== undefined) {
-    if (from !== "spec" && from !== "running")
-      throw cliError("USAGE", `--from ${JSON.stringify(from)}: there is spec and running`, {
-        hint: "running asks the container in a pod, by exec",
-      });
-    wanted.from = from;
-  }
+  const from = sourceOf(invocation);
+  if (from !== undefined) wanted.from = from;
   for (const name of ["only", "except"] as const) {
     const globs = list(invocation, name).filter((glob) => glob !== "");
     if (globs.length > 0) wanted[name] = globs;

@@ -2,15 +2,18 @@ import { join, resolve } from "node:path";
 import { runtimeDir, type SessionMountOptions } from "@shipside/daemon/client";
 import { flag, type Invocation, list, text } from "./command.ts";
 import { cliError } from "./errors.ts";
+import { sourceOf } from "./source-option.ts";
 
 /** What a command line says of volumes. `only`: the option that names some, since a teleport's `--only` is of variables. */
 export function volumeOptions(invocation: Invocation, dir: string, only: "only" | "mount-only"): SessionMountOptions {
   const wanted = list(invocation, only).filter((name) => name !== "");
   const driver = text(invocation, "driver");
+  const from = sourceOf(invocation);
   return {
     dir: directory(dir),
     ...(wanted.length > 0 && { only: wanted }),
     ...(flag(invocation, "read-only") && { readOnly: true }),
+    ...(from !== undefined && { from }),
     ...(driver !== undefined && { driver }),
   };
 }

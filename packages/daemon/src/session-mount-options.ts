@@ -10,7 +10,7 @@ export function checkMount({ mount: given, ...options }: Record<string, unknown>
       if (options[name] !== undefined) throw invalid(name, "is not of kind mount", "a teleport has env and volumes");
   } else if (kind !== "teleport" && kind !== undefined) throw invalid("mount", `is not of kind ${kind}`, "a teleport may have one");
   if (typeof given !== "object" || given === null) throw invalid("mount", "must be an object", 'such as { dir: "/home/me/core" }');
-  const { dir, only, readOnly, driver } = given as Record<string, unknown>;
+  const { dir, only, readOnly, from, driver } = given as Record<string, unknown>;
   if (typeof dir !== "string" || !isAbsolute(dir) || dir.includes("\0"))
     throw invalid("mount.dir", `is ${JSON.stringify(dir)}`, "give an absolute path");
   if (options["workload"] === undefined)
@@ -25,6 +25,10 @@ export function checkMount({ mount: given, ...options }: Record<string, unknown>
     if (typeof readOnly !== "boolean") throw invalid("mount.readOnly", "must be true or false", "leave it out for the default");
     checked.readOnly = readOnly;
   }
+  if (from !== undefined) {
+    if (from !== "spec" && from !== "running") throw invalid("mount.from", "is neither spec nor running", "leave it out for spec");
+    checked.from = from;
+  }
   if (driver !== undefined) {
     if (typeof driver !== "string" || driver === "") throw invalid("mount.driver", "must be a driver's name", 'such as "auto"');
     checked.driver = driver;
@@ -34,4 +38,4 @@ export function checkMount({ mount: given, ...options }: Record<string, unknown>
 
 /** What makes two of them the same, however it was written. */
 export const mountKey = ({ mount }: SessionOptions): unknown =>
-  mount && [mount.dir, mount.only, mount.readOnly ?? false, mount.driver ?? "auto"];
+  mount && [mount.dir, mount.only, mount.readOnly ?? false, mount.from ?? "spec", mount.driver ?? "auto"];

@@ -78,7 +78,7 @@ async function openWith(options: Partial<SessionOptions>, onClose: () => Promise
   const { session } = await host.open(
     {
       ...{ kubeconfig: cluster.kubeconfigPath, namespace, workload: "pod/core" },
-      mount: { dir: join(dir, "root"), driver: "drive" },
+      mount: { dir: join(dir, "root"), driver: "drive", from: "running" },
       ...options,
     },
     { onEvent: (event) => told.push(event) },

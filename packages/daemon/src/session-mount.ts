@@ -42,7 +42,7 @@ export interface SessionMountComponents {
 export async function openMount(options: SessionOptions, components: SessionMountComponents): Promise<SessionMount> {
   const { cluster, workload, env, journal, session, plugins, logger, signal, warn, notice } = components;
   const { container, kubeconfig, kind, relayImage: image } = options;
-  const { dir, only, readOnly, driver: wanted } = options.mount!;
+  const { dir, only, readOnly, from, driver: wanted } = options.mount!;
   const place = { cluster, ...(kubeconfig !== undefined && { kubeconfig }) };
   const chosen = await chooseDrivers(volumeDrivers({ place, journal, session, image, plugins, notice }), wanted);
   const known = env ?? (await envForPaths(components, container));
@@ -54,6 +54,7 @@ export async function openMount(options: SessionOptions, components: SessionMoun
       ...(container !== undefined && { container }),
       ...(only && { only }),
       ...(readOnly && { readOnly }),
+      ...(from && { from }),
       driver: chosen.map(({ driver }) => recordedDriver(driver, journal, session)),
       ...(known && { env: Object.fromEntries(known.map(({ name, value }) => [name, value])) }),
       onObstacle: (obstacle) => warn(asError(obstacle)),

@@ -5,6 +5,7 @@ import { removeRemains } from "./atomic-directory.ts";
 import { sweepBridges } from "./drivers/sshfs/bridge-server.ts";
 import { removeStaleMount } from "./drivers/sshfs/unmount.ts";
 import { volumesError } from "./errors.ts";
+import { removeTree } from "./remove-tree.ts";
 
 /** What stands at a place, and so how a later process may clear it when this one has died. Of `mount`s it takes off those of sshfs. */
 export type PlaceKind = "payload" | "copy" | "mount";
@@ -122,7 +123,7 @@ async function clear(path: string, marker: string, { places }: Marker): Promise<
       const at = join(real, place);
       if (kind === "payload") await removeRemains(at);
       if (kind === "mount") await removeStaleMount(at);
-      if (kind === "copy") await rm(at, { recursive: true, force: true });
+      if (kind === "copy") await removeTree(at);
       await removeEmpty(at, real, false);
     }
     if (places.some(({ kind }) => kind === "mount")) await sweepBridges();

@@ -30,7 +30,7 @@ it("tells of each mount where it goes, what it is, and by what means it comes", 
   );
   expect(container).toBe("main");
   expect(mounts).toEqual([
-    { volume: "cache", kind: "emptyDir", source: {}, mountPath: "/cache", localPath: "cache", readOnly: true, means: "driver" },
+    { volume: "cache", kind: "emptyDir", source: {}, mountPath: "/cache", localPath: "cache", readOnly: true, means: "here" },
     {
       volume: "data",
       kind: "persistentVolumeClaim",
@@ -53,6 +53,12 @@ it("tells of each mount where it goes, what it is, and by what means it comes", 
       obstacle: expect.objectContaining({ code: "VOLUMES_KIND_UNSUPPORTED", message: expect.stringContaining("node") }),
     },
   ]);
+});
+
+it("an emptyDir is one's own, or the running pod's where that is asked for", () => {
+  const mounts = [{ name: "cache", mountPath: "/cache" }];
+  expect(plan(spec(mounts), { from: "spec" }).mounts[0]).toMatchObject({ means: "here" });
+  expect(plan(spec(mounts), { from: "running" }).mounts[0]).toMatchObject({ means: "driver" });
 });
 
 it("takes what is asked for by name or path, of the container that is asked for", () => {

@@ -2,8 +2,8 @@ import type { Container, PodSpec, VolumeMount } from "@shipside/kube";
 import { volumesError } from "./errors.ts";
 import { localPath } from "./local-path.ts";
 
-/** How the files get here: written from the API, or brought by a {@link VolumeDriver}. */
-export type Means = "api" | "driver";
+/** How the files get here: written from the API, brought by a {@link VolumeDriver}, or not at all: a folder of this machine's own. */
+export type Means = "api" | "driver" | "here";
 
 export interface Obstacle {
   /** Of `VOLUMES_ERRORS`, or a driver's or the cluster's. */
@@ -44,15 +44,17 @@ export interface PlanOptions {
   only?: readonly string[];
   /** For `subPathExpr`, besides what the container's spec gives as literal values. */
   env?: Readonly<Record<string, string>>;
+  /** Whose emptyDirs: `spec`, the default, one's own, empty as in a new pod; `running`, those of the pod that runs, by a driver. */
+  from?: "spec" | "running";
 }
 
 const FROM_API = ["configMap", "secret", "downwardAPI", "projected"];
 const BY_DRIVER = ["emptyDir", "persistentVolumeClaim", "ephemeral"];
 
 /** Which volumes a container mounts, where they go, and which can be brought. Throws `VOLUMES_CONTAINER_UNKNOWN`, `VOLUMES_NOT_MOUNTED`. */
-export function plan(spec: PodSpec, { container: wanted, only, env = {} }: PlanOptions = {}): VolumesPlan {
+export function plan(spec: PodSpec, { container: wanted, only, env = {}, from = "spec" }: PlanOptions = {}): VolumesPlan {
   const container = containerOf(spec, wanted);
-  const all = (container.volumeMounts ?? []).map((mount) => planMount(spec, container, mount, env));
+  const all = (container.volumeMounts ?? []).map((mount) => planMount(spec, container, mount, { env, from }));
   const fits = ({ volume, mountPath }: PlannedMount, name: string): boolean => volume === name || trim(mountPath) === trim(name);
   for (const name of only ?? []) {
     if (all.some((mount) => fits(mount, name))) continue;
@@ -78,14 +80,19 @@ function containerOf(spec: PodSpec, wanted: string | undefined): Container {
   });
 }
 
-function planMount(spec: PodSpec, container: Container, mount: VolumeMount, given: Readonly<Record<string, string>>): PlannedMount {
+function planMount(
+  spec: PodSpec,
+  container: Container,
+  mount: VolumeMount,
+  { env, from }: Required<Pick<PlanOptions, "env" | "from">>,
+): PlannedMount {
   const { name: volume, mountPath } = mount;
   const { name: _name, ...sources } = spec.volumes?.find(({ name }) => name === volume) ?? { name: volume };
   // The API gives an emptyDir to a volume without a source.
   const [kind, source] = Object.entries(sources).find(([, value]) => value !== undefined && value !== null) ?? ["emptyDir", {}];
   const ofApi = FROM_API.includes(kind);
   const path = localPath(mountPath);
-  const expanded = mount.subPathExpr ? expandPath(mount.subPathExpr, container, given) : { path: mount.subPath || undefined };
+  const expanded = mount.subPathExpr ? expandPath(mount.subPathExpr, container, env) : { path: mount.subPath || undefined };
   const obstacle: Obstacle | undefined =
     path === undefined
       ? { code: "VOLUMES_PATH_UNSAFE", message: `the mount path ${JSON.stringify(mountPath)} has no place below a local directory` }
@@ -100,7 +107,7 @@ function planMount(spec: PodSpec, container: Container, mount: VolumeMount, give
     readOnly: mount.readOnly === true || ofApi,
     ...(expanded.path !== undefined && { subPath: localPath(expanded.path) ?? expanded.path }),
     ...(path !== undefined && { localPath: path }),
-    ...(obstacle ? { obstacle } : { means: ofApi ? "api" : "driver" }),
+    ...(obstacle ? { obstacle } : { means: ofApi ? "api" : kind === "emptyDir" && from === "spec" ? "here" : "driver" }),
   };
 }
 

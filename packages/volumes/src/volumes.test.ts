@@ -216,6 +216,40 @@ it("follows a ConfigMap, all its keys at once; a subPath stays as it was", async
   await expect.poll(() => new Set(changed)).toEqual(new Set(["moving", "about"]));
 });
 
+describe("an emptyDir", () => {
+  it("is one's own: empty, writable, with the volumes that are mounted inside; it goes with what was put in", async () => {
+    const only = ["work", "keys"];
+    const volumes = await openVolumes(cluster, { workload: "pod/app", namespace, dir, driver: "snapshot", only });
+    expect(volumes.obstacles).toEqual([]);
+    expect(volumes.volumes.map(({ mountPath, by, updates, readOnly }) => [mountPath, by, updates, readOnly])).toEqual([
+      ["/work", "here", "own", false],
+      ["/work/keys", "api", "followed", true],
+    ]);
+    expect(await readdir(join(dir, "work"))).toEqual(["keys"]);
+    expect(await read("work/keys/db/password")).toBe("pa55word");
+    await mkdir(join(dir, "work/deep/er"), { recursive: true });
+    await writeFile(join(dir, "work/deep/er/file"), "x");
+    await volumes.close();
+    expect(await readdir(scratch)).toEqual([]);
+  });
+
+  it("that several mounts show is one folder", async () => {
+    const pod = await cluster.get(PODS, { namespace, name: "app" });
+    pod.spec.containers[0]!.volumeMounts!.push(
+      { name: "work", mountPath: "/again" },
+      { name: "work", mountPath: "/x/part", subPath: "part" },
+    );
+    const get = async (kind: never, ref: { name: string }) => (ref.name === "app" ? pod : cluster.get(kind, ref));
+    const twice = { ...cluster, get } as unknown as Cluster;
+    const volumes = await openVolumes(twice, { workload: "pod/app", namespace, dir, only: ["work"] });
+    await writeFile(join(dir, "again/a"), "1");
+    await writeFile(join(dir, "x/part/b"), "2");
+    expect([await read("work/a"), await read("work/part/b"), await read("again/part/b")]).toEqual(["1", "2", "2"]);
+    await volumes.close();
+    expect(await readdir(scratch)).toEqual([]);
+  });
+});
+
 describe("with the snapshot driver", () => {
   it("copies an emptyDir and a claim beside the volumes from the API, and leaves nothing", async () => {
     const where = { namespace: SAMPLE_NAMESPACE, labelSelector: "app.kubernetes.io/name=database" };
@@ -233,7 +267,8 @@ describe("with the snapshot driver", () => {
       readOnly: true,
     });
     await database.close();
-    const core = await openVolumes(cluster, { workload: "deployment/core", namespace: SAMPLE_NAMESPACE, dir, driver: "snapshot" });
+    const live = { workload: "deployment/core", namespace: SAMPLE_NAMESPACE, from: "running" } as const;
+    const core = await openVolumes(cluster, { ...live, dir, driver: "snapshot" });
     expect(JSON.parse(await read("etc/core/features.json"))).toEqual({ newCheckout: true, recommendations: false });
     expect(await readdir(join(dir, "var/cache"))).toEqual(["core"]);
     await core.close();
@@ -256,6 +291,7 @@ describe("with the snapshot driver", () => {
       namespace,
       dir,
       driver: "snapshot",
+      from: "running",
       only: ["work", "keys"],
     });
     expect(await read("work/file")).toBe("own\n");
@@ -272,6 +308,7 @@ describe("with the snapshot driver", () => {
       namespace: SAMPLE_NAMESPACE,
       dir,
       only: ["cache"],
+      from: "running",
     });
     expect(core.obstacles).toEqual([expect.objectContaining({ code: "VOLUMES_NO_DRIVER", volume: "cache" })]);
     expect(existsSync(join(dir, "var"))).toBe(false);
@@ -320,7 +357,7 @@ it("of several drivers, the first that brings the kind has a volume", async () =
       return { localPath, close, [Symbol.asyncDispose]: close };
     },
   };
-  const wanted = { workload: "pod/app", namespace, dir, only: ["work"] };
+  const wanted = { workload: "pod/app", namespace, dir, only: ["work"], from: "running" } as const;
   await using copied = await openVolumes(cluster, { ...wanted, driver: [claims, snapshotDriver({ cluster })] });
   expect(copied.volumes.map(({ by }) => by)).toEqual(["snapshot"]);
   await copied.close();
@@ -354,6 +391,7 @@ describe("with a driver that mounts", () => {
       namespace,
       dir,
       driver: drive(),
+      from: "running",
       only: ["work", "keys"],
     });
     expect(volumes.volumes).toEqual([
@@ -364,7 +402,7 @@ describe("with a driver that mounts", () => {
   });
 
   it("is told where nothing may be written; one volume that fails keeps none of the others away", async () => {
-    const wanted = { workload: "pod/app", namespace, dir, only: ["work", "conf"] };
+    const wanted = { workload: "pod/app", namespace, dir, only: ["work", "conf"], from: "running" } as const;
     await using volumes = await openVolumes(cluster, { ...wanted, driver: drive(), readOnly: true });
     expect(await read("work/from")).toBe("read-only");
     expect(volumes.volumes[2]).toMatchObject({ mountPath: "/work", readOnly: true });

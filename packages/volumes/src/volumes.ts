@@ -16,6 +16,7 @@ import { openApiObjects } from "./api-objects.ts";
 import { brings } from "./choose-drivers.ts";
 import type { PodFacts } from "./downward.ts";
 import { snapshotDriver } from "./drivers/snapshot.ts";
+import { openEmptyDirs } from "./empty-dirs.ts";
 import { volumesError } from "./errors.ts";
 import { isBelow } from "./local-path.ts";
 import { claimDirectory, type PlaceKind } from "./owned-directory.ts";
@@ -35,8 +36,10 @@ export interface OpenVolumesOptions {
   container?: string;
   /** Names of volumes, or mount paths. Default all. */
   only?: readonly string[];
-  /** For what isn't written from the API: emptyDir, persistentVolumeClaim, ephemeral. Of several, the first that brings the kind. Default: those are left out. */
+  /** For what isn't written from the API: persistentVolumeClaim, ephemeral, and the emptyDirs of a running pod. Of several, the first that brings the kind. Default: those are left out. */
   driver?: "snapshot" | VolumeDriver | readonly VolumeDriver[];
+  /** Whose emptyDirs: `spec`, the default, one's own, empty as in a new pod; `running`, those of the pod that runs, by a driver. */
+  from?: "spec" | "running";
   /** Nothing is written back, whatever the pod spec allows. */
   readOnly?: boolean;
   /** Stands in the directory while it is in use: by it `clearVolumes` knows what a process that was killed left. */
@@ -58,10 +61,10 @@ export interface OpenVolume {
   /** Absolute. */
   localPath: string;
   readOnly: boolean;
-  /** `api`, or the driver's name. */
+  /** `api`, the driver's name, or `here` for an emptyDir of this machine's own. */
   by: string;
-  /** `followed`: kept as the API has it. `never`: as it was at `since`; a subPath, as in a pod, or a copy. `live`: the volume's own files. */
-  updates: "followed" | "never" | "live";
+  /** `followed`: kept as the API has it. `never`: as it was at `since`; a subPath, as in a pod, or a copy. `live`: the volume's own files. `own`: whatever is put in here. */
+  updates: "followed" | "never" | "live" | "own";
   /** ISO 8601. */
   since: string;
 }
@@ -111,8 +114,13 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
     const { namespace } = workload;
     const spec = where.pod?.spec ?? workload.podSpec;
     const container = options.container ?? defaultContainer(where);
-    const { only, env } = options;
-    const planned = plan(spec, { ...(container !== undefined && { container }), ...(only && { only }), ...(env && { env }) });
+    const { only, env, from } = options;
+    const planned = plan(spec, {
+      ...(container !== undefined && { container }),
+      ...(only && { only }),
+      ...(env && { env }),
+      ...(from && { from }),
+    });
     const drivers = driversOf(options.driver, cluster);
     const unable = new Map<VolumeDriver, string>();
     for (const driver of drivers) {
@@ -184,6 +192,7 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
 
     const volumes: OpenVolume[] = [];
     const inner = usable.map(({ localPath }) => localPath);
+    const emptyDirs = openEmptyDirs(owned, inner);
     const bring = async (mount: PlannedMount & { localPath: string }): Promise<OpenVolume | undefined> => {
       const { volume, kind, mountPath, subPath } = mount;
       const about = { volume, kind, mountPath, since: new Date().toISOString() };
@@ -198,6 +207,10 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
         const open: OpenVolume = { ...about, readOnly: true, localPath: `${owned.path}/${mount.localPath}`, by: "api", updates };
         written.push({ open, mount: projected });
         return open;
+      }
+      if (mount.means === "here") {
+        closer.defer(await emptyDirs.make(mount));
+        return { ...about, readOnly: false, localPath: join(owned.path, mount.localPath), by: "here", updates: "own" };
       }
       const localPath = await owned.ensure(mount.localPath);
       const pod = { namespace, name: where.pod!.metadata.name };
@@ -287,7 +300,7 @@ function obstacleOf(
   mount: PlannedMount,
   { driver, unable, pod, refusal }: Where & { driver: VolumeDriver | undefined; unable: ReadonlyMap<VolumeDriver, string> },
 ): Obstacle | undefined {
-  if (mount.obstacle || mount.means === "api") return mount.obstacle;
+  if (mount.obstacle || mount.means !== "driver") return mount.obstacle;
   const what = `volume ${mount.volume} (${mount.kind})`;
   if (!driver) return { code: "VOLUMES_NO_DRIVER", message: `${what} needs a driver`, hint: 'driver: "snapshot" copies it once' };
   const why = unable.get(driver) ?? (brings(driver, mount.kind) ? undefined : `it brings ${driver.kinds?.join(", ")} alone`);
@@ -315,7 +328,7 @@ const driversOf = (given: OpenVolumesOptions["driver"], cluster: Cluster): reado
 
 /** How it is cleared after a crash. */
 const placeOf = ({ means, subPath }: PlannedMount, driver: VolumeDriver | undefined): PlaceKind =>
-  means === "api" ? (subPath === undefined ? "payload" : "copy") : driver?.copies ? "copy" : "mount";
+  means === "api" ? (subPath === undefined ? "payload" : "copy") : means === "here" || driver?.copies ? "copy" : "mount";
 
 /** Files from the API, or a copy, would be written into the volume itself, for every pod that mounts it to see. */
 function insideDrive(
@@ -323,7 +336,7 @@ function insideDrive(
   outer: readonly PlannedMount[],
   driverOf: (mount: PlannedMount) => VolumeDriver | undefined,
 ): Obstacle | undefined {
-  if (mount.means !== "api" && !driverOf(mount)?.copies) return undefined;
+  if (mount.means === "driver" && !driverOf(mount)?.copies) return undefined;
   const isDrive = (each: PlannedMount): boolean => each.means === "driver" && !driverOf(each)?.copies;
   const drive = outer.find((each) => isDrive(each) && isBelow(mount.localPath!, each.localPath!));
   if (!drive) return undefined;
@@ -357,13 +370,15 @@ function followPods(
   return () => watch.close();
 }
 
-function checkOptions({ workload, dir, only, driver }: OpenVolumesOptions): void {
+function checkOptions({ workload, dir, only, driver, from }: OpenVolumesOptions): void {
   const bad = (what: string, hint: string): Error => volumesError("VOLUMES_OPTION_INVALID", `openVolumes: ${what}`, { hint });
   if (typeof workload !== "string" && typeof workload?.podSpec !== "object")
     throw bad("`workload` names no workload", "give kind/name, for example deployment/core");
   if (typeof dir !== "string" || dir === "" || dir.includes("\0")) throw bad("`dir` is not a path", "give a directory");
   if (only !== undefined && !(Array.isArray(only) && only.every((name) => typeof name === "string")))
     throw bad("`only` is not a list of names", 'give names of volumes or mount paths: ["config", "/data"]');
+  if (from !== undefined && from !== "spec" && from !== "running")
+    throw bad("`from` is neither spec nor running", "leave it out for emptyDirs of this machine's own");
   const drivers = Array.isArray(driver) ? driver : driver === undefined || driver === "snapshot" ? [] : [driver];
   if (drivers.some((each) => typeof each?.mount !== "function"))
     throw bad("`driver` is no driver", 'give "snapshot", a VolumeDriver or a list of them');

@@ -5,14 +5,16 @@ import { FOREGROUND, NAMED } from "./session-options.ts";
 const FORMATS = ["sh", "env", "json", "yaml", "docker", "compose", "fish", "powershell", "direnv", "systemd", "k8s"];
 
 /** Which of a workload's variables, and in what source. */
+const FROM: OptionSpec = {
+  name: "from",
+  type: "string",
+  value: "SOURCE",
+  describe: "spec, or running: what the container in a pod has",
+  complete: ["spec", "running"],
+};
+
 const SELECTION: readonly OptionSpec[] = [
-  {
-    name: "from",
-    type: "string",
-    value: "SOURCE",
-    describe: "spec, or running: what the container in a pod has",
-    complete: ["spec", "running"],
-  },
+  FROM,
   { name: "only", type: "list", value: "GLOB", describe: "these variables alone, such as DB_* (repeatable)" },
   { name: "except", type: "list", value: "GLOB", describe: "all but these (repeatable)" },
   { name: "no-secrets", type: "boolean", describe: "nothing that comes from a Secret" },
@@ -221,6 +223,7 @@ export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
       FOREGROUND,
     ],
     examples: [
+      { ...FROM, describe: "of emptyDirs: spec, the default: empty ones here; running: the pod's" },
       ["shipside mount deployment/core ./core-root", "what is mounted at /etc/core is ./core-root/etc/core"],
       ["shipside mount core ./core-root --only config --only /data", "a volume, and what is mounted at a path"],
       ["shipside mount core ./core-root --clean", "unmount it"],

@@ -52,6 +52,7 @@ export const MOUNT = {
   path: text("The folder under which the volumes appear, each at its own mount path.", { path: true }),
   only: list("These volumes alone.", text("A volume's name, or a mount path.")),
   readOnly: flag("Nothing can be written."),
+  from: text("emptyDirs: empty ones here, as the spec says, or the running pod's.", { oneOf: ["spec", "running"] }),
   driver: text("How volumes that aren't written from the API get here. Default auto: the first driver that can work here."),
 } satisfies Record<string, Field>;
 

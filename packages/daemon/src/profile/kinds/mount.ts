@@ -20,11 +20,11 @@ export const mountKind: ProfileKind = {
     required: ["workload", "path"],
   },
   title: ({ workload, path }) => `${workload} at ${path}`,
-  session: ({ workload, container, name, path, only, readOnly, driver, relayImage }, where) => ({
+  session: ({ workload, container, name, path, only, readOnly, from, driver, relayImage }, where) => ({
     ...where,
     kind: "mount",
     workload: workload as string,
-    mount: mountOptions({ path, only, readOnly, driver }),
+    mount: mountOptions({ path, only, readOnly, from, driver }),
     ...(relayImage !== undefined && { relayImage: relayImage as string }),
     ...(container !== undefined && { container: container as string }),
     ...(name !== undefined && { name: name as string }),

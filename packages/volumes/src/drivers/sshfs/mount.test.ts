@@ -231,6 +231,24 @@ describe.skipIf(missing !== undefined)("a directory mounted by sshfs", () => {
     expect(await readdir(place.remote)).toEqual(["kept"]);
   });
 
+  it("what is still mounted inside a folder that goes loses nothing", async () => {
+    await using place = await makePlace();
+    await writeFile(join(place.remote, "kept"), "x");
+    // As if a mount that could not be taken off were in it.
+    const owned = await claimDirectory(place.local, [{ path: "work", kind: "copy" }], "session-1");
+    const localPath = await owned.ensure("work/data");
+    await writeFile(join(place.local, "work/file"), "x");
+    await place.mount({ localPath });
+    await expect(clearVolumes(place.local, "session-1")).rejects.toMatchObject({
+      code: "VOLUMES_UNWRITABLE",
+      message: expect.stringContaining(localPath),
+    });
+    expect(await readdir(place.remote)).toEqual(["kept"]);
+    await unmount(localPath);
+    await clearVolumes(place.local, "session-1");
+    expect(await readdir(place.local)).toEqual([]);
+  });
+
   it("a mount of another program is left alone", async () => {
     await using place = await makePlace();
     expect(await removeStaleMount(place.local)).toBe(false);
