@@ -11,6 +11,9 @@ export const SHOP = "shop";
 /** Of the Service under load: two pods that answer `pod NAME`. */
 export const API = "api";
 
+/** Beside the one on which all is that doesn't want to be apart: it has one of a relay's two pods. */
+export const SECOND_NODE = "second";
+
 /** One request, and what became of it. */
 export interface Asked {
   /** When it was sent, in ms since 1970, and how long it took. */
@@ -107,7 +110,7 @@ const shopManifests = (): object[] => [
 
 export async function openShop(): Promise<Shop> {
   const closer = createCloser();
-  const embedded = closer.use(await startCluster());
+  const embedded = closer.use(await startCluster({ node: { others: [SECOND_NODE] } }));
   try {
     await embedded.apply(shopManifests());
     const cluster = closer.use(await connectCluster({ kubeconfig: embedded.kubeconfigPath, namespace: SHOP }));

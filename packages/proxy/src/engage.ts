@@ -89,6 +89,8 @@ export async function engage(options: InterceptOptions, parts: Engagement): Prom
       ...{ cluster, relay, lease, takeOver: parts.takeOver, logger, signal },
       onConnection: (connection) => local.take(connection),
       onChange: (state) => onState(state),
+      onLost: (pod) =>
+        notice(`${pod} of the relay is out of reach, though the cluster takes it to be ready: another one is made in its place`),
     });
   } catch (error) {
     // Whoever holds what we wanted goes on with the relay.

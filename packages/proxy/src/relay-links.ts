@@ -12,6 +12,7 @@ import {
   relayPodSelector,
 } from "@shipside/relay";
 import { proxyError } from "./errors.ts";
+import { createLostReplicas } from "./lost-replica.ts";
 
 export interface RelayLinksOptions {
   cluster: Cluster;
@@ -22,6 +23,8 @@ export interface RelayLinksOptions {
   onConnection(connection: IncomingConnection): void;
   /** How many of the relay's pods are ready, and how many of them have our lease. */
   onChange(state: LinksState): void;
+  /** One of its pods was out of reach alone, and another one is made in its place. */
+  onLost?(pod: string): void;
   logger: Logger;
   signal: AbortSignal;
 }
@@ -46,6 +49,8 @@ export interface RelayLinks extends Closable {
 
 /** A relay's lease lives 5 s without its link, and is told to it anew this often, in ms. */
 const RENEW_MS = 2_000;
+/** A link that is silent for so long is dead, in ms; to a relay it is after 4 s. */
+const SILENCE_MS = 5_000;
 /** Until the lease must stand on a pod that is ready. */
 const FIRST_MS = 15_000;
 
@@ -54,7 +59,7 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
   const { cluster, relay, lease, logger, signal } = options;
   const { namespace } = relay;
   const closer = createCloser();
-  const links = new Map<string, { link: RelayLink; leased: boolean; lastError?: Error | undefined }>();
+  const links = new Map<string, { link: RelayLink; leased: boolean; wasLeased?: true; lastError?: Error | undefined }>();
   const ended = Promise.withResolvers<Error | undefined>();
   let released = false;
   let firstTime = true;
@@ -79,7 +84,7 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
     const path = `${CONTROL_PATHS.leases}${lease.id}${firstTime && options.takeOver ? "?take-over" : ""}`;
     try {
       await entry.link.request("PUT", path, lease);
-      entry.leased = true;
+      Object.assign(entry, { leased: true, wasLeased: true });
     } catch (error) {
       entry.leased = false;
       if (!hasCode(error, "LEASE_TAKEN", "LEASE_INVALID", "RELAY_PATTERN")) throw error;
@@ -102,6 +107,7 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
     const link = openRelayLink({
       open: (until) => relay.openControl(pod, { signal: until }),
       secret: relay.secret,
+      silenceMs: SILENCE_MS,
       onConnection: options.onConnection,
       onState(linked, error) {
         const entry = links.get(pod);
@@ -122,6 +128,22 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
     const names = new Set([...watch.items.values()].map(({ metadata }) => metadata.name));
     for (const [pod, { link }] of links) if (!names.has(pod)) void link.close();
     tell();
+  };
+
+  const lostReplicas = createLostReplicas();
+  /** Whose node is lost: deleted, it is no endpoint any more, and another one is made. */
+  const replaceLost = (): void => {
+    const replicas = readyPods().map(({ metadata: { name } }) => {
+      const { leased = false, wasLeased = false } = links.get(name) ?? {};
+      return { name, leased, wasLeased };
+    });
+    const name = lostReplicas.look(replicas, performance.now());
+    if (name === undefined) return;
+    cluster.delete(PODS, { namespace, name }).then(
+      () => options.onLost?.(name),
+      (error: Error) =>
+        logger.warn("a pod of the relay that is out of reach could not be deleted", { pod: name, error: error.message }),
+    );
   };
 
   closer.defer(() => ended.resolve(undefined));
@@ -152,6 +174,7 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
     for (const pod of links.keys()) renew(pod);
     const timer = setInterval(() => {
       for (const [pod, { link }] of links) if (link.linked) renew(pod);
+      replaceLost();
     }, RENEW_MS);
     closer.defer(() => clearInterval(timer));
   } catch (error) {

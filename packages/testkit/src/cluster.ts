@@ -280,7 +280,8 @@ function tokens(store: Store, authenticator: Authenticator): NonNullable<NodeOpt
   };
 }
 
-const podFaults = (node: Node): Pick<FaultParts, "killPod" | "hangPod"> => ({
+const podFaults = (node: Node): Pick<FaultParts, "killPod" | "hangPod" | "loseNode"> => ({
+  loseNode: (name) => node.lose(name),
   killPod: (namespace, name) => node.killPod(namespace, name),
   hangPod(namespace, name) {
     const hung = node.hangPod(namespace, name);

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { RequestFacts, RequestFault, ServerFaults } from "./api/faults.ts";
 import { type Status, StatusError } from "./api/status.ts";
 import { testkitError } from "./errors.ts";
+import { type LostNodeOptions, takeNoteOfLoss } from "./faults/lost-node.ts";
 import { overrideReadiness } from "./faults/readiness.ts";
 import { type LinkOptions, slowLink } from "./faults/slow-link.ts";
 import type { Store } from "./store.ts";
@@ -69,6 +70,11 @@ export interface Faults extends ServerFaults {
   killPod(namespace: string, name: string): void | Promise<void>;
   /** SIGSTOP to every process of a pod. */
   hangPod(namespace: string, name: string): Undo;
+  /**
+   * A node vanishes, as far as anybody can tell: its pods answer nothing, its kubelet neither hears nor writes, and after a while the cluster
+   * takes note (unknown conditions, unready pods, taints that drive them out). With the undo it is there again.
+   */
+  loseNode(name: string, options?: LostNodeOptions): Promise<() => Promise<void>>;
   /** Makes a pod unready, or ready, whatever its probe says. */
   setReadiness(namespace: string, name: string, ready: boolean): Undo;
   /** Turns a pod's readiness over every `periodMs`, first to unready. */
@@ -86,6 +92,8 @@ export interface FaultParts {
   killPod?(namespace: string, name: string): void | Promise<void>;
   /** Returns what lets the pod go on. */
   hangPod?(namespace: string, name: string): () => void;
+  /** Silences a node; resolves to what lets it speak again. */
+  loseNode?(name: string): Promise<() => Promise<void>>;
   restart?(): Promise<void>;
 }
 
@@ -223,6 +231,20 @@ export function createFaults(options: FaultOptions = {}): Faults {
     },
     killPod: (namespace, name) => need("killPod", `kill pod ${namespace}/${name}`)(namespace, name),
     hangPod: (namespace, name) => need("hangPod", `hang pod ${namespace}/${name}`)(namespace, name),
+    async loseNode(name, { noticedAfterMs = 50_000 } = {}) {
+      const store = need("store", `lose node ${name}`);
+      const speak = await need("loseNode", `lose node ${name}`)(name);
+      let forget: (() => void) | undefined;
+      const timer = setTimeout(() => {
+        forget = takeNoteOfLoss(store, name);
+      }, noticedAfterMs).unref();
+      return async () => {
+        clearTimeout(timer);
+        forget?.();
+        forget = undefined;
+        await speak();
+      };
+    },
     setReadiness: (namespace, name, ready) =>
       overrideReadiness(need("store", `set the readiness of pod ${namespace}/${name}`), namespace, name, () => ready).undo,
     flapReadiness(namespace, name, periodMs = 1000) {

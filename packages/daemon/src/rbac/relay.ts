@@ -14,6 +14,10 @@ export function relayRules({ namespace, replicas }: RelayUse): Rule[] {
   const why = "the relay, our program in the cluster";
   const itself = "the relay can't end by itself when this machine is gone, and stays until somebody removes it";
   const several: Rule[] = [
+    {
+      ...{ namespace, group: "", resource: "pods", verbs: ["delete"], why: "one of its pods whose node is lost" },
+      optional: "callers are sent to it until the cluster itself has noticed, 40 s or more",
+    },
     { namespace, group: "policy", resource: "poddisruptionbudgets", verbs: ["create"], why: "one of its two pods always stays" },
     {
       ...{ namespace, group: "coordination.k8s.io", resource: "leases", verbs: ["create", "get", "patch"] },

@@ -67,9 +67,12 @@ export function startFakePods(context: NodeContext): Pods {
     if (type !== "DELETED") enqueue(object);
     else if (object["status"]?.podIP) pool.give(object["status"].podIP);
   });
-  for (const pod of store.list("pods")) enqueue(pod);
+  const resync = (): void => store.list("pods").forEach(enqueue);
+  resync();
 
   return {
+    resync,
+    async signal() {},
     find(namespace, pod) {
       const known = store.get("pods", namespace, pod);
       if (!known) throw Object.assign(new Error(`pod "${pod}_${namespace}" not found`), { code: "NotFound" });

@@ -22,6 +22,8 @@ export interface PodWorker {
   update(pod: KubeJson): void;
   /** A ConfigMap, Secret or PersistentVolumeClaim of its namespace has changed. */
   dependencyChanged(resource: string, name: string): void;
+  /** Writes its status anew, if it isn't as it should be. */
+  publish(): void;
   /** Ends it without its grace period, and leaves nothing behind. */
   kill(): Promise<void>;
 }
@@ -276,6 +278,7 @@ export function startPod(first: KubeJson, context: NodeContext): PodWorker {
       if (state.sandboxed && !stopping.signal.aborted && volumes.concerns(resource, dependency))
         void volumes.setUp().catch(() => {});
     },
+    publish: changed,
     async kill() {
       quiet();
       await stopAll(0);

@@ -5,14 +5,18 @@ import { type PodWorker, startPod } from "./pod-worker.ts";
 export interface Pods {
   /** Throws the kubelet's "pod not found", code `NotFound`. */
   find(namespace: string, pod: string): PodWorker;
+  /** To every process of every pod. */
+  signal(name: NodeJS.Signals): Promise<void>;
+  /** Looks at all pods anew: some may have changed or gone unseen. */
+  resync(): void;
   close(): Promise<void>;
 }
 
 /** What a pod may be waiting for, or shows in its volumes. */
 const WAITED_FOR = new Set(["configmaps", "secrets", "persistentvolumeclaims"]);
 
-/** A worker for each pod that is bound to this node. */
-export function startPods(context: NodeContext): Pods {
+/** A worker for each pod that is bound to this node. What happens while it doesn't hear of it is seen with `resync`. */
+export function startPods(context: NodeContext, hears: () => boolean = () => true): Pods {
   const { store, name } = context;
   const workers = new Map<string, PodWorker>();
   const dying = new Set<Promise<void>>();
@@ -40,8 +44,9 @@ export function startPods(context: NodeContext): Pods {
     if (pod.metadata.deletionTimestamp) worker.update(pod);
   };
   const stop = store.subscribe(({ type, resource, object }) => {
+    if (!hears()) return;
     if (resource === "pods") {
-      if (type !== "DELETED") return setImmediate(() => !closed && latest(object));
+      if (type !== "DELETED") return setImmediate(() => !closed && hears() && latest(object));
       const worker = workers.get(key(object));
       if (worker?.pod.metadata.uid !== object.metadata.uid) return;
       workers.delete(key(object));
@@ -58,9 +63,23 @@ export function startPods(context: NodeContext): Pods {
     const now = store.get("pods", pod.metadata.namespace, pod.metadata.name);
     if (now) see(now);
   };
+  const resync = (): void => {
+    for (const [each, worker] of workers) {
+      const { metadata } = worker.pod;
+      if (store.get("pods", metadata.namespace, metadata.name)?.metadata.uid === metadata.uid) continue;
+      workers.delete(each);
+      drop(worker);
+    }
+    for (const pod of store.list("pods")) see(pod);
+    for (const worker of workers.values()) worker.publish();
+  };
   for (const pod of store.list("pods")) see(pod);
 
   return {
+    resync,
+    async signal(name) {
+      await Promise.all([...workers.values()].map((worker) => signalPod(worker, name)));
+    },
     find(namespace, pod) {
       const worker = workers.get(`${namespace}/${pod}`);
       if (!worker) throw Object.assign(new Error(`pod "${pod}_${namespace}" not found`), { code: "NotFound" });
@@ -74,4 +93,10 @@ export function startPods(context: NodeContext): Pods {
       await Promise.all(dying);
     },
   };
+}
+
+/** To every process of a pod. */
+export async function signalPod(worker: PodWorker, name: NodeJS.Signals): Promise<void> {
+  const running = worker.records.map((record) => worker.container(record.name)?.running).filter((run) => run !== undefined);
+  await Promise.all(running.map((run) => worker.sandbox?.agent.signal(run.id, name, true)));
 }

@@ -2,16 +2,13 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import type { ContainerTask } from "./container-task.ts";
 import { readLog } from "./log-reader.ts";
-import type { NodeContext } from "./node-context.ts";
 import type { PodWorker } from "./pod-worker.ts";
 import type { NodeRuntime } from "./runtime.ts";
 
 const coded = (code: string, message: string): Error => Object.assign(new Error(message), { code });
 
 /** What the API server asks of the node: sockets, processes and logs of pods. */
-export function createRuntime(context: NodeContext, find: (namespace: string, pod: string) => PodWorker): NodeRuntime {
-  void context;
-
+export function createRuntime(find: (namespace: string, pod: string) => PodWorker): NodeRuntime {
   const pick = (worker: PodWorker, name: string | undefined): { name: string; task: ContainerTask | undefined } => {
     const chosen = name ?? worker.records.find((record) => record.kind === "main")!.name;
     const record = worker.records.find((r) => r.name === chosen);

@@ -7,6 +7,9 @@ describe("startNode", () => {
   it.each<[string, Partial<NodeOptions>]>([
     ["no store", { store: undefined as never }],
     ["a name that isn't one", { name: "Not A Name" }],
+    ["another name that isn't one", { others: ["Not A Name"] }],
+    ["one name twice", { others: ["shipside"] }],
+    ["several nodes without processes", { network: "fake", others: ["second"] }],
     ["an unknown network", { network: "carrier-pigeon" as never }],
     ["an empty directory", { stateDir: "" }],
     ["a back-off that shrinks", { restartBackoff: { baseMs: 10, maxMs: 5 } }],

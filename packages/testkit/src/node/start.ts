@@ -5,14 +5,13 @@ import { type Closable, createCloser, type Logger, silentLogger } from "@shipsid
 import type { Store } from "../store.ts";
 import type { BackoffOptions } from "./backoff.ts";
 import { nodeError } from "./errors.ts";
-import { createRecorder } from "./events.ts";
-import { startFakePods } from "./fake-pods.ts";
 import { BUILT_IN_IMAGES, type ImageRuntime } from "./images.ts";
+import { startMember } from "./member.ts";
 import type { NetworkMode } from "./network/network.ts";
 import { openNetwork } from "./network/open.ts";
 import type { ApiServerFacts, NodeContext } from "./node-context.ts";
-import { nodeCapacity, registerNode } from "./node-object.ts";
-import { startPods } from "./pods.ts";
+import { nodeCapacity } from "./node-object.ts";
+import { type Pods, signalPod } from "./pods.ts";
 import type { NodeRuntime } from "./runtime.ts";
 import { createRuntime } from "./runtime-calls.ts";
 import { startScheduler } from "./scheduler.ts";
@@ -24,6 +23,8 @@ export interface NodeOptions {
   storeOf?(component: "kubelet" | "kube-scheduler" | "kube-controller-manager"): Store;
   /** Default `shipside`. */
   name?: string;
+  /** Nodes besides, by name: Node objects of their own, whose pods live on this machine and in the same network. */
+  others?: readonly string[];
   /** Kept when the node closes. Default: a new temporary directory, removed with the node, also when this process is killed. */
   stateDir?: string;
   /** What pods need to talk to the API server, and tokens for projected volumes. */
@@ -57,8 +58,11 @@ export interface Node extends NodeRuntime, Closable {
   hangPod(namespace: string, pod: string): Promise<void>;
   /** SIGCONT. */
   resumePod(namespace: string, pod: string): Promise<void>;
+  /** One of the nodes falls silent, with all its pods, until what it resolves to is called. Throws `NODE_OPTIONS_INVALID`. */
+  lose(name: string): Promise<() => Promise<void>>;
 }
 
+const DEFAULT_NAME = "shipside";
 const KUBELET_BACKOFF: BackoffOptions = { baseMs: 10_000, maxMs: 300_000 };
 
 /**
@@ -66,7 +70,7 @@ const KUBELET_BACKOFF: BackoffOptions = { baseMs: 10_000, maxMs: 300_000 };
  * Throws `NODE_OPTIONS_INVALID`; `NODE_NETWORK_UNAVAILABLE` where `network: "namespaces"` can't be had.
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
-  const { storeOf = () => options.store, name = "shipside", network: wanted = "auto", logger = silentLogger } = options;
+  const { storeOf = () => options.store, name = DEFAULT_NAME, network: wanted = "auto", logger = silentLogger } = options;
   validate(options);
   const store = storeOf("kubelet");
   const closer = createCloser();
@@ -77,9 +81,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     if (temporary) closer.defer(() => rmSync(stateDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }));
     const opened = await openNetwork({ wanted, store, directory: stateDir, temporary, apiServer: options.apiServer, logger });
     const network = closer.use(opened.network);
-    const context: NodeContext = {
+    const context: Omit<NodeContext, "name" | "record"> = {
       store,
-      name,
       network,
       directory: stateDir,
       apiServer: options.apiServer,
@@ -89,33 +92,40 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       retryMs: options.retryMs ?? 2_000,
       maxLogBytes: options.maxLogBytes ?? 1024 * 1024,
       allocatable: nodeCapacity(),
-      record: createRecorder(options.store, "kubelet", name),
       logger,
     };
-    registerNode(store, name, network.hostIP);
     const claims = startClaims({ store: storeOf("kube-controller-manager"), directory: join(stateDir, "volumes"), nodeName: name });
     closer.defer(() => claims.close());
-    const pods = network.mode === "fake" ? startFakePods(context) : startPods(context);
-    closer.defer(() => pods.close());
+    const members = [name, ...(options.others ?? [])].map((each) => {
+      const member = startMember(context, each);
+      closer.defer(() => member.pods.close());
+      return member;
+    });
     if (options.scheduler !== false) {
-      const scheduler = startScheduler({ store: options.store, tracked: storeOf("kube-scheduler"), nodeName: name, claims });
+      const nodeNames = members.map((member) => member.name);
+      const scheduler = startScheduler({ store: options.store, tracked: storeOf("kube-scheduler"), nodeNames, claims });
       closer.defer(() => scheduler.close());
     }
-
-    const signal = async (namespace: string, pod: string, name: NodeJS.Signals): Promise<void> => {
-      const worker = pods.find(namespace, pod);
-      const running = worker.records.map((record) => worker.container(record.name)?.running).filter((run) => run !== undefined);
-      await Promise.all(running.map((run) => worker.sandbox?.agent.signal(run.id, name, true)));
+    const find: Pods["find"] = (namespace, pod) => {
+      const bound = options.store.get("pods", namespace, pod)?.["spec"].nodeName;
+      return (members.find((member) => member.name === bound) ?? members[0]!).pods.find(namespace, pod);
     };
+    const signal = (namespace: string, pod: string, sent: NodeJS.Signals): Promise<void> => signalPod(find(namespace, pod), sent);
     return {
       name,
       network: network.mode,
       networkReason: opened.reason,
       stateDir,
-      ...createRuntime(context, pods.find),
+      ...createRuntime(find),
       killPod: (namespace, pod) => signal(namespace, pod, "SIGKILL"),
       hangPod: (namespace, pod) => signal(namespace, pod, "SIGSTOP"),
       resumePod: (namespace, pod) => signal(namespace, pod, "SIGCONT"),
+      async lose(lost) {
+        const member = members.find((each) => each.name === lost);
+        if (member) return member.lose();
+        const hint = `the nodes are ${members.map((each) => each.name).join(", ")}`;
+        throw nodeError("NODE_OPTIONS_INVALID", `no node ${JSON.stringify(lost)} can be lost`, { hint });
+      },
       close: () => closer.close(),
       [Symbol.asyncDispose]: () => closer.close(),
     };
@@ -125,12 +135,26 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   }
 }
 
-function validate({ store, name, network, stateDir, restartBackoff, pullBackoff, retryMs, maxLogBytes }: NodeOptions): void {
+function validate({
+  store,
+  name,
+  others = [],
+  network,
+  stateDir,
+  restartBackoff,
+  pullBackoff,
+  retryMs,
+  maxLogBytes,
+}: NodeOptions): void {
   const invalid = (what: string, hint: string): Error => nodeError("NODE_OPTIONS_INVALID", `startNode: ${what}`, { hint });
   if (typeof store?.subscribe !== "function") throw invalid("`store` is missing", "pass the store of createStore()");
-  if (name !== undefined && !/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name)) {
-    throw invalid(`\`name\` ${JSON.stringify(name)} is not a DNS name`, "use lower-case letters, digits, '-' and '.'");
+  for (const each of [...(name === undefined ? [] : [name]), ...others]) {
+    if (/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(each)) continue;
+    throw invalid(`the name ${JSON.stringify(each)} is not a DNS name`, "use lower-case letters, digits, '-' and '.'");
   }
+  if (new Set([name ?? DEFAULT_NAME, ...others]).size <= others.length)
+    throw invalid("two nodes have one name", "give each a name of its own");
+  if (network === "fake" && others.length > 0) throw invalid("`others` are real nodes", "leave out `network: fake`");
   if (network !== undefined && !["auto", "namespaces", "loopback", "fake"].includes(network)) {
     throw invalid(`\`network\` ${JSON.stringify(network)} is unknown`, "one of auto, namespaces, loopback, fake");
   }
