@@ -14,6 +14,7 @@ export function arrivalSessions(invocation: Invocation, teleport: SessionOptions
     ...(kubeconfig !== undefined && { kubeconfig }),
     ...(context !== undefined && { context }),
     ...(namespace !== undefined && { namespace }),
+    ...(teleport.capture === false && { capture: false }),
   };
   const image = text(invocation, "image");
   const intercepts = byService(list(invocation, "intercept"));

@@ -1,6 +1,6 @@
-import type { IncomingInfo } from "@shipside/daemon/client";
+import { type IncomingInfo, isArriving } from "@shipside/daemon/client";
 import { expect, test } from "vitest";
-import { incomingFacts, isArriving } from "./incoming-facts.ts";
+import { incomingFacts } from "./incoming-facts.ts";
 
 const port = { port: 80, localPort: 8080, open: 1, connections: 2, refused: 0, bytesIn: 0, bytesOut: 0 };
 const exposed: IncomingInfo = {

@@ -1,10 +1,4 @@
-import type { IncomingInfo } from "@shipside/daemon/client";
-
-const leadsHere = (incoming: IncomingInfo): boolean => !("switched" in incoming) || incoming.switched;
-
-/** Whether the cluster's traffic can come here now: every pod of the relay that is ready knows whose it is. */
-export const isArriving = (incoming: IncomingInfo): boolean =>
-  leadsHere(incoming) && incoming.relays.ready > 0 && incoming.relays.leased === incoming.relays.ready;
+import { type IncomingInfo, leadsHere } from "@shipside/daemon/client";
 
 const timeOf = (iso: string): string => new Date(iso).toTimeString().slice(0, 8);
 

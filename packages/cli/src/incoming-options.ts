@@ -1,11 +1,12 @@
 import type { SessionExposeOptions, SessionInterceptOptions, SessionOptions } from "@shipside/daemon/client";
+import { captureOption } from "./capture-option.ts";
 import { flag, type Invocation, list, text } from "./command.ts";
 import { cliError } from "./errors.ts";
 import { kubeconfigOf } from "./session-options.ts";
 
 /** What `shipside expose` and `shipside intercept` ask of a session. Throws `USAGE`. */
 export function incomingOptions(kind: "expose" | "intercept", invocation: Invocation): SessionOptions {
-  const options: SessionOptions = { kind };
+  const options: SessionOptions = { kind, ...captureOption(invocation) };
   for (const name of ["namespace", "context", "name"] as const) {
     const value = text(invocation, name);
     if (value !== undefined) options[name] = value;

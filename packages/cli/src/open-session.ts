@@ -129,7 +129,7 @@ export async function openHostHere(
   signal.throwIfAborted();
   sayRecovered(await recover({ stateDir: hostOptions.stateDir ?? stateDir(), where: "machine" }), terminal);
   const closer = createCloser();
-  const host = closer.use(createSessionHost(hostOptions));
+  const host = closer.use(createSessionHost({ inspector: {}, ...hostOptions }));
   let onStop: () => void = () => {};
   const stopped = new Promise<undefined>((resolve) => {
     onStop = () => resolve(undefined);

@@ -102,6 +102,9 @@ export function createProgress(
           for (const obstacle of obstacles) warn({ ...obstacle, message: `not mounted: ${obstacleLine(obstacle)}` });
           break;
         }
+        case "inspector":
+          if (event.captures) terminal.done(`traffic on ${err("bold", event.url)}: \`shipside inspect\` opens it`);
+          break;
         case "notice":
           terminal.say(`  ${event.message}`);
           break;

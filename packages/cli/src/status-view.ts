@@ -1,5 +1,5 @@
-import type { ProbeResult, SessionInfo, TunnelProbe } from "@shipside/daemon/client";
-import { incomingFacts, isArriving } from "./incoming-facts.ts";
+import { isArriving, type ProbeResult, type SessionInfo, type TunnelProbe } from "@shipside/daemon/client";
+import { incomingFacts } from "./incoming-facts.ts";
 import { mountFacts } from "./mount-facts.ts";
 import { explain, type Paint } from "./terminal.ts";
 

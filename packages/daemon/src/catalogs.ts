@@ -1,6 +1,7 @@
 import { CORE_ERRORS, type ErrorCatalog } from "@shipside/core";
 import { ENV_ERRORS } from "@shipside/envexport";
 import { HOSTS_ERRORS } from "@shipside/hosts";
+import { INSPECTOR_ERRORS } from "@shipside/inspector";
 import { KUBE_ERRORS } from "@shipside/kube";
 import { PROXY_ERRORS } from "@shipside/proxy";
 import { RELAY_ERRORS } from "@shipside/relay";
@@ -20,5 +21,6 @@ export const ERROR_CATALOGS: Readonly<Record<string, ErrorCatalog>> = {
   proxy: PROXY_ERRORS,
   volumes: VOLUMES_ERRORS,
   rootless: ROOTLESS_ERRORS,
+  inspector: INSPECTOR_ERRORS,
   daemon: DAEMON_ERRORS,
 };

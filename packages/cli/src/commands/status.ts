@@ -65,6 +65,8 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
       );
       lines.push(`  ${out("dim", "`shipside stop` asks for root once more and undoes them; then `shipside start`")}`);
     }
+    const page = answer.sessions.find(({ inspector }) => inspector !== undefined)?.inspector;
+    if (page !== undefined) lines.push(`  its traffic is on ${page}: \`shipside inspect\` opens it`);
     if (answer.sessions.length === 0) lines.push("  no session");
     for (const session of answer.sessions) {
       const probe = answer.probes.find((each) => each.id === session.id);

@@ -1,3 +1,4 @@
+import { NO_CAPTURE } from "../capture-option.ts";
 import type { CommandSpec, OptionSpec } from "../command.ts";
 import { FOREGROUND, NAMED } from "./session-options.ts";
 
@@ -14,6 +15,7 @@ const INCOMING: readonly OptionSpec[] = [
   { name: "local", alias: "l", type: "string", value: "LOCAL", describe: "and the local one" },
   { name: "grace", type: "string", value: "SECONDS", describe: "until all is undone where this machine is away; default 60" },
   { name: "image", type: "string", value: "IMAGE", describe: "what the relay runs in: a Node of 22 or later" },
+  NO_CAPTURE,
   ...NAMED,
   FOREGROUND,
 ];
@@ -30,13 +32,13 @@ const MATCH: readonly OptionSpec[] = [
   { name: "path", type: "string", value: "PATH", describe: "/exact, /prefix*, or ~REGEX" },
   { name: "method", type: "list", value: "METHOD", describe: "requests with one of these" },
   { name: "baggage", type: "texts", value: "K=V", describe: "requests with this entry of W3C baggage (repeatable)" },
-  { name: "user", type: "boolean", describe: "requests with a header value that is yours alone; it is printed" },
+  { name: "user", type: "boolean", describe: "requests with a header value of yours alone; it is printed" },
   { name: "all", type: "boolean", describe: "everything" },
 ];
 
 /** How the intercepted traffic is taken. */
 const CLAIM: readonly OptionSpec[] = [
-  { name: "hold", type: "string", value: "SECONDS", describe: "how long requests wait for a process that is away; default 0" },
+  { name: "hold", type: "string", value: "SECONDS", describe: "how long requests wait for an absent process; default 0" },
   { name: "take-over", type: "boolean", describe: "end what another developer has of the same traffic" },
 ];
 

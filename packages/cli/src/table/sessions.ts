@@ -64,6 +64,18 @@ export const SESSION_COMMANDS: readonly CommandSpec[] = [
     load: () => import("../commands/status.ts"),
   },
   {
+    name: "inspect",
+    summary: "the traffic: opens its page in the browser, or prints it as it comes",
+    usage: ["", "--tail [filter…]"],
+    words: { min: 0, max: 50 },
+    options: [{ name: "tail", type: "boolean", describe: "print each request when it is over, until Ctrl-C" }],
+    examples: [
+      ["shipside inspect", "the page: requests, tunnels, sending again"],
+      ["shipside inspect --tail status:5xx path:/api", "those that failed, of one path"],
+    ],
+    load: () => import("../commands/inspect.ts"),
+  },
+  {
     name: "logs",
     summary: "what the daemon says: its log, and its standard error",
     usage: ["[-f] [--since TIME]"],

@@ -1,10 +1,10 @@
+import { INSPECT, NO_CAPTURE } from "../capture-option.ts";
 import type { CommandSpec, OptionSpec } from "../command.ts";
 import { ARRIVALS } from "./incoming.ts";
 import { FOREGROUND, NAMED } from "./session-options.ts";
 
 const FORMATS = ["sh", "env", "json", "yaml", "docker", "compose", "fish", "powershell", "direnv", "systemd", "k8s"];
 
-/** Which of a workload's variables, and in what source. */
 const FROM: OptionSpec = {
   name: "from",
   type: "string",
@@ -13,6 +13,7 @@ const FROM: OptionSpec = {
   complete: ["spec", "running"],
 };
 
+/** Which of a workload's variables, and in what source. */
 const SELECTION: readonly OptionSpec[] = [
   FROM,
   { name: "only", type: "list", value: "GLOB", describe: "these variables alone, such as DB_* (repeatable)" },
@@ -21,11 +22,14 @@ const SELECTION: readonly OptionSpec[] = [
   { name: "set", type: "texts", value: "NAME=VALUE", describe: "this value in any case (repeatable)" },
 ];
 
-const ROOTLESS: OptionSpec = {
-  name: "rootless",
-  type: "boolean",
-  describe: "in namespaces of the command's own: no root, nothing here changes (Linux)",
-};
+const ROOTLESS: readonly OptionSpec[] = [
+  {
+    name: "rootless",
+    type: "boolean",
+    describe: "in namespaces of the command's own: nothing here changes (Linux)",
+  },
+  { name: "no-rootless", type: "boolean", describe: "not so, also where there is neither root nor helper" },
+];
 
 const RESTART: readonly OptionSpec[] = [
   { name: "restart-on-change", type: "boolean", describe: "start the command anew when its env changes" },
@@ -110,8 +114,10 @@ export const TELEPORT_OPTIONS: readonly OptionSpec[] = [
   { name: "image", type: "string", value: "IMAGE", describe: "what a relay runs in: a Node of 22 or later" },
   ...SELECTION,
   ...ARRIVALS,
-  ROOTLESS,
+  ...ROOTLESS,
   ...RESTART,
+  INSPECT,
+  NO_CAPTURE,
   ...NAMED,
   FOREGROUND,
 ];
@@ -217,13 +223,13 @@ export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
     options: [
       { name: "container", type: "string", value: "NAME", describe: "whose volumes, where the pod has several containers" },
       { name: "only", type: "list", value: "NAME", describe: "this volume, or what is mounted at this path, alone (repeatable)" },
+      { ...FROM, describe: "of emptyDirs: spec, the default: empty ones here; running: the pod's" },
       ...VOLUMES,
       { name: "image", type: "string", value: "IMAGE", describe: "what the relay of a drive runs in: a Node of 22 or later" },
       ...NAMED,
       FOREGROUND,
     ],
     examples: [
-      { ...FROM, describe: "of emptyDirs: spec, the default: empty ones here; running: the pod's" },
       ["shipside mount deployment/core ./core-root", "what is mounted at /etc/core is ./core-root/etc/core"],
       ["shipside mount core ./core-root --only config --only /data", "a volume, and what is mounted at a path"],
       ["shipside mount core ./core-root --clean", "unmount it"],

@@ -1,5 +1,6 @@
 import { errorToJson } from "@shipside/core";
 import { connectSessionHosts } from "../../control/hosts.ts";
+import type { SessionInfo } from "../../session-info.ts";
 import { version } from "../../version.ts";
 import { type Check, count, type Finding, ok, problem, warning } from "../check.ts";
 import type { HelperState } from "../context.ts";
@@ -16,7 +17,10 @@ export const processes: Check = {
       const who = kind === "daemon" ? "the daemon" : "a shipside in a terminal";
       const details = { pid, kind, version: theirs };
       const answer = await client.call("session.list").then(
-        (sessions) => ({ sessions: (sessions as unknown[]).length }),
+        (sessions) => ({
+          sessions: (sessions as unknown[]).length,
+          page: (sessions as SessionInfo[]).find(({ inspector }) => inspector !== undefined)?.inspector,
+        }),
         (error: unknown) => ({ error: errorToJson(error) }),
       );
       await client.close();
@@ -30,7 +34,10 @@ export const processes: Check = {
             details,
           ),
         );
-      else findings.push(ok(`${who} (pid ${pid}, ${theirs}) answers: ${count(answer.sessions, "session")}`, details));
+      else {
+        const page = answer.page === undefined ? "" : `, its inspector is on ${answer.page}`;
+        findings.push(ok(`${who} (pid ${pid}, ${theirs}) answers: ${count(answer.sessions, "session")}${page}`, details));
+      }
     }
     const helper = await context.helper();
     const daemon = clients.find(({ hello }) => hello.kind === "daemon")?.hello.version;
