@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { newUser } from "./cli.harness.ts";
 import { intercepts, serveHttp } from "./incoming.fixture.ts";
 import { kubectls } from "./kubectl/binaries.ts";
-import { API, type Asked, type Load, openShop, SHOP, type Shop } from "./load.fixture.ts";
+import { API, type Asked, type Load, openShop, SECOND_NODE, SHOP, type Shop } from "./load.fixture.ts";
 
 // What becomes of a Service under load while things go wrong that an intercept has to do with. Half of the requests are flagged, half go by
 // kept-alive connections, a fifth are POST. `SHIPSIDE_FIGURES=1` makes it 200 a second, and prints what docs/measurements/intercept.md tells.
@@ -257,8 +257,7 @@ async function killAndReturn(
   const dead = (): boolean => pods.some((pod) => shop.endpoints().includes(pod));
   while (dead()) await sleep(5);
   const deadEndpointMs = Date.now() - killedAt;
-  const relays = shop.relayPods().length;
-  await expect.poll(() => readyRelays().length, { timeout: 15_000, interval: 20 }).toBe(relays);
+  await expect.poll(() => readyRelays().length, { timeout: 15_000, interval: 20 }).toBe(2);
   const ready = Date.now();
   await expect.poll(() => bothLinked(made), { timeout: 10_000, interval: 20 }).toBe(true);
   return { killedAt, deadEndpointMs, readyMs: ready - killedAt, linkedMs: Date.now() - ready };
@@ -327,6 +326,41 @@ test("all replicas are asked to go at once: the last one gives the Service back 
   const all = await load.stop();
   tell("both replicas drained", all, { backMs: Date.now() - asked });
   expect(all.filter(failed)).toEqual([]);
+}, 90_000);
+
+test("a node is lost: what is sent to its replica waits in vain, until that is replaced, long before the cluster notices", async () => {
+  const made = await intercept();
+  await expect.poll(() => bothLinked(made)).toBe(true);
+  const nodeOf = (pod: string): unknown => shop.embedded.store.get("pods", SHOP, pod)?.["spec"].nodeName;
+  const gone = shop.relayPods().find((pod) => nodeOf(pod) === SECOND_NODE)!;
+  await using load = await loaded({ limitMs: 10_000 });
+  await load.until(isLocal, 5_000);
+  const lostAt = Date.now();
+  const back = await shop.embedded.faults.loseNode(SECOND_NODE);
+  try {
+    await expect.poll(shop.endpoints, { timeout: 30_000, interval: 20 }).not.toContain(gone);
+    const outMs = Date.now() - lostAt;
+    await expect.poll(() => bothLinked(made), { timeout: 30_000 }).toBe(true);
+    const replaced = Date.now();
+    expect(isSwitched()).toBe(true);
+    await sleep(2_000);
+    const asked = await load.stop();
+    tell("a node is lost", asked, { outMs, replacedMs: replaced - lostAt });
+    expect(alices.said).toContain(
+      `${gone} of the relay is out of reach, though the cluster takes it to be ready: another one is made in its place`,
+    );
+    // 5 s of silence, 6 s out of reach, 2 s until that is looked at; the rest is a busy machine's.
+    expect(outMs).toBeLessThan(20_000);
+    const lost = asked.filter(failed);
+    // On a new connection, half of them; nothing once it is no endpoint.
+    const after = lostAt + outMs + 500;
+    expect(lost.filter(({ at, fresh }) => at < lostAt - 1_000 || (fresh && at > after))).toEqual([]);
+    expect(lost.filter(({ user }) => !user).length).toBeLessThan(
+      asked.filter(({ user, at }) => !user && at >= lostAt - 1_000 && at <= after).length,
+    );
+  } finally {
+    await back();
+  }
 }, 90_000);
 
 test("a replica that isn't ready: the other one serves, and nothing is lost", async () => {
