@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:fs";
-import { access, open as openFile, stat, writeFile } from "node:fs/promises";
+import { access, open as openFile, stat } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { abortError, createCloser, hasCode, type Logger, type MountedVolume } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
+import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
 import { serveBridges } from "./bridge-server.ts";
 import { mountAt } from "./mount-table.ts";
 import { SOURCE, type UnmountOptions, unmount } from "./unmount.ts";
@@ -33,11 +34,7 @@ export interface SshfsMount extends MountedVolume {
 }
 
 const MOUNT_MS = 20_000;
-/** What is being used may be so for a moment only: that long it is asked again before it is taken off by force, in ms. */
-const PATIENCE_MS = 2_000;
 const EXIT_MS = 1_000;
-/** The kernel's default of 128 KiB makes each sequential read wait for many round trips. */
-const READ_AHEAD_KB = 4_096;
 
 /** Mounts a directory that an SFTP server has. Codes: `VOLUMES_MOUNT_FAILED`, `VOLUMES_SUBPATH_MISSING`. */
 export async function mountSshfs(options: SshfsMountOptions): Promise<SshfsMount> {
@@ -82,17 +79,7 @@ export async function mountSshfs(options: SshfsMountOptions): Promise<SshfsMount
     });
   }
 
-  closer.defer(async () => {
-    for (const until = performance.now() + PATIENCE_MS; ; await sleep(100)) {
-      try {
-        return await unmount(localPath);
-      } catch (error) {
-        if (hasCode(error, "VOLUMES_BUSY") && performance.now() < until) continue;
-        logger.warn("a volume in use is taken off by force", { error: (error as Error).message });
-        return await unmount(localPath, { force: true });
-      }
-    }
-  });
+  closer.defer(() => unmountInTheEnd(localPath, logger));
   return {
     localPath,
     async unmount(how) {
@@ -176,30 +163,6 @@ async function mounted(child: ChildProcess, { localPath, remotePath, signal }: S
   } finally {
     over.abort();
   }
-}
-
-/** Ends by itself when its mount is gone; else it is told to. */
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined) return;
-  for (const signal of [undefined, "SIGTERM", "SIGKILL"] as const) {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    if (signal) child.kill(signal);
-    const over = new AbortController();
-    await Promise.race([once(child, "exit", over), sleep(EXIT_MS, undefined, over)]).catch(() => {});
-    over.abort();
-  }
-}
-
-async function restoreMode(localPath: string, mode: number): Promise<void> {
-  const directory = await openFile(localPath, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
-  await directory?.chmod(mode).catch(() => {});
-  await directory?.close();
-}
-
-/** Only root may; without it reading is slower where the way is long. */
-async function raiseReadAhead(localPath: string): Promise<void> {
-  const device = (await mountAt(localPath))?.device;
-  await writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, String(READ_AHEAD_KB)).catch(() => {});
 }
 
 /** What is missing on this machine, in words; undefined where nothing is. */

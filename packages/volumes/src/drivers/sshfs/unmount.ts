@@ -47,10 +47,13 @@ function commands(path: string, force: boolean): string[][] {
 export async function removeStaleMount(path: string): Promise<boolean> {
   if (process.platform !== "linux") return false;
   const found = await mountAt(path);
-  if (found?.type !== "fuse.sshfs" || !found.source.startsWith(SOURCE)) return false;
+  if (!found || !OUR_TYPES.has(found.type) || !found.source.startsWith(SOURCE)) return false;
   await unmount(path, { force: true });
   return true;
 }
 
 /** Begins the source of each of our mounts, by which they are known in `mount` and `df`. */
 export const SOURCE = "shipside:";
+
+/** Of sshfs, and of our own FUSE server. */
+const OUR_TYPES: ReadonlySet<string> = new Set(["fuse.sshfs", "fuse.shipside"]);

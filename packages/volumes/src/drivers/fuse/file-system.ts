@@ -1,0 +1,407 @@
+import { createDirectories, type Directory } from "./directories.ts";
+import { createFiles, type OpenFile, PIECE } from "./files.ts";
+import { createNodes, type Node } from "./nodes.ts";
+import { KEEP_CACHE, LARGEST_IO, OLDEST_MINOR, OUT_HEADER, RENAME_NOREPLACE, ROOT_ID } from "./protocol.ts";
+import {
+  type Attributes,
+  attributesReply,
+  createReply,
+  directoryReply,
+  doneReply,
+  type Entry,
+  entryReply,
+  errorReply,
+  initReply,
+  openReply,
+  putHeader,
+  statfsReply,
+  textReply,
+  writtenReply,
+} from "./replies.ts";
+import type { Changes, Of, Request } from "./requests.ts";
+import { request as ask, type Change, FileError, FLAGS, reply } from "./sftp-packets.ts";
+import type { SftpSession } from "./sftp-session.ts";
+
+export interface FileSystemOptions {
+  /** Absolute, as the server sees it: what is mounted. */
+  remotePath: string;
+  /** A session that stands. Rejects where there is none to be had. */
+  session(): SftpSession | Promise<SftpSession>;
+  /** How long names and attributes may be out of date, in s. */
+  cacheSeconds: number;
+  /** Whose files the server's own are here. */
+  user: { uid: number; gid: number };
+}
+
+/** Where a request came from. */
+export interface Asker {
+  /** Once. Takes the bytes at once. */
+  respond(reply: Buffer): void;
+  /** The request's bytes are needed for longer than this moment: until what this returns is called. */
+  keep(): () => void;
+}
+
+export interface FileSystem {
+  /** Answers a request of the kernel's; resolves when it is answered. Never rejects. */
+  serve(request: Request, asker: Asker): Promise<void>;
+}
+
+const KIND = 0o170000;
+const REGULAR = 0o100000;
+const DIRECTORY = 0o040000;
+const MODE_BITS = 0o7777;
+/** `open(2)`, on every machine that Node runs on under Linux. */
+const ACCESS = 3;
+const WRITE_ONLY = 1;
+const READ_WRITE = 2;
+const O_EXCL = 0o200;
+const O_TRUNC = 0o1000;
+const O_APPEND = 0o2000;
+/** Within so many seconds of its change a file may change again without that showing: the server tells whole seconds. */
+const UNSETTLED_S = 2;
+/** Smaller writes are copied, so that their buffer is free at once. */
+const COPIED = 16 * 1024;
+
+/** A mount's files, which a file server has. */
+export function createFileSystem({ remotePath, session: current, cacheSeconds, user }: FileSystemOptions): FileSystem {
+  const nodes = createNodes();
+  const files = createFiles();
+  const directories = createDirectories();
+  const free: Buffer[] = [];
+  /** What may be answered early where a program is told to end. */
+  const interruptible = new Map<number, () => void>();
+  /** While a directory moves no path below it is known. */
+  let moving: Promise<unknown> | undefined;
+
+  const nodeOf = (id: number): Node => {
+    const node = nodes.get(id);
+    if (!node) throw new FileError("ESTALE");
+    return node;
+  };
+  const pathOf = (node: Node, name?: string): string => {
+    const path = nodes.path(node);
+    if (path === undefined) throw new FileError("ENOENT");
+    return [remotePath, path, name].filter(Boolean).join("/");
+  };
+  /** As this machine is to see them. */
+  const shown = (attributes: Attributes, { user: theirs }: SftpSession): Attributes => ({
+    ...attributes,
+    uid: attributes.uid === theirs.uid ? user.uid : attributes.uid,
+    gid: attributes.gid === theirs.gid ? user.gid : attributes.gid,
+  });
+  const told = (node: Node, attributes: Attributes): Entry => {
+    const { size, mtime } = attributes;
+    node.settled = Date.now() / 1000 - mtime > UNSETTLED_S ? { size, mtime } : undefined;
+    return { node: node.id, attributes };
+  };
+  const look = (parent: Node, name: string, attributes: Attributes): Entry =>
+    told(nodes.look(parent, name, attributes.mode & KIND), attributes);
+
+  /** Asks for several things at once. Of failures the first one counts. */
+  const both = async <A, B>(session: SftpSession, first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> => {
+    const [one, other] = session.together(() => [first(), second()]);
+    other.catch(() => {});
+    return [await one, await other];
+  };
+  const makeEntry = async (unique: number, parent: Node, name: string, packet: (path: string) => Buffer): Promise<Buffer> => {
+    const session = await current();
+    const path = pathOf(parent, name);
+    const [, attributes] = await both(
+      session,
+      () => session.ask(packet(path), reply.done),
+      () => session.ask(ask.lstat(path), reply.attributes),
+    );
+    return entryReply(unique, look(parent, name, shown(attributes, session)), cacheSeconds);
+  };
+  const attributesOf = async (session: SftpSession, node: Node, file?: OpenFile): Promise<Attributes> => {
+    const by = file?.session === session ? file : nodes.path(node) === undefined ? files.of(node) : undefined;
+    const packet = by ? ask.fstat(by.remote) : node.id === ROOT_ID ? ask.stat(remotePath) : ask.lstat(pathOf(node));
+    return shown(await session.ask(packet, reply.attributes), session);
+  };
+
+  const openFlags = (flags: number): number => {
+    const access = flags & ACCESS;
+    return (
+      (access === WRITE_ONLY ? FLAGS.WRITE : access === READ_WRITE ? FLAGS.READ | FLAGS.WRITE : FLAGS.READ) |
+      // The kernel's idea of where a file ends may be older than another writer's.
+      (flags & O_APPEND ? FLAGS.APPEND : 0) |
+      (flags & O_TRUNC && access !== 0 ? FLAGS.TRUNCATE : 0) |
+      (flags & O_EXCL ? FLAGS.EXCLUSIVE : 0)
+    );
+  };
+
+  const setattr = async (node: Node, changes: Changes, handle: number | undefined): Promise<Attributes> => {
+    const session = await current();
+    const file = handle === undefined ? undefined : files.get(handle);
+    const by = file ?? (nodes.path(node) === undefined ? files.of(node) : undefined);
+    const { uid, gid, mode, size, atime, mtime } = changes;
+    const halves = (uid === undefined) !== (gid === undefined) || (atime === undefined) !== (mtime === undefined);
+    const before = halves ? await attributesOf(session, node, by) : undefined;
+    const theirs = (id: number, kind: "uid" | "gid"): number => (id === user[kind] ? session.user[kind] : id);
+    const seconds = (time: number | "now" | undefined, other: number): number =>
+      time === "now" ? Date.now() / 1000 : (time ?? other);
+    const list: Change[] = [];
+    if (uid !== undefined || gid !== undefined)
+      list.push({ uid: theirs(uid ?? before!.uid, "uid"), gid: theirs(gid ?? before!.gid, "gid") });
+    if (mode !== undefined) list.push({ mode: mode & MODE_BITS });
+    if (size !== undefined) list.push({ size });
+    if (atime !== undefined || mtime !== undefined)
+      list.push({ atime: seconds(atime, before?.atime ?? 0), mtime: seconds(mtime, before?.mtime ?? 0) });
+    const packet = (change: Change): Buffer => (by ? ask.fsetstat(by.remote, change) : ask.setstat(pathOf(node), change));
+    const [, after] = await both(
+      session,
+      () => Promise.all(list.map((change) => session.ask(packet(change), reply.done))),
+      () => attributesOf(session, node, by),
+    );
+    return after;
+  };
+
+  const open = async (unique: number, node: Node, flags: number): Promise<Buffer> => {
+    const session = await current();
+    const path = pathOf(node);
+    const [remote, found] = await both(
+      session,
+      () => session.ask(ask.open(path, openFlags(flags)), reply.handle),
+      () => session.ask(ask.lstat(path), reply.attributes).catch(() => undefined),
+    );
+    const { settled } = node;
+    const same = settled !== undefined && found?.size === settled.size && found.mtime === settled.mtime;
+    return openReply(unique, files.add(node, session, remote), same ? KEEP_CACHE : 0);
+  };
+
+  const create = async ({ unique, node, name, flags, mode }: Of<"create">): Promise<Buffer> => {
+    const session = await current();
+    const parent = nodeOf(node);
+    const path = pathOf(parent, name);
+    const [remote, attributes] = await both(
+      session,
+      () => session.ask(ask.open(path, openFlags(flags) | FLAGS.CREATE, mode & MODE_BITS), reply.handle),
+      () => session.ask(ask.lstat(path), reply.attributes),
+    );
+    const entry = look(parent, name, shown(attributes, session));
+    return createReply(unique, entry, cacheSeconds, files.add(nodeOf(entry.node), session, remote));
+  };
+
+  /** Without what is below, of which nothing was promised, a new file is made and closed again. */
+  const mknod = async (unique: number, parent: Node, name: string, mode: number): Promise<Buffer> => {
+    if ((mode & KIND) !== REGULAR) throw new FileError("EPERM");
+    const session = await current();
+    const path = pathOf(parent, name);
+    const flags = FLAGS.WRITE | FLAGS.CREATE | FLAGS.EXCLUSIVE;
+    const [remote, attributes] = await both(
+      session,
+      () => session.ask(ask.open(path, flags, mode & MODE_BITS), reply.handle),
+      () => session.ask(ask.lstat(path), reply.attributes),
+    );
+    session.ask(ask.close(remote), () => {}).catch(() => {});
+    return entryReply(unique, look(parent, name, shown(attributes, session)), cacheSeconds);
+  };
+
+  const rename = async (message: Of<"rename">): Promise<void> => {
+    const { node, name, newParent, newName, flags } = message;
+    if (flags & ~RENAME_NOREPLACE) throw new FileError("EINVAL");
+    const session = await current();
+    const [from, to] = [nodeOf(node), nodeOf(newParent)];
+    const packet = flags & RENAME_NOREPLACE ? ask.rename : ask.posixRename;
+    const done = session.ask(packet(pathOf(from, name), pathOf(to, newName)), reply.done).then(
+      () => nodes.move(from, name, to, newName),
+      (error: FileError) => {
+        // The one failure that the server has no word of the system's for.
+        throw flags & RENAME_NOREPLACE && error.code === "EIO" ? new FileError("EEXIST") : error;
+      },
+    );
+    if (nodes.child(from, name)?.kind !== DIRECTORY) return done;
+    const over = done
+      .catch(() => {})
+      .finally(() => {
+        if (moving === over) moving = undefined;
+      });
+    moving = over;
+    return done;
+  };
+
+  const read = async (message: Of<"read">, respond: (reply: Buffer) => void): Promise<void> => {
+    const { unique, handle, offset, size } = message;
+    const { session, remote } = files.get(handle);
+    const into = free.pop() ?? Buffer.allocUnsafeSlow(OUT_HEADER + LARGEST_IO);
+    const pieces: Array<Promise<number>> = [];
+    session.together(() => {
+      for (let at = 0; at < size; at += PIECE) {
+        const length = Math.min(PIECE, size - at);
+        const place = into.subarray(OUT_HEADER + at, OUT_HEADER + at + length);
+        pieces.push(session.readInto(ask.read(remote, offset + at, length), place));
+      }
+    });
+    try {
+      let found = 0;
+      // What follows a piece that wasn't full is beyond the file's end.
+      for (const [index, length] of (await Promise.all(pieces)).entries()) if (found === index * PIECE) found += length;
+      putHeader(into, unique, OUT_HEADER + found);
+      respond(into.subarray(0, OUT_HEADER + found));
+    } finally {
+      // All have to be over: they have their places in it.
+      await Promise.allSettled(pieces);
+      free.push(into);
+    }
+  };
+
+  const write = async ({ unique, handle, offset, data }: Of<"write">, keep: Asker["keep"]): Promise<Buffer> => {
+    const file = files.get(handle);
+    const { length } = data;
+    file.node.settled = undefined;
+    if (length <= COPIED) await file.write(offset, Buffer.from(data), () => {});
+    else await file.write(offset, data, keep());
+    return writtenReply(unique, length);
+  };
+
+  const names = async (message: Of<"readdir" | "readdirplus">): Promise<Buffer> => {
+    const { unique, handle, offset, size, type } = message;
+    const directory: Directory = directories.get(handle);
+    const { found, session } = await directory.names();
+    const { node } = directory;
+    const dots = 2;
+    const entry = (index: number): Entry | undefined =>
+      index < dots ? undefined : look(node, found[index - dots]!.name, shown(found[index - dots]!.attributes, session));
+    return directoryReply(
+      unique,
+      {
+        length: found.length + dots,
+        at(index) {
+          if (index < dots) return { name: ".".repeat(index + 1), mode: DIRECTORY };
+          const { name, attributes } = found[index - dots]!;
+          return { name, mode: attributes.mode };
+        },
+        ...(type === "readdirplus" && { entry }),
+      },
+      { from: offset, size, cacheSeconds },
+    );
+  };
+
+  const answer = async (message: Request, { respond, keep }: Asker): Promise<Buffer | undefined> => {
+    const { unique, node: id } = message;
+    switch (message.type) {
+      case "init":
+        if (message.minor < OLDEST_MINOR) return errorReply(unique, "EPROTO");
+        return initReply(unique, message);
+      case "lookup": {
+        const session = await current();
+        const parent = nodeOf(id);
+        const path = pathOf(parent, message.name);
+        try {
+          const attributes = await session.ask(ask.lstat(path), reply.attributes);
+          return entryReply(unique, look(parent, message.name, shown(attributes, session)), cacheSeconds);
+        } catch (error) {
+          if (codeOf(error) !== "ENOENT") throw error;
+          return entryReply(unique, undefined, cacheSeconds);
+        }
+      }
+      case "forget":
+        for (const { node, lookups } of message.forgotten) nodes.forget(node, lookups);
+        return undefined;
+      case "getattr": {
+        const node = nodeOf(id);
+        const file = message.handle === undefined ? undefined : files.get(message.handle);
+        return attributesReply(unique, told(node, await attributesOf(await current(), node, file)), cacheSeconds);
+      }
+      case "setattr": {
+        const node = nodeOf(id);
+        return attributesReply(unique, told(node, await setattr(node, message.changes, message.handle)), cacheSeconds);
+      }
+      case "readlink": {
+        const session = await current();
+        return textReply(unique, await session.ask(ask.readlink(pathOf(nodeOf(id))), reply.target));
+      }
+      case "symlink":
+        return makeEntry(unique, nodeOf(id), message.name, (path) => ask.symlink(message.target, path));
+      case "mkdir":
+        return makeEntry(unique, nodeOf(id), message.name, (path) => ask.mkdir(path, message.mode & MODE_BITS));
+      case "mknod":
+        return mknod(unique, nodeOf(id), message.name, message.mode);
+      case "link": {
+        const existing = pathOf(nodeOf(message.existing));
+        return makeEntry(unique, nodeOf(id), message.name, (path) => ask.hardlink(existing, path));
+      }
+      case "unlink":
+      case "rmdir": {
+        const session = await current();
+        const parent = nodeOf(id);
+        const packet = message.type === "unlink" ? ask.remove : ask.rmdir;
+        await session.ask(packet(pathOf(parent, message.name)), reply.done);
+        nodes.remove(parent, message.name);
+        return doneReply(unique);
+      }
+      case "rename":
+        await rename(message);
+        return doneReply(unique);
+      case "open":
+        return open(unique, nodeOf(id), message.flags);
+      case "create":
+        return create(message);
+      case "read":
+        await read(message, respond);
+        return undefined;
+      case "write":
+        return write(message, keep);
+      case "flush":
+        await files.get(message.handle).settle();
+        return doneReply(unique);
+      case "fsync": {
+        const file = files.get(message.handle);
+        const synced = file.session.ask(ask.fsync(file.remote), reply.done);
+        synced.catch(() => {});
+        await file.settle();
+        await synced;
+        return doneReply(unique);
+      }
+      case "release":
+        files.remove(message.handle);
+        return doneReply(unique);
+      case "statfs": {
+        const session = await current();
+        return statfsReply(unique, await session.ask(ask.statvfs(remotePath), reply.statvfs));
+      }
+      case "opendir": {
+        const session = await current();
+        const node = nodeOf(id);
+        return openReply(unique, await directories.open(node, pathOf(node), session));
+      }
+      case "readdir":
+      case "readdirplus":
+        return names(message);
+      case "releasedir":
+        directories.remove(message.handle);
+        return doneReply(unique);
+      case "interrupt":
+        interruptible.get(message.of)?.();
+        return undefined;
+      default:
+        return errorReply(unique, "ENOSYS");
+    }
+  };
+
+  return {
+    async serve(message, { respond, keep }) {
+      const { unique, type } = message;
+      let answered = false;
+      const once = (bytes: Buffer): void => {
+        if (answered) return;
+        answered = true;
+        respond(bytes);
+      };
+      // Nothing is changed by these: that their answer comes later doesn't matter.
+      const harmless = type === "read" || type === "getattr" || type === "readlink" || type === "statfs" || type === "readdir";
+      if (harmless) interruptible.set(unique, () => once(errorReply(unique, "EINTR")));
+      try {
+        if (moving && type !== "interrupt" && type !== "write") await moving;
+        const bytes = await answer(message, { respond: once, keep });
+        if (bytes) once(bytes);
+      } catch (error) {
+        once(errorReply(unique, codeOf(error)));
+      } finally {
+        if (harmless) interruptible.delete(unique);
+      }
+    },
+  };
+}
+
+const codeOf = (error: unknown): FileError["code"] => (error instanceof FileError ? error.code : "EIO");

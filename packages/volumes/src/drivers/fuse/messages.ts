@@ -1,0 +1,14 @@
+/** What the mounting process and the program of its mount say to each other. */
+
+export interface ProgramOptions {
+  localPath: string;
+  remotePath: string;
+  /** As `mount` and `df` show it. */
+  source: string;
+  readOnly: boolean;
+  cacheSeconds: number;
+}
+
+/** `stream`: the answer to `want`, with a socket where there is one. `beat`: whoever says it lives. */
+export type ToProgram = { beat: true } | { stream: number };
+export type FromProgram = { beat: true } | { want: number } | { mounted: true } | { failed: { code?: string; message: string } };

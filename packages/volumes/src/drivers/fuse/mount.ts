@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:fs";
+import { open as openFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { abortError, createCloser, hasCode, type Logger, type MountedVolume } from "@shipside/core";
+import { volumesError } from "../../errors.ts";
+import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
+import { SOURCE, type UnmountOptions, unmount } from "../sshfs/unmount.ts";
+import type { FromProgram, ProgramOptions } from "./messages.ts";
+import { type ServeProgramOptions, serveProgram } from "./serve-program.ts";
+
+export interface FuseMountOptions extends ServeProgramOptions {
+  /** Shown by `mount` and `df` as `shipside:NAME`. */
+  name: string;
+  /** Absolute. It exists and is empty. */
+  localPath: string;
+  /** Absolute, as the server sees it. */
+  remotePath: string;
+  readOnly: boolean;
+  /** How long names and attributes may be out of date, in s. Default 2. */
+  cacheSeconds?: number;
+  signal: AbortSignal;
+}
+
+export interface FuseMount extends MountedVolume {
+  /** Rejects with `VOLUMES_BUSY` where something uses it, and then it stays; `close` takes it off in any case. */
+  unmount(options?: UnmountOptions): Promise<void>;
+}
+
+const MOUNT_MS = 20_000;
+
+/** Mounts a directory that an SFTP server has, by a FUSE server of our own. Codes: `VOLUMES_MOUNT_FAILED`, `VOLUMES_SUBPATH_MISSING`. */
+export async function mountFuse(options: FuseMountOptions): Promise<FuseMount> {
+  const { localPath, remotePath, signal, logger } = options;
+  signal.throwIfAborted();
+  const closer = createCloser();
+  try {
+    // Open from before the mount, so that it is what lies under it.
+    await using under = await openFile(localPath, constants.O_RDONLY | constants.O_DIRECTORY);
+    const mode = (await under.stat()).mode & 0o7777;
+    closer.defer(() => restoreMode(localPath, mode));
+    const child = startProgram(options);
+    closer.use(serveProgram(child, options));
+    // What is on its way is written before it ends, and the streams stay until then.
+    closer.defer(() => stop(child));
+    closer.defer(() => unmountInTheEnd(localPath, logger));
+    await mounted(child, options);
+    signal.throwIfAborted();
+    // If it is ever gone, nothing may be written to the local disk unnoticed. Root isn't kept from it.
+    await under.chmod(0o555);
+    await raiseReadAhead(localPath);
+    child.unref();
+    child.channel?.unref();
+  } catch (error) {
+    await closer.close().catch((failed: Error) => logger.error("could not unmount", { error: failed.message }));
+    if (signal.aborted) throw abortError(signal);
+    if (hasCode(error, "VOLUMES_MOUNT_FAILED", "VOLUMES_SUBPATH_MISSING")) throw error;
+    throw volumesError("VOLUMES_MOUNT_FAILED", `could not mount ${remotePath} at ${localPath}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return {
+    localPath,
+    async unmount(how) {
+      await unmount(localPath, how);
+      await closer.close();
+    },
+    close: () => closer.close(),
+    [Symbol.asyncDispose]: () => closer.close(),
+  };
+}
+
+function startProgram({ name, localPath, remotePath, readOnly, cacheSeconds = 2 }: FuseMountOptions): ChildProcess {
+  const source = `${SOURCE}${name.replace(/[^\w./-]/g, "_")}`;
+  const how: ProgramOptions = { localPath, remotePath, source, readOnly, cacheSeconds };
+  const from = import.meta.url;
+  const program = fileURLToPath(new URL(from.endsWith(".ts") ? "./program.ts" : "./drivers/fuse/program.js", from));
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  // Not of this process's group, or an interrupt at the terminal would end it before what is open is written.
+  return spawn(process.execPath, ["--max-semi-space-size=2", program, JSON.stringify(how)], {
+    ...{ cwd: "/", detached: true, env },
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+}
+
+/** Resolves when the mount stands. An abort ends its stream, and so fails it: half a mount is never left alone. */
+async function mounted(child: ChildProcess, { localPath, remotePath }: FuseMountOptions): Promise<void> {
+  let said = "";
+  child.stderr!.on("data", (chunk: Buffer) => {
+    said = (said + chunk).slice(-2_000);
+  });
+  const failed = (why: string, cause?: unknown): Error =>
+    volumesError("VOLUMES_MOUNT_FAILED", `could not mount ${remotePath} at ${localPath}: ${why}`, { cause });
+  const over = new AbortController();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.once("error", (error) => reject(failed(error.message, error)));
+      child.once("exit", (code, by) => reject(failed(said.trim() || `its process ended (${code ?? by})`)));
+      const take = (message: FromProgram): void => {
+        if ("mounted" in message) resolve();
+        if (!("failed" in message)) return;
+        const { code, message: why } = message.failed;
+        if (code === "ENOENT" && why === code)
+          reject(volumesError("VOLUMES_SUBPATH_MISSING", `the volume has nothing at ${remotePath}`));
+        else reject(failed(code === "ENOTDIR" && why === code ? "it is no directory" : why));
+      };
+      child.on("message", take);
+      const timer = setTimeout(() => reject(failed(`it took more than ${MOUNT_MS / 1000} s`)), MOUNT_MS);
+      over.signal.addEventListener("abort", () => {
+        clearTimeout(timer);
+        child.off("message", take);
+      });
+    });
+  } finally {
+    over.abort();
+  }
+}

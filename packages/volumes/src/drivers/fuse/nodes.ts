@@ -1,0 +1,104 @@
+import { ROOT_ID } from "./protocol.ts";
+import type { Attributes } from "./replies.ts";
+
+/** What the kernel knows by a number, and a file server by its path. */
+export interface Node {
+  readonly id: number;
+  /** Undefined for the root, and where nothing has this path any more. */
+  parent: Node | undefined;
+  name: string;
+  /** How often the kernel was told of it, and hasn't forgotten. */
+  lookups: number;
+  /** The kind of file: the upper bits of its mode. */
+  kind: number;
+  /** Size and time when the kernel was last told, where both were by then old enough to tell another content. */
+  settled?: Pick<Attributes, "size" | "mtime"> | undefined;
+}
+
+/** Which numbers the kernel was told. A number is never given twice. Pure. */
+export interface Nodes {
+  readonly size: number;
+  /** Undefined where the number was never given, or is forgotten. */
+  get(id: number): Node | undefined;
+  /** The one of this name and kind, made where there is none. Counts as a lookup. */
+  look(parent: Node, name: string, kind: number): Node;
+  child(parent: Node, name: string): Node | undefined;
+  forget(id: number, lookups: number): void;
+  /** Nothing has this name any more. */
+  remove(parent: Node, name: string): void;
+  /** It has another name now, and what had that has none. */
+  move(parent: Node, name: string, newParent: Node, newName: string): void;
+  /** Below the root, without a slash at its beginning; undefined for what has been removed. */
+  path(node: Node): string | undefined;
+}
+
+export function createNodes(): Nodes {
+  const root: Node = { id: ROOT_ID, parent: undefined, name: "", lookups: 1, kind: 0o040000 };
+  const all = new Map<number, Node>([[ROOT_ID, root]]);
+  const named = new Map<Node, Map<string, Node>>();
+  let ids = ROOT_ID;
+
+  const place = (node: Node, parent: Node, name: string): void => {
+    node.parent = parent;
+    node.name = name;
+    let names = named.get(parent);
+    if (!names) named.set(parent, (names = new Map()));
+    names.set(name, node);
+  };
+  const displace = (node: Node): void => {
+    const names = node.parent && named.get(node.parent);
+    if (names?.get(node.name) === node) {
+      names.delete(node.name);
+      if (names.size === 0) named.delete(node.parent!);
+    }
+    node.parent = undefined;
+  };
+  const nodes: Nodes = {
+    get size() {
+      return all.size;
+    },
+    get: (id) => all.get(id),
+    child: (parent, name) => named.get(parent)?.get(name),
+    look(parent, name, kind) {
+      let node = nodes.child(parent, name);
+      // A file that is a directory now is another one.
+      if (node && node.kind !== kind) {
+        displace(node);
+        node = undefined;
+      }
+      if (!node) {
+        node = { id: ++ids, parent, name, lookups: 0, kind };
+        all.set(node.id, node);
+        place(node, parent, name);
+      }
+      node.lookups++;
+      return node;
+    },
+    forget(id, lookups) {
+      const node = all.get(id);
+      if (!node || node === root) return;
+      node.lookups -= lookups;
+      if (node.lookups > 0) return;
+      displace(node);
+      all.delete(id);
+    },
+    remove(parent, name) {
+      const node = nodes.child(parent, name);
+      if (node) displace(node);
+    },
+    move(parent, name, newParent, newName) {
+      nodes.remove(newParent, newName);
+      const node = nodes.child(parent, name);
+      if (!node) return;
+      displace(node);
+      place(node, newParent, newName);
+    },
+    path(node) {
+      const parts: string[] = [];
+      let at: Node | undefined = node;
+      for (; at && at !== root; at = at.parent) parts.push(at.name);
+      return at === root ? parts.reverse().join("/") : undefined;
+    },
+  };
+  return nodes;
+}

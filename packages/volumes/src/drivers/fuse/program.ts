@@ -1,0 +1,110 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { openSync } from "node:fs";
+import { Socket } from "node:net";
+import { serveDevice } from "./device.ts";
+import { createFileSystem } from "./file-system.ts";
+import type { FromProgram, ProgramOptions, ToProgram } from "./messages.ts";
+import { FileError, reply, request } from "./sftp-packets.ts";
+import { openSftpSession, type SftpSession } from "./sftp-session.ts";
+
+/**
+ * The process of one mount: opens /dev/fuse, mounts, and answers the kernel out of streams that its parent gives it. It is a process of its own,
+ * since whoever serves a file system must never wait for it: not by looking at a path, nor by starting a program in it. Imports only what
+ * Node has.
+ */
+
+/** Without a sign of life of the parent's for this long, in ms, it is frozen: nothing that was asked will be answered. */
+const SILENCE_MS = 6_000;
+const TICK_MS = 500;
+/** How long a session may take to begin, in ms: an operation on the mount waits as long. */
+const OPEN_MS = 5_000;
+
+const options = JSON.parse(process.argv[2]!) as ProgramOptions;
+const { localPath, remotePath, source, readOnly, cacheSeconds } = options;
+const say = (message: FromProgram): void => void process.send?.(message);
+// Its mount fails then, rather than to show the disk below it: see the package's README.
+process.once("disconnect", () => process.exit());
+
+let session: SftpSession | undefined;
+let opening: Promise<SftpSession> | undefined;
+let asked = 0;
+const wanted = new Map<number, (socket: Socket | undefined) => void>();
+let heard = performance.now();
+process.on("message", (message: ToProgram, socket: unknown) => {
+  heard = performance.now();
+  if ("beat" in message) return say({ beat: true });
+  const given = socket instanceof Socket ? socket : undefined;
+  const take = wanted.get(message.stream);
+  if (take) take(given);
+  else given?.destroy();
+});
+
+async function open(): Promise<SftpSession> {
+  const id = ++asked;
+  let socket: Socket | undefined;
+  const timer = setTimeout(() => {
+    wanted.get(id)?.(undefined);
+    socket?.destroy();
+  }, OPEN_MS);
+  try {
+    socket = await new Promise<Socket | undefined>((resolve) => {
+      wanted.set(id, resolve);
+      say({ want: id });
+    });
+    if (!socket) throw new FileError("EIO");
+    session = await openSftpSession(socket);
+    return session;
+  } finally {
+    clearTimeout(timer);
+    wanted.delete(id);
+  }
+}
+
+function current(): SftpSession | Promise<SftpSession> {
+  if (session && !session.ended) return session;
+  opening ??= open().finally(() => {
+    opening = undefined;
+  });
+  return opening;
+}
+
+let ticked = heard;
+setInterval(() => {
+  const now = performance.now();
+  // This process itself stood still (the machine slept): what has come meanwhile is not yet read.
+  if (now - ticked > 4 * TICK_MS) heard = now;
+  ticked = now;
+  if (now - heard > SILENCE_MS) session?.end();
+}, TICK_MS);
+
+/** Rejects with what the program said. */
+async function mount(fd: number): Promise<void> {
+  const user = [`user_id=${process.getuid!()}`, `group_id=${process.getgid!()}`];
+  const list = ["fd=3", "rootmode=40000", ...user, "nosuid", "nodev", ...(readOnly ? ["ro"] : [])];
+  // Not by a helper for the type, which would want to run a server of its own.
+  const args = ["-i", "-t", "fuse.shipside", "-o", list.join(","), source, localPath];
+  const child = spawn("mount", args, { cwd: "/", stdio: ["ignore", "ignore", "pipe", fd] });
+  let said = "";
+  child.stderr!.on("data", (chunk: Buffer) => {
+    said += chunk;
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== 0) throw new Error(said.trim() || `mount ended with ${code}`);
+}
+
+try {
+  const { mode } = await (await current()).ask(request.stat(remotePath), reply.attributes);
+  if ((mode & 0o170000) !== 0o040000) throw new FileError("ENOTDIR");
+  const fd = openSync("/dev/fuse", "r+");
+  const user = { uid: process.getuid!(), gid: process.getgid!() };
+  const { serve } = createFileSystem({ remotePath, session: current, cacheSeconds, user });
+  await mount(fd);
+  const gone = serveDevice({ fd, serve });
+  say({ mounted: true });
+  await gone;
+  process.exit();
+} catch (error) {
+  const { code, message } = error as NodeJS.ErrnoException;
+  process.send?.({ failed: { message, ...(code !== undefined && { code }) } } satisfies FromProgram, () => process.exit(1));
+}

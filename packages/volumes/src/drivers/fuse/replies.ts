@@ -1,0 +1,191 @@
+import { constants } from "node:os";
+import { INIT_FLAGS, LARGEST_IO, MAJOR, MINOR, OUT_HEADER } from "./protocol.ts";
+
+/** Answers to the kernel, as bytes: each is written whole. Pure. */
+
+/** Of a file, as the mount shows it; times in seconds. */
+export interface Attributes {
+  size: number;
+  mode: number;
+  uid: number;
+  gid: number;
+  atime: number;
+  mtime: number;
+}
+
+export type ErrorName = keyof typeof constants.errno;
+
+const ATTRIBUTES = 88;
+const ENTRY = 40 + ATTRIBUTES;
+const DIRENT = 24;
+const BLOCK = 4096;
+
+/** Zeroed, with its header. */
+function reply(unique: number, length: number): Buffer {
+  const made = Buffer.alloc(OUT_HEADER + length);
+  putHeader(made, unique, made.length);
+  return made;
+}
+
+/** For data that already stands after {@link OUT_HEADER}. */
+export function putHeader(into: Buffer, unique: number, length: number): void {
+  into.writeUInt32LE(length, 0);
+  into.writeInt32LE(0, 4);
+  putUint64(into, unique, 8);
+}
+
+export const doneReply = (unique: number): Buffer => reply(unique, 0);
+
+export function errorReply(unique: number, name: ErrorName): Buffer {
+  const made = reply(unique, 0);
+  made.writeInt32LE(-constants.errno[name], 4);
+  return made;
+}
+
+/** What is asked of the kernel, of what it offers. */
+const WANTED = Object.values(INIT_FLAGS).reduce((all, flag) => all | flag, 0);
+/** Reads ahead that are under way at a time. */
+const MOST_AT_ONCE = 64;
+
+export function initReply(unique: number, offered: { readAhead: number; flags: number }): Buffer {
+  const made = reply(unique, 64);
+  const words = [MAJOR, MINOR, offered.readAhead, offered.flags & WANTED];
+  for (const [index, word] of words.entries()) made.writeUInt32LE(word >>> 0, OUT_HEADER + index * 4);
+  made.writeUInt16LE(MOST_AT_ONCE, OUT_HEADER + 16);
+  made.writeUInt16LE(Math.floor((MOST_AT_ONCE * 3) / 4), OUT_HEADER + 18);
+  made.writeUInt32LE(LARGEST_IO, OUT_HEADER + 20);
+  // Times have whole seconds.
+  made.writeUInt32LE(1e9, OUT_HEADER + 24);
+  made.writeUInt16LE(LARGEST_IO / 4096, OUT_HEADER + 28);
+  return made;
+}
+
+/** A file by its number, and for how long that may be taken for granted, in s. */
+export interface Entry {
+  node: number;
+  attributes: Attributes;
+}
+
+/** Without an entry: there is none of this name. */
+export function entryReply(unique: number, entry: Entry | undefined, cacheSeconds: number): Buffer {
+  const made = reply(unique, ENTRY);
+  putEntry(made, OUT_HEADER, entry, cacheSeconds);
+  return made;
+}
+
+export function attributesReply(unique: number, { node, attributes }: Entry, cacheSeconds: number): Buffer {
+  const made = reply(unique, 16 + ATTRIBUTES);
+  putTime(made, cacheSeconds, OUT_HEADER, OUT_HEADER + 8);
+  putAttributes(made, OUT_HEADER + 16, node, attributes);
+  return made;
+}
+
+export function openReply(unique: number, handle: number, flags = 0): Buffer {
+  const made = reply(unique, 16);
+  putOpen(made, OUT_HEADER, handle, flags);
+  return made;
+}
+
+export function createReply(unique: number, entry: Entry, cacheSeconds: number, handle: number): Buffer {
+  const made = reply(unique, ENTRY + 16);
+  putEntry(made, OUT_HEADER, entry, cacheSeconds);
+  putOpen(made, OUT_HEADER + ENTRY, handle, 0);
+  return made;
+}
+
+export function textReply(unique: number, text: string): Buffer {
+  const made = reply(unique, text.length);
+  made.write(text, OUT_HEADER, "latin1");
+  return made;
+}
+
+export function writtenReply(unique: number, size: number): Buffer {
+  const made = reply(unique, 8);
+  made.writeUInt32LE(size, OUT_HEADER);
+  return made;
+}
+
+/** In the order of `struct statvfs`, as SFTP has it: block sizes, blocks, free, available, files, free, available, id, flags, name's length. */
+export function statfsReply(unique: number, told: readonly number[]): Buffer {
+  const made = reply(unique, 80);
+  const [bsize = 0, frsize = 0, blocks = 0, bfree = 0, bavail = 0, files = 0, ffree = 0, , , , namelen = 0] = told;
+  for (const [index, value] of [blocks, bfree, bavail, files, ffree].entries()) putUint64(made, value, OUT_HEADER + index * 8);
+  made.writeUInt32LE(bsize, OUT_HEADER + 40);
+  made.writeUInt32LE(namelen, OUT_HEADER + 44);
+  made.writeUInt32LE(frsize, OUT_HEADER + 48);
+  return made;
+}
+
+export interface DirectoryNames {
+  readonly length: number;
+  /** Name and kind. */
+  at(index: number): { name: string; mode: number };
+  /** Asked of each that has room in an answer. Without it the kernel looks the name up by itself when it needs it. */
+  entry?(index: number): Entry | undefined;
+}
+
+/** As many names as there is room for, from one on. */
+export function directoryReply(
+  unique: number,
+  names: DirectoryNames,
+  { from, size, cacheSeconds }: { from: number; size: number; cacheSeconds: number },
+): Buffer {
+  const made = Buffer.alloc(OUT_HEADER + size);
+  const before = names.entry ? ENTRY : 0;
+  let at = OUT_HEADER;
+  for (let index = from; index < names.length; index++) {
+    const { name, mode } = names.at(index);
+    const length = align(before + DIRENT + name.length);
+    if (at + length > made.length) break;
+    const entry = names.entry?.(index);
+    if (entry) putEntry(made, at, entry, cacheSeconds);
+    const dirent = at + before;
+    // Zero would be no file at all.
+    putUint64(made, entry?.node ?? 2 ** 32 + index, dirent);
+    putUint64(made, index + 1, dirent + 8);
+    made.writeUInt32LE(name.length, dirent + 16);
+    made.writeUInt32LE((mode & 0o170000) >> 12, dirent + 20);
+    made.write(name, dirent + DIRENT, "latin1");
+    at += length;
+  }
+  putHeader(made, unique, at);
+  return made.subarray(0, at);
+}
+
+const align = (length: number): number => (length + 7) & ~7;
+
+function putUint64(into: Buffer, value: number, at: number): void {
+  into.writeUInt32LE((value % 2 ** 32) >>> 0, at);
+  into.writeUInt32LE(Math.floor(value / 2 ** 32) >>> 0, at + 4);
+}
+
+function putTime(into: Buffer, seconds: number, at: number, nanosecondsAt: number): void {
+  const whole = Math.floor(seconds);
+  putUint64(into, whole, at);
+  into.writeUInt32LE(Math.round((seconds - whole) * 1e9), nanosecondsAt);
+}
+
+function putEntry(into: Buffer, at: number, entry: Entry | undefined, cacheSeconds: number): void {
+  putTime(into, cacheSeconds, at + 16, at + 32);
+  if (!entry) return;
+  putUint64(into, entry.node, at);
+  putTime(into, cacheSeconds, at + 24, at + 36);
+  putAttributes(into, at + 40, entry.node, entry.attributes);
+}
+
+function putAttributes(into: Buffer, at: number, node: number, { size, mode, uid, gid, atime, mtime }: Attributes): void {
+  putUint64(into, node, at);
+  putUint64(into, size, at + 8);
+  putUint64(into, Math.ceil(size / 512), at + 16);
+  putUint64(into, atime, at + 24);
+  putUint64(into, mtime, at + 32);
+  // When it was changed isn't told.
+  putUint64(into, mtime, at + 40);
+  const words = [mode, 1, uid, gid, 0, BLOCK];
+  for (const [index, word] of words.entries()) into.writeUInt32LE(word >>> 0, at + 60 + index * 4);
+}
+
+function putOpen(into: Buffer, at: number, handle: number, flags: number): void {
+  putUint64(into, handle, at);
+  into.writeUInt32LE(flags, at + 8);
+}

@@ -1,0 +1,74 @@
+import type { ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type Closable, createCloser, type Logger, splice } from "@shipside/core";
+import type { FromProgram, ToProgram } from "./messages.ts";
+import { socketPair } from "./socket-pair.ts";
+
+export interface ServeProgramOptions {
+  /** A fresh SFTP stream: at first, and again after each time that it was lost. Rejecting fails what the file system was asked. */
+  open(signal: AbortSignal): Promise<Duplex>;
+  logger: Logger;
+}
+
+const BEAT_MS = 1_000;
+/** Having stood still for longer, in ms, this process may have been given up: it is sooner patient than the program is. */
+const STANDSTILL_MS = 4_000;
+/** A program that hasn't answered for so long, in ms, is frozen, and so is who looks at its mount. */
+const FROZEN_MS = 10_000;
+const OPEN_MS = 5_000;
+
+/** Gives the program of a mount its streams, and signs of life; ends it where it gives none. */
+export function serveProgram(child: ChildProcess, { open, logger }: ServeProgramOptions): Closable {
+  const closer = createCloser();
+  const lifetime = new AbortController();
+  const carried = new Set<Socket>();
+  let beaten = performance.now();
+  let answered = beaten;
+
+  const send = (message: ToProgram, socket?: Socket): void => {
+    if (child.connected) child.send(message, socket, { keepOpen: false }, () => {});
+    else socket?.destroy();
+  };
+  /** A program that has heard nothing for a while has told that what it sent has failed: it mustn't come later, over what is newer. */
+  const cutAfterStandstill = (): void => {
+    if (performance.now() - beaten <= STANDSTILL_MS) return;
+    answered = performance.now();
+    for (const socket of carried) socket.destroy();
+  };
+  const timer = setInterval(() => {
+    cutAfterStandstill();
+    beaten = performance.now();
+    if (beaten - answered > FROZEN_MS && child.exitCode === null) {
+      logger.warn("the process of a mount stands still, and is ended: its mount fails until it is closed", { pid: child.pid });
+      child.kill("SIGKILL");
+      clearInterval(timer);
+    }
+    send({ beat: true });
+  }, BEAT_MS);
+  timer.unref();
+  closer.defer(() => clearInterval(timer));
+
+  const carry = async (id: number): Promise<void> => {
+    try {
+      const stream = await open(AbortSignal.any([lifetime.signal, AbortSignal.timeout(OPEN_MS)]));
+      stream.on("error", () => {});
+      const [near, far] = await socketPair();
+      carried.add(near);
+      near.once("close", () => carried.delete(near));
+      near.on("data", cutAfterStandstill);
+      send({ stream: id }, far);
+      const { error } = await splice(near, stream, { signal: lifetime.signal });
+      if (error && !lifetime.signal.aborted) logger.debug("a stream to a volume was lost", { error: error.message });
+    } catch (error) {
+      logger.debug("no stream to a volume", { error: (error as Error).message });
+      send({ stream: id });
+    }
+  };
+  child.on("message", (message: FromProgram) => {
+    answered = performance.now();
+    if ("want" in message && !lifetime.signal.aborted) void carry(message.want);
+  });
+  closer.defer(() => lifetime.abort());
+  return closer;
+}

@@ -1,0 +1,193 @@
+import type { Duplex } from "node:stream";
+import { FileError, initPacket, putId, REPLY_TYPES, reply, request } from "./sftp-packets.ts";
+
+/** A session with a file server, which answers in the order in which it is asked: many requests are under way at a time. */
+export interface SftpSession {
+  /** Whom the server runs as. */
+  readonly user: { uid: number; gid: number };
+  readonly ended: boolean;
+  /** Sends a packet, and reads its reply, which is a view that holds for that moment. Rejects with a `FileError`: `EIO` where the session ends. */
+  ask<T>(packet: Buffer, read: (frame: Buffer) => T): Promise<T>;
+  /** Sends what is in pieces. `sent` is told when they aren't needed any more. */
+  write(head: Buffer, data: Buffer, sent: () => void): Promise<void>;
+  /** Reads into a place. Resolves with how many bytes there were. */
+  readInto(packet: Buffer, into: Buffer): Promise<number>;
+  /** What is sent until the end of `work` leaves together. */
+  together<T>(work: () => T): T;
+  end(): void;
+}
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  read: (frame: Buffer) => unknown;
+  /** Of a READ: where its data goes. */
+  into?: Buffer;
+}
+
+/** The longest that a server sends, in bytes: a READ's, or a page of names. */
+const LONGEST = 300 * 1024;
+/** Length, type, id, and a DATA's own length. */
+const DATA_HEAD = 13;
+
+/** Begins a session on a stream, which is its own from then on. */
+export async function openSftpSession(stream: Duplex): Promise<SftpSession> {
+  // In the order of the answers.
+  const waiting: Waiting[] = [];
+  let first = 0;
+  let ids = 0;
+  let ended = false;
+
+  const end = (): void => {
+    if (ended) return;
+    ended = true;
+    stream.destroy();
+    for (const { reject } of waiting.splice(0).slice(first)) reject(new FileError("EIO"));
+    first = 0;
+  };
+  const next = (): Waiting | undefined => {
+    const found = waiting[first++];
+    if (first > 256 && first * 2 > waiting.length) {
+      waiting.splice(0, first);
+      first = 0;
+    }
+    return found;
+  };
+  const answered = (frame: Buffer): void => {
+    const found = next();
+    if (!found) {
+      end();
+      return;
+    }
+    try {
+      found.resolve(found.read(frame));
+    } catch (error) {
+      found.reject(error as Error);
+    }
+  };
+  const take = frameReader(
+    answered,
+    () => waiting[first]?.into,
+    (length) => next()?.resolve(length),
+    end,
+  );
+
+  stream.on("error", end);
+  stream.on("close", end);
+  stream.on("end", end);
+  stream.on("data", take);
+
+  const enqueue = <T>(packet: Buffer, read: Waiting["read"], into?: Buffer): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      if (ended) return reject(new FileError("EIO"));
+      putId(packet, ids++ >>> 0);
+      waiting.push({ resolve: resolve as Waiting["resolve"], reject, read, ...(into && { into }) });
+    });
+  const ask: SftpSession["ask"] = (packet, read) => {
+    const answer = enqueue<ReturnType<typeof read>>(packet, read);
+    if (!ended) stream.write(packet);
+    return answer;
+  };
+  const together: SftpSession["together"] = (work) => {
+    stream.cork();
+    try {
+      return work();
+    } finally {
+      stream.uncork();
+    }
+  };
+
+  const greeted = new Promise<void>((resolve, reject) => waiting.push({ resolve: () => resolve(), reject, read: version }));
+  stream.write(initPacket());
+  greeted.catch(() => {});
+  const user = await ask(request.stat("."), reply.attributes);
+  await greeted;
+  return {
+    user,
+    get ended() {
+      return ended;
+    },
+    ask,
+    write(head, data, sent) {
+      const answer = enqueue<void>(head, reply.done);
+      if (ended) sent();
+      else {
+        stream.write(head);
+        stream.write(data, sent);
+      }
+      return answer;
+    },
+    readInto(packet, into) {
+      const answer = enqueue<number>(packet, nothingMore, into);
+      if (!ended) stream.write(packet);
+      return answer;
+    },
+    together,
+    end,
+  };
+}
+
+function version(frame: Buffer): void {
+  if (frame[0] !== REPLY_TYPES.VERSION || frame.readUInt32BE(1) !== 3) throw new FileError("EPROTO");
+}
+
+/** A READ that has no data is at the end of the file, or failed. */
+function nothingMore(frame: Buffer): number {
+  if (frame[0] === REPLY_TYPES.STATUS && frame.readUInt32BE(5) === 1) return 0;
+  reply.done(frame);
+  throw new FileError("EIO");
+}
+
+/**
+ * Cuts a stream of bytes into packets. The data of a READ goes to its place as it comes; any other packet is put together, and is a view
+ * for that moment.
+ */
+function frameReader(
+  packet: (frame: Buffer) => void,
+  place: () => Buffer | undefined,
+  placed: (length: number) => void,
+  broken: () => void,
+): (chunk: Buffer) => void {
+  let room = Buffer.allocUnsafe(4096);
+  let held = 0;
+  /** What is still to come of data, and where it goes. */
+  let data: { into: Buffer; at: number; left: number } | undefined;
+  return (chunk) => {
+    for (let at = 0; at < chunk.length; ) {
+      if (data) {
+        const length = Math.min(data.left, chunk.length - at);
+        chunk.copy(data.into, data.at, at, at + length);
+        at += length;
+        data.at += length;
+        data.left -= length;
+        if (data.left > 0) return;
+        const { at: whole } = data;
+        data = undefined;
+        placed(whole);
+        continue;
+      }
+      const wanted = held < 4 ? 4 : 4 + room.readUInt32BE(0);
+      if (wanted > LONGEST) return broken();
+      const isData = held >= 5 && room[4] === REPLY_TYPES.DATA;
+      const least = held < 5 ? 5 : isData ? DATA_HEAD : wanted;
+      if (room.length < least) {
+        const larger = Buffer.allocUnsafe(least);
+        room.copy(larger, 0, 0, held);
+        room = larger;
+      }
+      const length = Math.min(least - held, chunk.length - at);
+      chunk.copy(room, held, at, at + length);
+      at += length;
+      held += length;
+      if (held < least || held === 5) continue;
+      held = 0;
+      if (!isData) {
+        packet(room.subarray(4, wanted));
+        continue;
+      }
+      const [into, size] = [place(), room.readUInt32BE(9)];
+      if (!into || size > into.length || size !== room.readUInt32BE(0) - 9 || size === 0) return broken();
+      data = { into, at: 0, left: size };
+    }
+  };
+}
