@@ -1,16 +1,18 @@
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { createCloser } from "@shipside/core";
-import { makeDirectory, mergeEnv, privateNames, type SessionEvent, type SessionInfo } from "@shipside/daemon/client";
+import { mergeEnv, type SessionEvent, type SessionInfo } from "@shipside/daemon/client";
 import type { CommandModule } from "../command.ts";
 import { flag } from "../command.ts";
 import { startChild } from "../demo/child.ts";
 import { keepRunning } from "../demo/keep.ts";
+import { type NamesBy, type Place, placeHere, placeInNamespaces } from "../demo/place.ts";
 import { CALLER } from "../demo/programs.ts";
 import { type Proof, witness } from "../demo/proof.ts";
 import { restartRollout, untilReady } from "../demo/sample.ts";
 import { envLines, serviceLines } from "../demo/show.ts";
 import { demoStateDir } from "../demo/state.ts";
+import { canWriteHosts, openWithoutRoot } from "../demo/without-root.ts";
 import { cliError } from "../errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { Interrupt } from "../interrupt.ts";
@@ -24,7 +26,7 @@ const LEAF = "http://leaf:3010";
 
 interface Story {
   server: string;
-  names: "hosts" | "namespace" | "preload";
+  names: NamesBy;
   services: Array<{ name: string; address: string | undefined }>;
   variables: number;
   firstCall: { url: string; address: string; pod: string; ms: number };
@@ -90,9 +92,12 @@ async function tell(stage: Stage): Promise<Partial<Story> & { kubeconfig: string
   const title = heading(terminal);
   const { signal } = interrupt;
 
-  terminal.say(
-    `${err("bold", "Shipside demo")}: a cluster, a teleport into it, and the way back. Nothing of yours is touched but the hosts file.`,
-  );
+  const byHosts = await canWriteHosts();
+  const touched = byHosts ? "Nothing of yours is touched but the hosts file." : "Nothing of yours is touched.";
+  terminal.say(`${err("bold", "Shipside demo")}: a cluster, a teleport into it, and the way back. ${touched}`);
+  // Made while the cluster starts.
+  const withoutRoot = byHosts ? undefined : openWithoutRoot();
+  closer.defer(async () => (await withoutRoot)?.namespaces?.close());
   title("A cluster");
   terminal.busy("starting a small Kubernetes in this process");
   const { startCluster, sampleCorePath, sampleManifests } = await import("@shipside/testkit");
@@ -115,32 +120,42 @@ async function tell(stage: Stage): Promise<Partial<Story> & { kubeconfig: string
     `the sample runs in it: frontend ${arrow} core ${arrow} leaf, and a database; ${workloads} pods, each a process of its own`,
   );
 
-  title("The teleport", "shipside teleport deployment/core");
+  const namespaces = (await withoutRoot)?.namespaces;
+  title("The teleport", namespaces ? "shipside run deployment/core" : "shipside teleport deployment/core");
+  (await withoutRoot)?.tell(terminal);
   const teleportBegan = since();
-  const progress = createProgress(terminal, { command: "told", calm: ({ code }) => code === "NAME_TAKEN" });
+  const progress = createProgress(terminal, {
+    command: "told",
+    ...(namespaces && { rootless: true }),
+    calm: ({ code }) => code === "NAME_TAKEN",
+  });
   let taken = false;
+  let inside: Awaited<ReturnType<typeof placeInNamespaces>> | undefined;
   const onEvent = (event: SessionEvent): void => {
     taken ||= event.step === "warning" && event.error.code === "NAME_TAKEN";
+    if (event.step === "names") inside?.follow(session.info(), event.entries);
     progress.on(event);
   };
   const session = await openHere(
     { workload: "deployment/core", namespace: NAMESPACE, kubeconfig: cluster.kubeconfigPath },
     { terminal, signal, onEvent },
-    { stateDir, pool: { stateFile: false } },
+    { stateDir, pool: { stateFile: false }, ...namespaces?.hostOptions },
   );
   closer.use(session);
   progress.ready();
+  if (namespaces) inside = await placeInNamespaces(namespaces, session, stage);
   const teleportMs = since() - teleportBegan;
   const info = session.info();
-  look.expectGone({ listeners: listenersOf(info), hostsOwner: `shipside-${session.journal.run}` });
+  // The services' own addresses are nobody's here: those listeners go with the processes that have them.
+  look.expectGone({ listeners: namespaces ? [] : listenersOf(info), hostsOwner: `shipside-${session.journal.run}` });
   for (const line of serviceLines(info, err)) terminal.say(line);
   terminal.say();
   for (const line of envLines(session.env, err)) terminal.say(line);
 
   title("Your version of core, an ordinary process that knows nothing of Shipside");
-  const names = await namesFor(session, taken, stage);
-  const caller = await callLeaf(names, stage);
-  const core = await runCore(sampleCorePath(), session, names, stage);
+  const place = inside ?? (await placeHere(session, taken, stage));
+  const caller = await callLeaf(place, stage);
+  const core = await runCore(sampleCorePath(), session, place, stage);
 
   title("Meanwhile, the cluster changes", "kubectl rollout restart deployment/leaf");
   terminal.busy("waiting for the new pod");
@@ -152,7 +167,7 @@ async function tell(stage: Stage): Promise<Partial<Story> & { kubeconfig: string
   return {
     kubeconfig: cluster.kubeconfigPath,
     server: cluster.server,
-    names: names.how,
+    names: place.how,
     services: info.services.map(({ namespace, name, address }) => ({ name: `${name}.${namespace}`, address })),
     variables: session.env.length,
     firstCall: caller.first,
@@ -160,26 +175,6 @@ async function tell(stage: Stage): Promise<Partial<Story> & { kubeconfig: string
     rollout,
     timings: { cluster: clusterMs, sample: sampleMs, teleport: teleportMs, firstCallByName: caller.at, total: since() },
   };
-}
-
-interface NamesForChildren {
-  how: Story["names"];
-  wrap(command: readonly string[], env: NodeJS.ProcessEnv): { command: readonly string[]; env: NodeJS.ProcessEnv };
-}
-
-/** The machine's hosts file where it has the names, else names that only the children see. */
-async function namesFor(session: CommandSession, taken: boolean, { closer, look, terminal }: Stage): Promise<NamesForChildren> {
-  const { where, reason } = session.info().names;
-  if (where === "hosts" && !taken) return { how: "hosts", wrap: (command, env) => ({ command, env }) };
-  const dir = await makeDirectory(session.journal, "demo");
-  closer.defer(dir.remove);
-  look.expectGone({ files: [dir.path] });
-  const names = await privateNames(dir.path);
-  await names.update(session.entries);
-  const why = taken ? "other lines of the hosts file have these names" : (reason?.message ?? "no hosts file");
-  const how = names.how === "namespace" ? "a hosts file of their own" : "a module that answers Node's look-ups";
-  terminal.warn(`${why}: the processes below get the names by ${how}`);
-  return names;
 }
 
 interface Caller {
@@ -191,9 +186,9 @@ interface Caller {
 }
 
 /** A process that calls leaf by its name, again and again. */
-async function callLeaf(names: NamesForChildren, { terminal, since, look, closer, interrupt }: Stage): Promise<Caller> {
+async function callLeaf(place: Place, { terminal, since, look, closer, interrupt }: Stage): Promise<Caller> {
   const { err } = terminal;
-  const { command, env } = names.wrap([process.execPath, "-e", CALLER, LEAF, "3", "30000"], process.env);
+  const { command, env } = place.wrap([process.execPath, "-e", CALLER, LEAF, "3", "30000"], process.env);
   const caller = startChild(command, env);
   const done = closer.defer(() => caller.close());
   await look.noteProcesses();
@@ -226,11 +221,11 @@ async function callLeaf(names: NamesForChildren, { terminal, since, look, closer
 }
 
 /** Runs the local version of core with the workload's env, and asks it once. */
-async function runCore(program: string, session: CommandSession, names: NamesForChildren, stage: Stage): Promise<Story["core"]> {
+async function runCore(program: string, session: CommandSession, place: Place, stage: Stage): Promise<Story["core"]> {
   const { terminal, closer, look, interrupt } = stage;
   const { err } = terminal;
   const port = await freePort();
-  const wrapped = names.wrap([process.execPath, program], { ...mergeEnv(process.env, session.env), PORT: String(port) });
+  const wrapped = place.wrap([process.execPath, program], { ...mergeEnv(process.env, session.env), PORT: String(port) });
   const child = startChild(wrapped.command, wrapped.env);
   const done = closer.defer(() => child.close());
   look.expectGone({ listeners: [`127.0.0.1:${port}`] });
@@ -239,9 +234,8 @@ async function runCore(program: string, session: CommandSession, names: NamesFor
   if ((await child.line()) === undefined) {
     throw cliError("DEMO_FAILED", "the local version of core did not start", { details: { stderr: child.complaints } });
   }
-  const response = await fetch(`http://127.0.0.1:${port}/`, {
-    signal: AbortSignal.any([interrupt.signal, AbortSignal.timeout(10_000)]),
-  });
+  const signal = AbortSignal.any([interrupt.signal, AbortSignal.timeout(10_000)]);
+  const response = await fetch(`http://127.0.0.1:${await place.portHere(port, signal)}/`, { signal });
   const core = (await response.json()) as Story["core"] & { ok: boolean; greeting?: string };
   if (!core.ok) throw cliError("DEMO_FAILED", "the local version of core could not call its neighbours", { details: { core } });
   terminal.done(

@@ -1,10 +1,11 @@
 import { basename, relative } from "node:path";
 import type { Interrupt } from "../interrupt.ts";
 import type { Terminal } from "../terminal.ts";
+import type { NamesBy } from "./place.ts";
 
 export interface Kept {
   kubeconfig: string;
-  names: "hosts" | "namespace" | "preload";
+  names: NamesBy;
   services: ReadonlyArray<{ name: string; address: string | undefined }>;
 }
 
@@ -14,11 +15,15 @@ export async function keepRunning(terminal: Terminal, interrupt: Interrupt, kept
   const leaf = kept.services.find(({ name }) => name.startsWith("leaf."));
   const host = kept.names === "hosts" ? "leaf.sample" : (leaf?.address ?? "leaf.sample");
   const shipside = ownCommand(process.argv[1] ?? "shipside");
+  const inSample = `deployment/core -k ${kept.kubeconfig} -n sample`;
+  const rootless = kept.names === "rootless";
   const tries: Array<[string, string]> = [
-    [`curl http://${host}:3010`, "call a service of the cluster"],
+    rootless
+      ? [`${shipside} run ${inSample} -- curl http://leaf:3010`, "call a service of the cluster, in namespaces of its own"]
+      : [`curl http://${host}:3010`, "call a service of the cluster"],
     [`kubectl --kubeconfig ${kept.kubeconfig} -n sample get pods`, "it is a real API: any client works"],
     [`${shipside} session list --details`, "what is open, with addresses"],
-    [`${shipside} teleport deployment/core -k ${kept.kubeconfig} -n sample -- env`, "core's environment in a command of yours"],
+    [`${shipside} ${rootless ? "run" : "teleport"} ${inSample} -- env`, "core's environment in a command of yours"],
     [`${shipside} status`, "whether it works now"],
   ];
   terminal.say();
