@@ -173,7 +173,18 @@ describe.skipIf(process.platform !== "linux")("a command in namespaces of its ow
     });
     expect(ran.stderr).toContain("volumes at their own paths");
     expect([existsSync("/etc/no-such-app"), existsSync("/no-such-app")]).toEqual([false, false]);
-    const without = await user.run(["teleport", "deployment/web", "--volumes", "-n", NAMESPACE, "-k", kubeconfig, "--", "true"]);
+    const without = await user.run([
+      "teleport",
+      "deployment/web",
+      "--no-rootless",
+      "--volumes",
+      "-n",
+      NAMESPACE,
+      "-k",
+      kubeconfig,
+      "--",
+      "true",
+    ]);
     expect(without).toMatchObject({ code: 2, stderr: expect.stringContaining("shipside run") });
   });
 

@@ -113,6 +113,7 @@ test("--json with a command: the document alone on stdout, the command's output 
     "teleport",
     "deployment/web",
     ...where(),
+    "--no-rootless",
     "--json",
     "--",
     "sh",
@@ -178,7 +179,7 @@ test("two in the foreground at once: the second takes over when the first ends",
   const first = user.start(["teleport", "deploy/web", ...where()]);
   await untilSaid(first, /ready in/);
   const loop = `(async () => { for (;;) { const said = await fetch("http://web:${PORT}", { headers: { connection: "close" } }).then((r) => r.text(), () => "gap"); console.log(said); await new Promise((r) => setTimeout(r, 100)); } })()`;
-  const second = user.start(["teleport", "deploy/web", ...where(), "--", process.execPath, "-e", loop]);
+  const second = user.start(["teleport", "deploy/web", "--no-rootless", ...where(), "--", process.execPath, "-e", loop]);
   const said = await untilSaid(second, /^web-/m);
   expect(said).toContain(`shipside ${first.pid} has open`);
   expect(said).not.toContain("could not listen");

@@ -49,12 +49,23 @@ export async function joinSession(
     entries = event.entries;
     rootless.follow(session.info(), entries);
   });
+  let way = "";
   const { outside, without } = await rootless.join({
     ...{ info: session.info(), entries, hostPorts: hostPorts(invocation) },
     opened({ port, hostPort }) {
       terminal.done(`port ${err("bold", String(port))} of the command is on ${err("bold", `127.0.0.1:${hostPort}`)}`);
     },
+    outside(change) {
+      if (change.kind === "restored") terminal.done(`the rest of the world by ${err("bold", way)} again`);
+      else if (change.kind === "interrupted")
+        terminal.warn(`${change.error.message}: the rest of the world is away while it is started anew; the cluster is there`);
+      else {
+        terminal.warn(`${change.error.message}: the command goes on without the rest of the world; the cluster is there`);
+        terminal.say(`  ${err("cyan", "hint:")} end the command and run it again to have it back`);
+      }
+    },
   });
+  way = outside;
   if (outside !== "proxy") terminal.done(`the rest of the world by ${err("bold", outside)}`);
   else {
     terminal.warn("the rest of the world by a proxy only: programs that heed HTTP_PROXY reach it");

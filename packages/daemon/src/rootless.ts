@@ -46,7 +46,11 @@ export interface JoinedSession {
   hostPorts?: readonly HostPort[];
   /** The command listens on a port, which is on this machine's localhost from now on. */
   opened(port: OpenedPort): void;
+  /** What carries the command's traffic to the rest of the world has ended by itself, carries again, or is gone for good. */
+  outside?(change: OutsideChange): void;
 }
+
+export type OutsideChange = { kind: "interrupted" | "gone"; error: ShipsideError } | { kind: "restored" };
 
 export interface Joined {
   /** By what the rest of the world is reached. */
@@ -82,14 +86,21 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
     const pod = { namespace: info.namespace };
     await namespace.resolveBy(renderResolvConf(podResolvConf({ pod, nameservers: [DNS_ADDRESS], machine })));
   };
-  const openWorld = async ({ info, entries, hostPorts = [] }: JoinedSession): Promise<Joined> => {
+  const openWorld = async ({ info, entries, hostPorts = [], outside }: JoinedSession): Promise<Joined> => {
+    // Where the namespaces are gone, nobody is there to miss it.
+    const tell = (change: OutsideChange): void => {
+      if (!namespace.ended.aborted && !closer.closing) outside?.(change);
+    };
     const addresses = info.services.flatMap(({ address }) => address ?? []);
     const world = closer.use(
       await openOutsideWorld({
         ...{ pid: namespace.pid, listeners, hostPorts, clusterAddresses: addresses },
         noProxy: [...addresses, ...entries.flatMap(({ names }) => names)],
+        interrupted: (error) => tell({ kind: "interrupted", error }),
+        restored: () => tell({ kind: "restored" }),
       }),
     );
+    void world.ended.then((error) => error && tell({ kind: "gone", error }));
     outsideEnv = world.env;
     return { outside: world.kind, without: world.without };
   };

@@ -2,12 +2,12 @@ import type { SessionOptions } from "@shipside/daemon/client";
 import { arrivalSessions, openArrival } from "../arrivals.ts";
 import type { CommandModule } from "../command.ts";
 import { flag, type Invocation } from "../command.ts";
-import { cliError } from "../errors.ts";
 import type { Interrupt } from "../interrupt.ts";
 import { keepOpen, readyIn } from "../keep-open.ts";
 import { type CommandSession, openCommandSession, sharedPorts } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
 import { rightsOfSessions } from "../rights.ts";
+import { chooseRootless, type RootlessChoice, refuseInsideOptions } from "../rootless-choice.ts";
 import { joinSession, openRootlessCommand, type RootlessCommand } from "../rootless-command.ts";
 import { saveIfWanted } from "../save-profile.ts";
 import { createEventRelay, restartOptions, runSessionCommand } from "../session-command.ts";
@@ -18,15 +18,13 @@ import { closeMatching } from "./session.ts";
 export const rights: NonNullable<CommandModule["rights"]> = async (invocation) => rightsOfSessions(wishesOf(invocation));
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
-  if (!flag(invocation, "rootless")) {
-    if (flag(invocation, "volumes"))
-      throw cliError("USAGE", "--volumes: a path that others share can't be the workload's", {
-        hint: "use `shipside run`, whose command has paths of its own; or --mount DIR",
-      });
-    return teleport(invocation, terminal, interrupt);
+  const choice = await chooseRootless(invocation, interrupt.signal);
+  if (!choice.taken) {
+    refuseInsideOptions(invocation, choice);
+    return teleport(invocation, terminal, interrupt, { choice });
   }
   await using rootless = await openRootlessCommand(invocation, terminal, interrupt.signal);
-  return await teleport(invocation, terminal, interrupt, rootless);
+  return await teleport(invocation, terminal, interrupt, { choice, rootless });
 };
 
 /** The teleport itself, and what its command is to get from the cluster. */
@@ -39,7 +37,7 @@ async function teleport(
   invocation: Invocation,
   terminal: Terminal,
   interrupt: Interrupt,
-  rootless?: RootlessCommand,
+  { choice, rootless }: { choice: RootlessChoice; rootless?: RootlessCommand },
 ): Promise<number> {
   const [options, ...arrivals] = wishesOf(invocation);
   if (flag(invocation, "clean")) return closeMatching([options, ...arrivals], terminal);
@@ -70,6 +68,7 @@ async function teleport(
     const readyMs = Math.round(performance.now() - began);
     await saveIfWanted(invocation, [options, ...arrivals], terminal);
     const ready = readyIn(readyMs, terminal);
+    for (const line of choice.said) terminal.say(`  ${line}`);
     if (rootless) await joinSession(rootless, { session, relay, invocation, terminal });
     for (const wish of arrivals) await openArrival(wish, session, { relay, terminal });
     if (command) {

@@ -10,7 +10,7 @@ export const RUN_COMMAND: CommandSpec = {
   complete: ["workload"],
   verbs: [{ name: "namespace", before: "namespace" }],
   takesCommand: true,
-  options: TELEPORT_OPTIONS.filter(({ name }) => name !== "rootless" && name !== "foreground"),
+  options: TELEPORT_OPTIONS.filter(({ name }) => !["rootless", "no-rootless", "foreground"].includes(name)),
   examples: [
     ["shipside run deployment/core -- npm start", "names, ClusterIPs, low ports and env as in its pod"],
     ["shipside run namespace shop -- bash", "a shell among the services of a namespace"],

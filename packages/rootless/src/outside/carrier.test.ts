@@ -1,52 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { openNamespace } from "../namespace.ts";
+import { describe, expect, test } from "vitest";
 import { startCarrier } from "./carrier.ts";
-
-/** Stands in for a program: notes its number, opens a way out that leads nowhere, and stays. */
-const PROGRAM = `echo $$ > "$1"; nsenter --target $2 --user --preserve-credentials --net ip route add default dev lo; exec sleep 600`;
-
-interface Scene {
-  pid: number;
-  line: string[];
-  /** The program's number. */
-  program(): Promise<number>;
-}
-
-async function scene(): Promise<Scene> {
-  const dir = await mkdtemp(join(tmpdir(), "shipside-carrier-"));
-  const namespace = await openNamespace();
-  onTestFinished(async () => {
-    await namespace.close();
-    await rm(dir, { recursive: true });
-  });
-  return {
-    pid: namespace.pid,
-    line: ["sh", "-c", PROGRAM, "program", join(dir, "pid"), String(namespace.pid)],
-    program: async () => Number(await readFile(join(dir, "pid"), "utf8").catch(() => 0)),
-  };
-}
+import { carrierScene, isThere } from "./fixtures/carrier-scene.ts";
 
 const parentOf = async (pid: number): Promise<number> =>
   Number((await readFile(`/proc/${pid}/stat`, "utf8")).split(") ")[1]!.split(" ")[1]);
 const gone = (pid: number): Promise<void> => expect.poll(() => isThere(pid)).toBe(false);
-const isThere = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 describe.runIf(process.platform === "linux")("what carries the traffic", () => {
   test("is there when the way out is, and gone when it is closed", async () => {
-    const { program, ...place } = await scene();
+    const { program, ...place } = await carrierScene();
     const carrier = await startCarrier({ name: "test", ...place });
     const pid = await program();
     expect(isThere(pid)).toBe(true);
@@ -56,7 +22,7 @@ describe.runIf(process.platform === "linux")("what carries the traffic", () => {
   });
 
   test("that ends by itself says why", async () => {
-    const { program, ...place } = await scene();
+    const { program, ...place } = await carrierScene();
     await using carrier = await startCarrier({ name: "test", ...place });
     process.kill(await program(), "SIGKILL");
     expect(await carrier.ended).toMatchObject({
@@ -66,7 +32,7 @@ describe.runIf(process.platform === "linux")("what carries the traffic", () => {
   });
 
   test("goes with its keeper", async () => {
-    const { program, ...place } = await scene();
+    const { program, ...place } = await carrierScene();
     await using carrier = await startCarrier({ name: "test", ...place });
     const pid = await program();
     process.kill(await parentOf(pid), "SIGKILL");
@@ -75,7 +41,7 @@ describe.runIf(process.platform === "linux")("what carries the traffic", () => {
   });
 
   test("goes with who started it, though nobody had the time to say so", async () => {
-    const { program, pid, line } = await scene();
+    const { program, pid, line } = await carrierScene();
     const file = fileURLToPath(new URL("./carrier.ts", import.meta.url));
     const script = `const { startCarrier } = await import(${JSON.stringify(file)});
       await startCarrier({ name: "test", pid: ${pid}, line: ${JSON.stringify(line)} });
@@ -91,7 +57,7 @@ describe.runIf(process.platform === "linux")("what carries the traffic", () => {
   });
 
   test("that can't start, or opens nothing, leaves nothing", async () => {
-    const { pid } = await scene();
+    const { pid } = await carrierScene();
     const failed = startCarrier({ name: "test", pid, line: ["sh", "-c", "echo no such thing >&2; exit 3"] });
     await expect(failed).rejects.toMatchObject({
       code: "ROOTLESS_OUTSIDE_FAILED",

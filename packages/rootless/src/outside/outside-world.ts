@@ -9,9 +9,10 @@ import {
   silentLogger,
 } from "@shipside/core";
 import { rootlessError } from "../errors.ts";
-import { hasWayOut, startCarrier } from "./carrier.ts";
+import { hasWayOut } from "./carrier.ts";
 import { pastaLine, slirpLine } from "./command-line.ts";
 import { forwardHostPorts } from "./host-ports.ts";
+import { startLastingCarrier } from "./lasting-carrier.ts";
 import { findProgram } from "./program.ts";
 import { openProxy } from "./proxy.ts";
 import { proxyEnv } from "./proxy-env.ts";
@@ -32,6 +33,10 @@ export interface OutsideOptions {
   noProxy?: readonly string[];
   /** Of the cluster: what slirp4netns must not take for its own network. */
   clusterAddresses?: readonly string[];
+  /** Told when what carries the traffic has ended by itself, and is started anew. Connections to the outside are gone then. */
+  interrupted?(why: ShipsideError): void;
+  /** Told when it carries again. */
+  restored?(): void;
   logger?: Logger;
   /** Ends the opening. */
   signal?: AbortSignal;
@@ -50,7 +55,10 @@ export interface OutsideWorld extends Closable {
   readonly env: Readonly<Record<string, string>>;
   /** What was tried before `kind`, each with why it doesn't work here. */
   readonly without: readonly { kind: OutsideKind; error: ShipsideError }[];
-  /** Resolves when what carries the traffic has ended: with why by itself, with nothing by `close()`. */
+  /**
+   * Resolves when what carries the traffic has ended for good: with nothing by `close()`; with why by itself, where it couldn't be started
+   * anew, or did so three times within a minute.
+   */
   readonly ended: Promise<ShipsideError | undefined>;
 }
 
@@ -94,7 +102,7 @@ interface Opened {
 }
 
 async function open(kind: OutsideKind, options: OutsideOptions, keep: <T extends Closable>(one: T) => T): Promise<Opened> {
-  const { pid, signal, listeners, clusterAddresses = [], noProxy = [] } = options;
+  const { pid, signal, listeners, clusterAddresses = [], noProxy = [], interrupted = () => {}, restored = () => {} } = options;
   if (kind === "proxy") {
     const { promise: ended, resolve } = Promise.withResolvers<undefined>();
     const proxy = keep(await openProxy(listeners));
@@ -106,7 +114,7 @@ async function open(kind: OutsideKind, options: OutsideOptions, keep: <T extends
   const ipv6 = await hasWayOut("self", "ipv6");
   const place = { pid, uid: process.getuid!(), gid: process.getgid!(), ipv6, clusterAddresses };
   const line = kind === "pasta" ? pastaLine(program, place) : slirpLine(program, place);
-  return keep(await startCarrier({ name: kind, line, pid, signal }));
+  return keep(await startLastingCarrier({ name: kind, line, pid, signal, interrupted, restored }));
 }
 
 function check({ pid, use, hostPorts = [] }: OutsideOptions): void {
