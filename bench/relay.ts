@@ -1,5 +1,6 @@
 // The relay beside going direct to the pods, and beside nginx with the same header split, in interleaved rounds. Each is a process of its
-// own; the relay is the very program that a pod runs. Flagged requests go over the link to a developer's machine, nginx's straight there.
+// own; the relay is the very program that a pod runs. Flagged requests go over the link to a developer's machine, nginx's straight there; `tunnel` is the same request
+// the other way, from the developer's machine over the link to a pod.
 import { parseArgs } from "node:util";
 import { type At, ask, calls, download, idleWebSockets, upload } from "./relay/client.ts";
 import { startWays, type Way } from "./relay/world.ts";
@@ -12,7 +13,7 @@ const HELP = `pnpm bench relay [options]
   --mib N          size of a bulk transfer; default 256
   --websockets N   idle WebSockets; default 1000
   --only TEXT      figures whose name contains it
-  --json           rows { figure, direct, relay, nginx, unit, rounds }`;
+  --json           rows { figure, direct, relay, nginx, tunnel, unit, rounds }`;
 
 const { values } = parseArgs({
   options: {
@@ -40,6 +41,7 @@ export interface RelayRow {
   direct: number | null;
   relay: number | null;
   nginx: number | null;
+  tunnel: number | null;
   unit: string;
   rounds: number;
 }
@@ -57,7 +59,7 @@ function figuresOf({ ms, bytes, websockets }: { ms: number; bytes: number; webso
     const http = (name: string, unit: string, measure: (at: At, way: Way) => Promise<number | undefined>): Figure => ({
       name: `${kind}: ${name}`,
       unit,
-      measure: (way) => measure(way.http1, way),
+      measure: async (way) => (way.name !== "tunnel" || (flagged && unit === "us") ? measure(way.http1, way) : undefined),
     });
     return [
       http("requests, 16 connections", "1/s", async (at) => (await ask(at, { flagged, connections: 16, ms })).perSecond),
@@ -113,7 +115,15 @@ async function measure(figure: Figure, ways: readonly Way[], rounds: number): Pr
     }
   }
   const of = (name: Way["name"]): number | null => median(taken.get(name) ?? []);
-  return { figure: figure.name, direct: of("direct"), relay: of("relay"), nginx: of("nginx"), unit: figure.unit, rounds: count };
+  return {
+    figure: figure.name,
+    direct: of("direct"),
+    relay: of("relay"),
+    nginx: of("nginx"),
+    tunnel: of("tunnel"),
+    unit: figure.unit,
+    rounds: count,
+  };
 }
 
 if (values.help) {
@@ -129,10 +139,14 @@ if (values.help) {
     for (const flagged of [false, true]) await ask(way.http1, { flagged, connections: 16, ms });
   }
   const show = (value: number | null): string => (value === null ? "-" : String(value)).padStart(10);
-  if (!values.json) console.log(`${"".padEnd(52)}${["direct", "relay", "nginx"].map((name) => name.padStart(10)).join("")}`);
+  if (!values.json)
+    console.log(`${"".padEnd(52)}${["direct", "relay", "nginx", "tunnel"].map((name) => name.padStart(10)).join("")}`);
   for (const figure of figuresOf(scale).filter(({ name }) => name.includes(values.only))) {
     const row = await measure(figure, ways, rounds);
     if (values.json) console.log(JSON.stringify(row));
-    else console.log(`${row.figure.padEnd(52)}${show(row.direct)}${show(row.relay)}${show(row.nginx)}  ${row.unit}`);
+    else
+      console.log(
+        `${row.figure.padEnd(52)}${show(row.direct)}${show(row.relay)}${show(row.nginx)}${show(row.tunnel)}  ${row.unit}`,
+      );
   }
 }

@@ -1,5 +1,6 @@
-// A process of the benchmark: a server as cheap as one can be, so that what is between is what is measured. With `--relay HOST PORT` it is
-// a developer's machine as well: its link brings connections to the same server. Prints its port and HTTP/2 port; ends with its stdin.
+// A process of the benchmark: a server as cheap as one can be, so that what is between is what is measured. With `--relay HOST POD ID PORT…`
+// it is a developer's machine as well: its link brings connections to the same server, and what connects to its `tunnel` goes by the link to
+// the port POD. Prints its ports; ends with its stdin.
 import { createServer as createHttp2Server } from "node:http2";
 import { connect, createServer, type Socket } from "node:net";
 import { splice } from "@shipside/core";
@@ -62,7 +63,8 @@ grpc.on("stream", (stream) => {
 });
 const http2 = await listen(grpc);
 
-const [flag, host, id, ...ports] = process.argv.slice(2);
+const [flag, host, pod, id, ...ports] = process.argv.slice(2);
+let tunnel: number | undefined;
 if (flag === "--relay") {
   const link = openRelayLink({
     secret: "s",
@@ -75,9 +77,18 @@ if (flag === "--relay") {
     },
   });
   await link.ready;
+  tunnel = await listen(
+    createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      socket.on("error", () => {});
+      link.connect(`127.0.0.1:${pod}`).then(
+        (stream) => void splice(socket, stream),
+        () => socket.destroy(),
+      );
+    }),
+  );
   const match = { headers: [{ name: "x-user", value: id }] };
   await link.request("PUT", `/leases/${id}`, { id, holder: `${id}@bench`, ports: ports.map(Number), match, holdMs: 0 });
 }
-console.log(JSON.stringify({ http1, http2 }));
+console.log(JSON.stringify({ http1, http2, tunnel }));
 process.stdin.resume();
 process.stdin.once("end", () => process.exit());

@@ -10,9 +10,9 @@ import { fileURLToPath } from "node:url";
 import { PROGRAM_COMMAND, programText, type RelayConfig } from "@shipside/relay";
 import type { At } from "./client.ts";
 
-/** One way to the pods, or past them to the developer's machine. */
+/** One way to the pods, or past them to the developer's machine; `tunnel`: from the developer's machine to the pods, by the same link. */
 export interface Way {
-  name: "direct" | "relay" | "nginx";
+  name: "direct" | "relay" | "nginx" | "tunnel";
   http1: At;
   /** Undefined where it has none. */
   http2: At | undefined;
@@ -46,22 +46,29 @@ export async function startWays(stack: AsyncDisposableStack): Promise<Way[]> {
   stack.defer(() => stop(relay, "SIGKILL"));
   for await (const line of createInterface(relay.stdout!)) if (line.includes('"ready"')) break;
   relay.stdout!.resume();
-  const laptop = await startServer(stack, ["--relay", RELAY_HOST, "me", "80", "81"]);
+  const laptop = await startServer(stack, ["--relay", RELAY_HOST, String(pods.http1), "me", "80", "81"]);
   const ways: Way[] = [
     { name: "direct", http1: local(pods.http1), http2: local(pods.http2), pid: undefined },
     { name: "relay", http1: { host: RELAY_HOST, port: listen }, http2: { host: RELAY_HOST, port: listen2 }, pid: relay.pid },
+    { name: "tunnel", http1: local(laptop.tunnel!), http2: undefined, pid: undefined },
   ];
   const nginx = await startNginx(stack, directory, nginxPort, pods.http1, laptop.http1);
   return nginx === undefined ? ways : [...ways, { name: "nginx", http1: local(nginxPort), http2: undefined, pid: nginx }];
 }
 
-async function startServer(stack: AsyncDisposableStack, args: readonly string[]): Promise<{ http1: number; http2: number }> {
+interface Ports {
+  http1: number;
+  http2: number;
+  tunnel?: number;
+}
+
+async function startServer(stack: AsyncDisposableStack, args: readonly string[]): Promise<Ports> {
   const program = fileURLToPath(import.meta.resolve("./server.ts"));
   const server = spawn(process.execPath, ["--conditions=@shipside/source", program, ...args], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   stack.defer(() => stop(server, "SIGTERM"));
-  for await (const line of createInterface(server.stdout!)) return JSON.parse(line) as { http1: number; http2: number };
+  for await (const line of createInterface(server.stdout!)) return JSON.parse(line) as Ports;
   throw new Error("a server of the benchmark did not start");
 }
 
