@@ -117,7 +117,8 @@ export async function listenError(
 }
 
 function lowPortHint(): string {
-  const anyway = 'let the privileged helper make the sockets (shipside start); a program that embeds the tunneler can ask for bind: "local"';
+  const anyway =
+    'let the privileged helper make the sockets (shipside start); a program that embeds the tunneler can ask for bind: "local"';
   if (process.platform !== "linux") return anyway;
   return `${anyway}; or allow it for every user: sudo sysctl net.ipv4.ip_unprivileged_port_start=0`;
 }
