@@ -62,7 +62,7 @@ test("two replicas are spread, and leave a lost node in seconds", () => {
 
 test("volumes are mounted as their workload does: its node, users, groups and label, and no owner changed", () => {
   const user = { uid: 70, gid: 71, supplementalGroups: [72], seLinuxOptions: { level: "s0:c1,c2" }, capabilities: ["CHOWN"] };
-  const claims = [{ name: "data" }, { name: "logs", readOnly: true }];
+  const claims = [{ name: "data", mountPropagation: "HostToContainer" } as const, { name: "logs", readOnly: true }];
   const { spec: pod } = templateOf({ files: { claims, nodeName: "n1", tolerations: [{ operator: "Exists" }], user } });
   expect(pod).toMatchObject({ nodeName: "n1", tolerations: [{ operator: "Exists" }] });
   expect(pod.securityContext).toEqual({
@@ -72,7 +72,7 @@ test("volumes are mounted as their workload does: its node, users, groups and la
   });
   expect(pod.containers[0].securityContext.capabilities).toEqual({ drop: ["ALL"] });
   expect(pod.containers[0].volumeMounts.slice(1)).toEqual([
-    { name: "claim-0", mountPath: "/volumes/data" },
+    { name: "claim-0", mountPath: "/volumes/data", mountPropagation: "HostToContainer" },
     { name: "claim-1", mountPath: "/volumes/logs", readOnly: true },
   ]);
   expect(pod.volumes.slice(1)).toEqual([

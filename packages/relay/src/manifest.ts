@@ -33,7 +33,7 @@ export interface RelaySpec {
 
 /** PersistentVolumeClaims of a workload's, to be reached as the workload reaches them. Each stands at {@link claimPath} in the relay's pod. */
 export interface RelayFiles {
-  claims: ReadonlyArray<{ name: string; readOnly?: boolean }>;
+  claims: ReadonlyArray<{ name: string; readOnly?: boolean; mountPropagation?: "HostToContainer" }>;
   /** Its pod goes to this node and no other, past the scheduler: where a claim may be on one node at a time. */
   nodeName?: string;
   tolerations?: readonly object[];
@@ -185,6 +185,7 @@ function podTemplate(spec: RelaySpec, selfRemoving: boolean, uid: string): unkno
               name: `claim-${index}`,
               mountPath: claimPath(claim.name),
               ...(claim.readOnly && { readOnly: true }),
+              ...(claim.mountPropagation && { mountPropagation: claim.mountPropagation }),
             })),
           ],
         },

@@ -104,7 +104,7 @@ function planMount(
     kind,
     source: source as Record<string, unknown>,
     mountPath,
-    readOnly: mount.readOnly === true || ofApi,
+    readOnly: mount.readOnly === true || ofApi || (source as { readOnly?: boolean }).readOnly === true,
     ...(expanded.path !== undefined && { subPath: localPath(expanded.path) ?? expanded.path }),
     ...(path !== undefined && { localPath: path }),
     ...(obstacle ? { obstacle } : { means: ofApi ? "api" : kind === "emptyDir" && from === "spec" ? "here" : "driver" }),

@@ -24,6 +24,7 @@ import { type Obstacle, type PlannedMount, plan } from "./plan.ts";
 import { mountProjected, type ProjectedVolume } from "./projected.ts";
 import { openRefresher } from "./refresher.ts";
 import { openTokens } from "./tokens.ts";
+import { unboundClaim } from "./unbound.ts";
 
 export interface OpenVolumesOptions {
   /** `deployment/core`, `deploy core`, a bare name, or what `resolveWorkload` gave. */
@@ -139,7 +140,9 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
     const usable: Array<PlannedMount & { localPath: string }> = [];
     for (const mount of planned.mounts) {
       const obstacle = obstacleOf(mount, { ...where, driver: driverOf(mount), unable }) ?? insideDrive(mount, usable, driverOf);
-      if (obstacle) tell({ ...obstacle, volume: mount.volume, mountPath: mount.mountPath });
+      const unbound =
+        obstacle?.code === "VOLUMES_NEEDS_POD" ? await unboundClaim(cluster, mount, { namespace, signal }) : undefined;
+      if (obstacle) tell({ ...(unbound ?? obstacle), volume: mount.volume, mountPath: mount.mountPath });
       else usable.push(mount as PlannedMount & { localPath: string });
     }
 

@@ -1,8 +1,7 @@
-import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { codeOf, createCloser, hasCode, type MountedVolume, type VolumeDriver, type VolumeMountRequest } from "@shipside/core";
 import type { Cluster, ExecResult } from "@shipside/kube";
 import { volumesError } from "../errors.ts";
+import { emptyTree } from "../remove-tree.ts";
 import { tarReader } from "./tar-reader.ts";
 import { type Unpacked, unpackInto } from "./unpack.ts";
 
@@ -29,14 +28,14 @@ export function snapshotDriver({ cluster }: SnapshotOptions): VolumeDriver {
         if (skipped.length > 0)
           logger.warn("not copied: links that lead out of the volume, devices, pipes", { volume, names: skipped.slice(0, 20) });
       } catch (cause) {
-        await empty(localPath);
+        await emptyTree(localPath);
         if (signal.aborted || /^(VOLUMES|KUBE)_/.test(codeOf(cause) ?? "")) throw cause;
         throw volumesError("VOLUMES_SNAPSHOT_FAILED", `could not unpack volume ${volume} in ${localPath}: ${codeOf(cause)}`, {
           cause,
         });
       }
       const closer = createCloser();
-      closer.defer(() => empty(localPath));
+      closer.defer(() => emptyTree(localPath));
       return { localPath, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
     },
   };
@@ -92,14 +91,4 @@ async function sendTar(
   const harmless = said.split("\n").every((line) => /file changed as we read it$|socket ignored$/.test(line));
   if (exitCode === 1 && harmless && said !== "") return;
   throw failed(`tar ended with ${exitCode}: ${said.slice(0, 500)}`);
-}
-
-async function empty(directory: string): Promise<void> {
-  for (const name of await readdir(directory).catch(() => [])) {
-    try {
-      await rm(join(directory, name), { recursive: true, force: true });
-    } catch (cause) {
-      throw volumesError("VOLUMES_UNWRITABLE", `could not remove the copy in ${directory}`, { cause });
-    }
-  }
 }

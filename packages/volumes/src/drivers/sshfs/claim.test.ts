@@ -1,7 +1,7 @@
 import type { Pod } from "@shipside/kube";
-import { expect, test } from "vitest";
-import { claimedPath, nodeFor, type PersistentVolumeClaim } from "./claim.ts";
-import { userOf } from "./user.ts";
+import { describe, expect, test } from "vitest";
+import { claimedPath, type PersistentVolumeClaim, placeFor } from "./claim.ts";
+import { findUser, userOf } from "./user.ts";
 
 const pod = (spec: object = {}, container: object = {}, status: object = {}): Pod =>
   ({
@@ -46,6 +46,12 @@ test("a subPath that was worked out goes before the pod's", () => {
   expect(claimedPath(pod(), { volume: "data", remotePath: "/data", subPath: "of/db-0" }).path).toBe("of/db-0");
 });
 
+test("what the node mounts inside the volume is seen as the container sees it", () => {
+  const mounts = (mountPropagation: string) => pod({}, { volumeMounts: [{ name: "data", mountPath: "/data", mountPropagation }] });
+  const seen = (how: string) => claimedPath(mounts(how), { volume: "data", remotePath: "/data" }).mountPropagation;
+  expect(["HostToContainer", "Bidirectional", "None"].map(seen)).toEqual(["HostToContainer", "HostToContainer", undefined]);
+});
+
 test("what no other pod can mount is said", () => {
   expect(() => claimedPath(pod(), { volume: "scratch", remotePath: "/scratch" })).toThrow(/no PersistentVolumeClaim/);
   expect(() => claimedPath(pod(), { volume: "data", remotePath: "/database" })).toThrow(/not mounted at/);
@@ -58,13 +64,18 @@ const claim = (accessModes: string[], phase = "Bound", spec: object = {}): Persi
 });
 
 test("the access mode says where: on the workload's node, anywhere, or nowhere", () => {
-  expect(nodeFor(claim(["ReadWriteOnce"]), pod())).toBe("n1");
-  expect(nodeFor(claim(["ReadWriteMany"]), pod())).toBeUndefined();
-  expect(nodeFor(claim(["ReadWriteOnce", "ReadOnlyMany"]), pod())).toBeUndefined();
+  const where = (modes: string[], readOnly = false) => placeFor(claim(modes), pod(), readOnly);
+  expect(where(["ReadWriteOnce"])).toEqual({ nodeName: "n1", readOnly: false });
+  expect(where(["ReadWriteMany"])).toEqual({ readOnly: false });
+  expect(where(["ReadOnlyMany"])).toEqual({ readOnly: true });
+  // What is written is on one node; what is only read may be on others.
+  expect(where(["ReadWriteOnce", "ReadOnlyMany"])).toEqual({ nodeName: "n1", readOnly: false });
+  expect(where(["ReadWriteOnce", "ReadOnlyMany"], true)).toEqual({ readOnly: true });
+  expect(where(["ReadWriteOnce"], true)).toEqual({ nodeName: "n1", readOnly: true });
   const refused = (code: string) => expect.objectContaining({ code });
-  expect(() => nodeFor(claim(["ReadWriteOncePod"]), pod())).toThrow(refused("VOLUMES_CLAIM_EXCLUSIVE"));
-  expect(() => nodeFor(claim([], "Pending"), pod())).toThrow(refused("VOLUMES_CLAIM_UNBOUND"));
-  expect(() => nodeFor(claim(["ReadWriteOnce"], "Bound", { volumeMode: "Block" }), pod())).toThrow(
+  expect(() => where(["ReadWriteOncePod"])).toThrow(refused("VOLUMES_CLAIM_EXCLUSIVE"));
+  expect(() => placeFor(claim([], "Pending"), pod(), false)).toThrow(refused("VOLUMES_CLAIM_UNBOUND"));
+  expect(() => placeFor(claim(["ReadWriteOnce"], "Bound", { volumeMode: "Block" }), pod(), false)).toThrow(
     refused("VOLUMES_KIND_UNSUPPORTED"),
   );
 });
@@ -84,4 +95,35 @@ test("capabilities are the container's, as far as they concern files", () => {
   expect(of({})).toEqual(["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"]);
   expect(of({ drop: ["ALL"], add: ["CHOWN", "NET_ADMIN"] })).toEqual(["CHOWN"]);
   expect(of({ drop: ["FOWNER"] })).toEqual(["CHOWN", "DAC_OVERRIDE", "FSETID"]);
+});
+
+describe("what the spec doesn't say", () => {
+  const silent = { debug() {}, info() {}, warn() {}, error() {} };
+  const cluster = (said: string, labels: Record<string, string> = {}) => ({
+    exec: async () => ({ stdout: Buffer.from(said), stderr: Buffer.alloc(0), exitCode: 0 }),
+    get: async () => ({ metadata: { name: "shop", labels } }) as never,
+  });
+  const find = (of: Pod, at: ReturnType<typeof cluster>) =>
+    findUser(at, { pod: of, container: "db", signal: new AbortController().signal, logger: silent });
+
+  test("the container is asked, also for its label: the runtime would give the volume another one", async () => {
+    const selinux = "999\n998\nsystem_u:system_r:container_t:s0:c12,c345\0";
+    expect(await find(pod(), cluster(selinux))).toMatchObject({ uid: 999, gid: 998, seLinuxOptions: { level: "s0:c12,c345" } });
+    const given = pod({ securityContext: { seLinuxOptions: { level: "s0:c1,c2" }, runAsUser: 5, runAsGroup: 6 } });
+    expect(await find(given, cluster(selinux))).toMatchObject({ uid: 5, gid: 6, seLinuxOptions: { level: "s0:c1,c2" } });
+    const typed = pod({ securityContext: { seLinuxOptions: { type: "spc_t" }, runAsUser: 5, runAsGroup: 6 } });
+    expect(await find(typed, cluster(selinux))).toMatchObject({ seLinuxOptions: { type: "spc_t", level: "s0:c12,c345" } });
+    for (const other of ["cri-containerd.apparmor.d (enforce)", "unconfined", ""])
+      expect(await find(pod(), cluster(`999\n998\n${other}`))).not.toHaveProperty("seLinuxOptions");
+  });
+
+  test("root is refused where the namespace forbids it, and root alone", async () => {
+    const restricted = { "pod-security.kubernetes.io/enforce": "restricted" };
+    await expect(find(pod(), cluster("0\n0\n", restricted))).rejects.toMatchObject({
+      code: "VOLUMES_ROOT_FORBIDDEN",
+      hint: expect.stringContaining("runAsUser"),
+    });
+    expect(await find(pod(), cluster("0\n0\n", { "pod-security.kubernetes.io/enforce": "baseline" }))).toMatchObject({ uid: 0 });
+    expect(await find(pod(), cluster("7\n7\n", restricted))).toMatchObject({ uid: 7 });
+  });
 });

@@ -21,6 +21,8 @@ export interface ClaimedPath {
   path: string;
   /** As the pod mounts the claim, whatever its containers do. */
   readOnly: boolean;
+  /** Where the container sees what its node mounts inside the volume later. What the container mounts itself only a privileged one can hand on. */
+  mountPropagation?: "HostToContainer";
 }
 
 type Wanted = Pick<VolumeMountRequest, "volume" | "remotePath" | "container" | "subPath">;
@@ -42,7 +44,12 @@ export function claimedPath(pod: Pod, { volume: name, remotePath, container: wan
   const mount = mounts.sort((a, b) => b.mountPath.length - a.mountPath.length)[0];
   if (!mount) throw volumesError("VOLUMES_NOT_MOUNTED", `${what} is not mounted at ${remotePath}`);
   const rest = posix.relative(mount.mountPath, remotePath);
-  return { claim, path: posix.join(subPath ?? mount.subPath ?? "", rest).replace(/^\.$/, ""), readOnly: source?.readOnly === true };
+  return {
+    claim,
+    path: posix.join(subPath ?? mount.subPath ?? "", rest).replace(/^\.$/, ""),
+    readOnly: source?.readOnly === true,
+    ...(/^(HostToContainer|Bidirectional)$/.test(String(mount["mountPropagation"])) && { mountPropagation: "HostToContainer" }),
+  };
 }
 
 function isBelow(path: string, root: string): boolean {
@@ -50,28 +57,43 @@ function isBelow(path: string, root: string): boolean {
   return relative !== ".." && !relative.startsWith("../");
 }
 
+export interface ClaimPlace {
+  /** Undefined for any. */
+  nodeName?: string;
+  readOnly: boolean;
+}
+
 /**
- * Where a pod has to be that is to mount the claim beside the workload's: a node, or undefined for any. Pure. Throws
- * `VOLUMES_CLAIM_UNBOUND`, `VOLUMES_CLAIM_EXCLUSIVE`, `VOLUMES_KIND_UNSUPPORTED`.
+ * Where a pod has to be that is to mount the claim beside the workload's, which mounts it so. A claim that may also be written by one node is
+ * on that one where it is written: elsewhere it could at best be read. Pure. Throws `VOLUMES_CLAIM_UNBOUND`, `VOLUMES_CLAIM_EXCLUSIVE`,
+ * `VOLUMES_KIND_UNSUPPORTED`.
  */
-export function nodeFor(claim: PersistentVolumeClaim, pod: Pod): string | undefined {
+export function placeFor(claim: PersistentVolumeClaim, pod: Pod, readOnly: boolean): ClaimPlace {
+  assertBound(claim);
   const { name, namespace } = claim.metadata;
   const what = `PersistentVolumeClaim ${namespace}/${name}`;
-  if (claim.status?.phase !== "Bound") {
-    throw volumesError("VOLUMES_CLAIM_UNBOUND", `${what} is ${claim.status?.phase ?? "Pending"}: it has no volume yet`, {
-      hint: `see why with: kubectl describe pvc ${name} -n ${namespace}`,
-    });
-  }
   if (claim.spec.volumeMode === "Block")
     throw volumesError("VOLUMES_KIND_UNSUPPORTED", `${what} is a block device, which has no files`);
-  const modes = claim.status.accessModes ?? claim.spec.accessModes ?? [];
+  const modes = claim.status?.accessModes ?? claim.spec.accessModes ?? [];
   if (modes.length > 0 && modes.every((mode) => mode === "ReadWriteOncePod")) {
     throw volumesError("VOLUMES_CLAIM_EXCLUSIVE", `${what} is ReadWriteOncePod, and pod ${pod.metadata.name} has it`, {
       hint: "the snapshot driver copies it out of that pod",
     });
   }
-  const anywhere = modes.some((mode) => mode === "ReadWriteMany" || mode === "ReadOnlyMany");
-  return anywhere ? undefined : pod.spec.nodeName;
+  const onlyRead = modes.length > 0 && modes.every((mode) => mode === "ReadOnlyMany");
+  const reads = readOnly || onlyRead;
+  const anywhere = modes.includes("ReadWriteMany") || (reads && modes.includes("ReadOnlyMany"));
+  return { ...(!anywhere && pod.spec.nodeName !== undefined && { nodeName: pod.spec.nodeName }), readOnly: reads };
+}
+
+/** Throws `VOLUMES_CLAIM_UNBOUND`. */
+export function assertBound({ metadata: { namespace, name }, status }: PersistentVolumeClaim): void {
+  const { phase = "Pending" } = status ?? {};
+  if (phase === "Bound") return;
+  const why = phase === "Lost" ? "its volume is gone" : "it has no volume yet";
+  throw volumesError("VOLUMES_CLAIM_UNBOUND", `PersistentVolumeClaim ${namespace}/${name} is ${phase}: ${why}`, {
+    hint: `see why with: kubectl describe pvc ${name} -n ${namespace}`,
+  });
 }
 
 /** Rejects with `VOLUMES_CLAIM_UNBOUND` where there is none. */

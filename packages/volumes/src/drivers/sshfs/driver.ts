@@ -9,8 +9,8 @@ import {
   type RelayFiles,
   type RelaySpec,
 } from "@shipside/relay";
-import { claimedPath, getClaim, nodeFor } from "./claim.ts";
-import { missingForSshfs, mountSshfs } from "./mount.ts";
+import { claimedPath, getClaim, placeFor } from "./claim.ts";
+import { missingForSshfs, mountSshfs, type SshfsMountOptions } from "./mount.ts";
 import { findUser } from "./user.ts";
 
 export interface SshfsOptions extends Pick<RelaySpec, "owner" | "image" | "resources" | "imagePullSecrets" | "graceSeconds"> {
@@ -35,22 +35,39 @@ const DEPLOY_MS = 130_000;
  * `deployRelay`.
  */
 export function sshfsDriver(options: SshfsOptions): VolumeDriver {
+  return claimDriver(options, { name: "sshfs", unavailable: missingForSshfs, mount: mountSshfs });
+}
+
+/** By what a directory that an SFTP server has is mounted. */
+export interface ClaimMounter extends Pick<VolumeDriver, "name" | "unavailable"> {
+  mount(options: SshfsMountOptions): Promise<MountedVolume>;
+}
+
+/** A driver that mounts what a relay pod has, by whatever program. */
+export function claimDriver(options: SshfsOptions, { name, unavailable, mount }: ClaimMounter): VolumeDriver {
   const { cluster, cacheSeconds } = options;
   const relays = sharedRelays(options);
   return {
-    name: "sshfs",
+    name,
     kinds: ["persistentVolumeClaim", "ephemeral"],
-    unavailable: missingForSshfs,
+    unavailable,
     async mount(request, { logger }): Promise<MountedVolume> {
-      const { localPath, readOnly, signal, container, volume } = request;
+      const { localPath, signal, container, volume } = request;
       signal.throwIfAborted();
       const pod = await cluster.get(PODS, request.pod, { signal });
       const { namespace } = request.pod;
       const at = claimedPath(pod, request);
-      const nodeName = nodeFor(await getClaim(cluster, { namespace, name: at.claim }, signal), pod);
+      const claim = await getClaim(cluster, { namespace, name: at.claim }, signal);
+      const { nodeName, readOnly: onlyRead } = placeFor(claim, pod, at.readOnly);
       const user = await findUser(cluster, { pod, container, signal, logger });
       const files: RelayFiles = {
-        claims: [{ name: at.claim, ...(at.readOnly && { readOnly: true }) }],
+        claims: [
+          {
+            name: at.claim,
+            ...(onlyRead && { readOnly: true }),
+            ...(at.mountPropagation && { mountPropagation: at.mountPropagation }),
+          },
+        ],
         ...(nodeName !== undefined && { nodeName }),
         ...tolerationsOf(pod),
         user,
@@ -59,9 +76,9 @@ export function sshfsDriver(options: SshfsOptions): VolumeDriver {
       try {
         const relay = closer.use(relays.take(namespace, files, logger));
         await relay.link(AbortSignal.any([signal, AbortSignal.timeout(DEPLOY_MS)]));
-        const mount = await mountSshfs({
+        const mounted = await mount({
           name: `${namespace}/${at.claim}`,
-          ...{ localPath, readOnly, signal, logger },
+          ...{ localPath, readOnly: request.readOnly || onlyRead, signal, logger },
           remotePath: [claimPath(at.claim), at.path].filter(Boolean).join("/"),
           ...(cacheSeconds !== undefined && { cacheSeconds }),
           async open(until) {
@@ -71,7 +88,7 @@ export function sshfsDriver(options: SshfsOptions): VolumeDriver {
           },
         });
         logger.debug("volume mounted", { volume, claim: at.claim, localPath });
-        closer.use(mount);
+        closer.use(mounted);
         return { localPath, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
       } catch (error) {
         await closer.close().catch((failed: Error) => logger.error("a relay could not be removed", { error: failed.message }));

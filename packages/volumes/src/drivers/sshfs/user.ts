@@ -17,13 +17,15 @@ interface Identity {
   uid: number;
   gid: number;
   supplementalGroups?: number[];
+  /** Of SELinux: `s0:c12,c345`. */
+  level?: string;
 }
 
 /** By which root works on files of others; a runtime gives them to every container that doesn't drop them. */
 const FILE_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"];
 
 /**
- * Whom a container's processes are, for another pod to be the same. `asked` is what the image says, where the pod doesn't. The fsGroup
+ * Whom a container's processes are, for another pod to be the same. `asked` is what the container says, where the pod doesn't. The fsGroup
  * becomes one of the supplementary groups: it opens the same files, and nothing is changed for it. Pure.
  */
 export function userOf(pod: Pod, container: string | undefined, asked?: Partial<Identity>): Partial<RelayUser> {
@@ -41,15 +43,33 @@ export function userOf(pod: Pod, container: string | undefined, asked?: Partial<
     ...(ofPod.supplementalGroups ?? []),
     ...(ofPod.fsGroup === undefined ? [] : [ofPod.fsGroup]),
   ]);
-  const seLinuxOptions = own.seLinuxOptions ?? ofPod.seLinuxOptions;
+  const seLinuxOptions = {
+    ...(asked?.level !== undefined && { level: asked.level }),
+    ...(own.seLinuxOptions ?? ofPod.seLinuxOptions),
+  };
   const { add = [], drop = [] } = own.capabilities ?? {};
   const dropped = (capability: string): boolean => drop.includes(capability) || drop.includes("ALL");
   return {
     ...(uid !== undefined && { uid }),
     ...(gid !== undefined && { gid }),
     ...(groups.size > 0 && { supplementalGroups: [...groups] }),
-    ...(seLinuxOptions && { seLinuxOptions }),
+    ...(Object.keys(seLinuxOptions).length > 0 && { seLinuxOptions }),
     capabilities: FILE_CAPABILITIES.filter((each) => add.includes(each) || add.includes("ALL") || !dropped(each)),
+  };
+}
+
+const WHO = "id -u; id -g; cat /proc/self/attr/current 2>/dev/null";
+
+/** Of what {@link WHO} prints. The last line may be another security module's. Without a label of its own a volume gets that of each pod that mounts it. */
+function identityIn(said: string): Partial<Identity> {
+  const [uid, gid, label = ""] = said.split("\n").map((line) => line.replace(/\0/g, "").trim());
+  const level = /^[\w.-]+:[\w.-]+:[\w.-]+:(s\d+\S*)$/.exec(label)?.[1];
+  const number = (text: string | undefined): number | undefined => (/^\d+$/.test(text ?? "") ? Number(text) : undefined);
+  const [user, group] = [number(uid), number(gid)];
+  return {
+    ...(user !== undefined && { uid: user }),
+    ...(group !== undefined && { gid: group }),
+    ...(level !== undefined && { level }),
   };
 }
 
@@ -60,12 +80,12 @@ export async function findUser(
 ): Promise<RelayUser> {
   const { namespace = "", name } = pod.metadata;
   let found = userOf(pod, container);
-  if (found.uid === undefined || found.gid === undefined) {
+  if (found.uid === undefined || found.gid === undefined || found.seLinuxOptions?.["level"] === undefined) {
     const options = { signal, ...(container !== undefined && { container }) };
-    const answer = await cluster.exec({ namespace, name }, ["sh", "-c", "id -u; id -g"], options).catch(() => undefined);
-    const [uid, gid] = (answer?.stdout.toString().trim().split("\n") ?? []).map(Number);
-    if (Number.isInteger(uid) && Number.isInteger(gid)) found = userOf(pod, container, { uid: uid!, gid: gid! });
-    else logger.warn("whom a container runs as isn't known, and is taken to be root", { pod: name, container });
+    const answer = await cluster.exec({ namespace, name }, ["sh", "-c", WHO], options).catch(() => undefined);
+    found = userOf(pod, container, identityIn(answer?.stdout.toString() ?? ""));
+    if (found.uid === undefined || found.gid === undefined)
+      logger.warn("whom a container runs as isn't known, and is taken to be root", { pod: name, container });
   }
   const { uid = 0, gid = 0 } = found;
   if (uid === 0) await refuseWhereRestricted(cluster, namespace, name, signal);
