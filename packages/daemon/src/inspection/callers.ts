@@ -60,11 +60,12 @@ export function createCallers(cluster: Cluster, home: string, now: () => number 
   };
 }
 
-/** Of `10.1.2.3:40000`, `[fd00::1]:40000`, and IPv4 as IPv6 writes it. */
+/** `[::ffff:10.1.2.3]:40000` as `10.1.2.3:40000`: a socket that takes both families writes IPv4 so (RFC 4291, 2.5.5.2). */
+export const plainPeer = (peer: string): string => peer.replace(/^\[::ffff:(\d+(?:\.\d+){3})\](?=:)/i, "$1");
+
+/** Of `10.1.2.3:40000` and `[fd00::1]:40000`. */
 function hostOf(peer: string): string | undefined {
-  const host = peer
-    .slice(0, peer.lastIndexOf(":"))
-    .replace(/^\[|\]$/g, "")
-    .replace(/^::ffff:/i, "");
+  const plain = plainPeer(peer);
+  const host = plain.slice(0, plain.lastIndexOf(":")).replace(/^\[|\]$/g, "");
   return isIP(host) ? host : undefined;
 }

@@ -4,7 +4,7 @@ import type { TunnelTap } from "@shipside/tunnel";
 import type { Session } from "../session.ts";
 import type { IncomingInfo, SessionOptions } from "../session-info.ts";
 import { createShared } from "../shared.ts";
-import { createCallers } from "./callers.ts";
+import { createCallers, plainPeer } from "./callers.ts";
 import { connectClusterEnd } from "./cluster-end.ts";
 import type { OpenInspection } from "./open-inspection.ts";
 import { sessionViews } from "./session-views.ts";
@@ -107,11 +107,12 @@ export function createInspection({ port, page }: InspectionOptions, sessions: ()
         looked.set(session.id, { ...session, options });
         closer.defer(() => looked.delete(session.id));
         return {
-          incoming({ protocol, ...facts }) {
+          incoming({ protocol, peer: from, ...facts }) {
             if (protocol !== "TCP" || !inspection) return undefined;
-            const caller = callerOf(facts.peer);
+            const peer = plainPeer(from);
+            const caller = callerOf(peer);
             return inspection.inspector.connection(
-              { direction: "incoming", ...facts, session: session.id, ...(typeof caller === "string" && { caller }) },
+              { direction: "incoming", peer, ...facts, session: session.id, ...(typeof caller === "string" && { caller }) },
               typeof caller === "object" ? { caller } : {},
             );
           },

@@ -1,0 +1,163 @@
+import { once } from "node:events";
+import { request } from "node:http";
+import type { InspectorPlace } from "@shipside/daemon/client";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { untilSaid } from "./cli.harness.ts";
+import { NAMESPACE, sampleUsers, serveHttp } from "./incoming.fixture.ts";
+
+const at = sampleUsers();
+let local: Awaited<ReturnType<typeof serveHttp>>;
+beforeAll(async () => {
+  local = await serveHttp((asked, answer) => {
+    answer.setHeader("content-type", "application/json");
+    answer.statusCode = asked.url === "/broken" ? 503 : 200;
+    answer.end(JSON.stringify({ local: asked.url }));
+  });
+});
+afterAll(() => local?.[Symbol.asyncDispose]());
+
+/** Asks the inspector's API as a program of its own would. */
+async function api(place: string, method: string, path: string, body?: unknown) {
+  const link = new URL(place);
+  const token = new URLSearchParams(link.hash.slice(1)).get("token");
+  const asked = request({
+    ...{ host: "127.0.0.1", port: link.port, method, path: `/api${path}`, agent: false },
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+  });
+  asked.end(body === undefined ? undefined : JSON.stringify(body));
+  const [answer] = await once(asked, "response");
+  let text = "";
+  for await (const chunk of answer) text += chunk;
+  // biome-ignore lint/suspicious/noExplicitAny: each test says what it should be
+  return JSON.parse(text) as any;
+}
+
+const flagged = { "x-user": "alice" };
+
+test("a flagged request from a pod: on the terminal and in the API, with the pod's name and the rule; sent again here and to the cluster", async () => {
+  const child = at.user.start(["intercept", "service/core", "--port", `3020:${local.port}`, "-x", "x-user: alice", ...at.where()]);
+  const said = await untilSaid(child, /ready in/);
+  expect(said).toMatch(/traffic on http:\/\/localhost:\d+: `shipside inspect` opens it/);
+
+  const [{ link, url }] = JSON.parse((await at.user.run(["inspect", "--json"])).stdout) as [InspectorPlace];
+  expect((await at.user.run(["inspect"])).stdout).toContain(`${url}/#token=`);
+  expect((await at.user.run(["status"])).stdout).toContain(`its traffic is on ${url}`);
+
+  const tailing = at.user.start(["inspect", "--tail", "path:/cart|/broken"]);
+  await untilSaid(tailing, /as they end/);
+  const failing = at.user.start(["inspect", "--tail", "--json", "status:5xx"]);
+  await untilSaid(failing, /as they end/);
+  const both = Promise.all([untilSaid(tailing, /GET \/broken.*\n/), untilSaid(failing, /"\/broken".*\n/)]);
+  const ask = (path: string, headers: Record<string, string> = flagged, host = "core") => ({
+    url: `http://${host}:3020${path}`,
+    headers,
+  });
+  // A Service's proxy of this cluster calls by the node's address; a pod that calls another by its IP calls by its own.
+  const [relay] = at.sample.endpoints("core");
+  const { podIP } = at.sample.embedded.store.get("pods", NAMESPACE, relay!)!["status"] as { podIP: string };
+  const [mine] = await at.sample.ask(ask("/cart", flagged, podIP), ask("/cart", {}), ask("/broken"));
+  expect(mine).toBe('{"local":"/cart"}');
+  const caller = `${NAMESPACE}/${at.sample.endpoints("frontend")[0]}`;
+  const [lines, json] = await both;
+  // What went to the pods is not this machine's to see.
+  expect(lines.match(/GET \/cart/g)).toHaveLength(1);
+  expect(lines).toMatch(new RegExp(`200  GET /cart  core ← ${caller}  \\d+ ms  \\d+ B  \\(requests with x-user: alice\\)`));
+  expect(lines).toMatch(/503 {2}GET \/broken {2}core ← \d+\.\d+\.\d+\.\d+:\d+/);
+  expect(JSON.parse(json.slice(json.indexOf("{")))).toMatchObject({ path: "/broken", status: 503 });
+  for (const each of [tailing, failing]) {
+    each.kill("SIGINT");
+    expect(await once(each, "exit")).toEqual([0, null]);
+  }
+
+  const { exchanges } = await api(link, "GET", "/exchanges?filter=path:/cart");
+  expect(exchanges).toMatchObject([{ method: "GET", caller, route: "requests with x-user: alice", service: "core", status: 200 }]);
+  const { id } = exchanges[0];
+  const shown = await api(link, "GET", `/exchanges/${id}`);
+  expect(shown).toMatchObject({
+    connection: { namespace: NAMESPACE, port: 3020, localPort: local.port, caller },
+    response: { body: { kind: "json" } },
+    replayTargets: [{ name: "local" }, { name: "cluster", origin: `http://core.${NAMESPACE}:3020` }],
+  });
+  const here = await api(link, "POST", `/exchanges/${id}/replay`, { target: "local", edit: { path: "/edited" } });
+  expect((await api(link, "GET", `/exchanges/${here.id}`)).response.body.text).toContain("/edited");
+  const there = await api(link, "POST", `/exchanges/${id}/replay`, { target: "cluster" });
+  expect((await api(link, "GET", `/exchanges/${there.id}`)).response.body.text).toContain('"version": "cluster"');
+  expect(await api(link, "GET", `/diff?left=${id}&right=${there.id}`)).toMatchObject({ same: false });
+
+  const { sessions } = await api(link, "GET", "/sessions");
+  expect(sessions).toMatchObject([
+    {
+      ...{ kind: "intercept", of: "service/core", namespace: NAMESPACE },
+      tunnels: [{ direction: "in", service: "core", port: 3020, address: `127.0.0.1:${local.port}`, connections: { failed: 0 } }],
+    },
+  ]);
+  expect(sessions[0].tunnels[0].connections.total).toBeGreaterThanOrEqual(2);
+  // The API server is asked while somebody looks.
+  await expect.poll(async () => (await api(link, "GET", "/sessions")).sessions[0].health, { timeout: 15_000 }).toBe("well");
+  child.kill("SIGINT");
+  expect(await once(child, "exit")).toEqual([130, null]);
+  const none = await at.user.run(["inspect"]);
+  expect([none.code, none.stderr]).toEqual([6, expect.stringContaining("nothing is open that has traffic")]);
+}, 90_000);
+
+test("the daemon's: one for all its sessions; what tunnels carry with --inspect, nothing with --no-capture", async () => {
+  expect((await at.user.run(["start", "--no-root"])).code).toBe(0);
+  const open = async (...args: string[]) => {
+    const ran = await at.user.run([...args, ...at.where(), "--json"]);
+    expect(ran.code, ran.stderr).toBe(0);
+    return JSON.parse(ran.stdout).session;
+  };
+  const port = `3020:${local.port}`;
+  const quiet = await open("intercept", "service/core", "--port", port, "--path", "/quiet", "--no-capture", "--name", "quiet");
+  expect(quiet.inspector).toBeUndefined();
+  expect((await at.user.run(["inspect"])).code).toBe(6);
+  const teleported = await open("teleport", "namespace", NAMESPACE, "--inspect", "--name", "out");
+  expect(teleported.inspector).toMatch(/^http:\/\/localhost:\d+$/);
+  const seen = await open("expose", "webhook", "--port", `80:${local.port}`);
+  expect(seen.inspector).toBe(teleported.inspector);
+
+  expect(await at.sample.ask({ url: "http://core:3020/quiet" }, { url: "http://webhook/hook" })).toEqual([
+    '{"local":"/quiet"}',
+    '{"local":"/hook"}',
+  ]);
+  const [{ link }] = JSON.parse((await at.user.run(["inspect", "--json"])).stdout) as [InspectorPlace];
+  const { sessions } = await api(link, "GET", "/sessions");
+  const tunnel = sessions
+    .find(({ name }: { name: string }) => name === "out")
+    .tunnels.find(({ service }: { service: string }) => service === "leaf");
+  expect(tunnel).toMatchObject({
+    direction: "out",
+    state: "listening",
+    pods: [{ name: expect.stringMatching(/\/leaf-/), ready: true }],
+  });
+  expect(await fetch(`http://${tunnel.address}/out`).then((answer) => answer.status)).toBe(200);
+  await expect
+    .poll(async () =>
+      (await api(link, "GET", "/exchanges")).exchanges.map(({ path, direction, status }: Record<string, unknown>) => [
+        path,
+        direction,
+        status,
+      ]),
+    )
+    .toEqual([
+      ["/out", "outgoing", 200],
+      ["/hook", "incoming", 200],
+    ]);
+  const { exchanges } = await api(link, "GET", "/exchanges?filter=is:outgoing");
+  expect(exchanges[0].route).toMatch(new RegExp(`^by the tunnel, to ${NAMESPACE}/leaf-`));
+  const again = await api(link, "POST", `/exchanges/${exchanges[0].id}/replay`, { target: "cluster" });
+  expect(again).toMatchObject({ status: 200, replayOf: exchanges[0].id });
+  await expect
+    .poll(async () => {
+      const all = (await api(link, "GET", "/sessions")).sessions as { name: string; tunnels: (typeof tunnel)[] }[];
+      return all.find(({ name }) => name === "out")!.tunnels.find(({ service }) => service === "leaf").bytes.received;
+    })
+    .toBeGreaterThan(0);
+
+  const tailing = at.user.start(["inspect", "--tail"]);
+  await untilSaid(tailing, /as they end/);
+  const over = Promise.all([once(tailing, "exit"), untilSaid(tailing, /the inspector has closed/)]);
+  await at.user.run(["session", "close", "--all"]);
+  const [exit] = await over;
+  expect(exit).toEqual([0, null]);
+}, 90_000);
