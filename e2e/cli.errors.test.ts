@@ -208,7 +208,7 @@ describe("the machine", () => {
   test("the hosts file can't be written: said in one line, and the command has the names all the same", async () => {
     const path = await config(cluster.kubeconfig());
     const lookup = 'require("node:dns").lookup("leaf.sample.svc.cluster.local", (e, a) => console.log(e ? e.code : a))';
-    const { code, stdout, stderr } = await user.run([...core, "-k", path, "--", process.execPath, "-e", lookup]);
+    const { code, stdout, stderr } = await user.run([...core, "--no-rootless", "-k", path, "--", process.execPath, "-e", lookup]);
     expect(stdout).toMatch(/^127\.7[2-5]\.\d+\.\d+\n$/);
     expect(stderr).toMatch(/^✓ 4 names for the command alone: .*hosts.*$/m);
     expect(code).toBe(0);
@@ -220,7 +220,8 @@ describe("the machine", () => {
     try {
       const path = await config(cluster.kubeconfig());
       await cluster.apply(namespaced("taken", 43112));
-      const { code, stderr } = await user.run(["teleport", "deploy/core", "-n", "taken", "-k", path, "--", "true"]);
+      const words = ["teleport", "deploy/core", "--no-rootless", "-n", "taken", "-k", path, "--", "true"];
+      const { code, stderr } = await user.run(words);
       expect(stderr).toMatch(/! could not listen on 127\.\d+\.\d+\.\d+:43112: .*held by/);
       expect(code).toBe(0);
     } finally {
