@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { open as openFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { abortError, createCloser, hasCode, type Logger, type MountedVolume } from "@shipside/core";
+import { abortError, createCloser, hasCode, type MountedVolume } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
 import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
 import { SOURCE, type UnmountOptions, unmount } from "../sshfs/unmount.ts";

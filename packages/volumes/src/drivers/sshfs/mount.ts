@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:fs";
 import { access, open as openFile, stat } from "node:fs/promises";
-import { delimiter, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { abortError, createCloser, hasCode, type Logger, type MountedVolume } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
+import { findProgram } from "../find-program.ts";
 import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
 import { serveBridges } from "./bridge-server.ts";
 import { mountAt } from "./mount-table.ts";
@@ -182,15 +182,4 @@ export async function missingForSshfs(): Promise<string | undefined> {
     );
   }
   return missing.length > 0 ? `this machine lacks ${missing.join(", ")}` : undefined;
-}
-
-async function findProgram(name: string): Promise<boolean> {
-  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
-    const found = await access(join(directory || ".", name), constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (found) return true;
-  }
-  return false;
 }
