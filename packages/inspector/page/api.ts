@@ -15,6 +15,8 @@ export interface Summary {
   replayOf: number | null;
   direction: "incoming" | "outgoing";
   service: string;
+  caller: string;
+  route: string;
 }
 
 export interface BodyView {
@@ -38,6 +40,7 @@ export interface Detail {
   connection: {
     direction: string;
     peer?: string;
+    caller?: string;
     namespace?: string;
     service?: string;
     port?: number;
@@ -68,6 +71,38 @@ export interface Stats {
   droppedBytes: number;
   drops: number;
   unread: number;
+}
+
+export interface Tunnel {
+  direction: "in" | "out";
+  namespace: string;
+  service: string;
+  port: number;
+  protocol: string;
+  state: string;
+  address: string;
+  error: string;
+  pods: { name: string; ready: boolean }[];
+  connections: { open: number; total: number; failed: number };
+  bytes: { sent: number; received: number };
+}
+
+export interface Session {
+  id: string;
+  name: string;
+  kind: string;
+  of: string;
+  context: string;
+  namespace: string;
+  openedAt: string;
+  health: "well" | "unwell" | "unknown";
+  notes: string[];
+  tunnels: Tunnel[];
+}
+
+export interface OpenSessions {
+  at: number;
+  sessions: Session[];
 }
 
 export interface Batch {

@@ -4,6 +4,7 @@ import { DetailPanel, type Tab } from "./detail-panel.tsx";
 import { size } from "./format.ts";
 import { KeysHelp } from "./keys-help.tsx";
 import { RequestList } from "./request-list.tsx";
+import { SessionsPanel } from "./sessions-panel.tsx";
 import { useTraffic } from "./traffic.ts";
 
 export function App({ opened, allowed }: { opened: number | undefined; allowed: boolean }) {
@@ -18,9 +19,10 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
   const [fetched, setFetched] = useState<Summary>();
   const [said, setSaid] = useState("");
   const [help, setHelp] = useState(false);
+  const [atSessions, setAtSessions] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   const traffic = useTraffic(filter, paused, allowed);
-  const { shown, waiting, stats, connected, error } = traffic;
+  const { shown, waiting, stats, sessions, connected, error } = traffic;
 
   // While somebody types, the list waits until they have finished a word.
   useEffect(() => {
@@ -50,6 +52,7 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
   const show = (id: number): void => {
     setSelected(id);
     setOpen(id);
+    setAtSessions(false);
     history.replaceState(null, "", `#request=${id}`);
     if (marked !== undefined && marked !== id) {
       setOther(marked);
@@ -113,6 +116,7 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
         "/": () => field.current?.focus(),
         " ": () => setPaused(!paused),
         "?": () => setHelp(!help),
+        s: () => setAtSessions(!atSessions),
         ...(one && {
           p: () => pin(one),
           c: () => copy(one.id, false),
@@ -156,6 +160,10 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
           }}
         />
         <div class="actions">
+          <button type="button" aria-pressed={atSessions} onClick={() => setAtSessions(!atSessions)}>
+            Sessions{sessions && ` (${sessions.sessions.length})`}
+            {sessions?.sessions.some(({ health }) => health === "unwell") && <span class="status bad"> ●</span>}
+          </button>
           <button type="button" aria-pressed={paused} onClick={() => setPaused(!paused)}>
             {paused ? `Go on${waiting > 0 ? ` (${waiting} new)` : ""}` : "Pause"}
           </button>
@@ -170,7 +178,10 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
           </button>
         </div>
       </header>
-      <main>
+      <main hidden={!atSessions} class="sessions">
+        {atSessions && <SessionsPanel now={sessions} />}
+      </main>
+      <main hidden={atSessions}>
         <section class="requests" aria-label="Traffic">
           {shown.length === 0 && <p class="quiet empty">{emptyText(isBadFilter, filter, connected)}</p>}
           <RequestList items={shown} selected={selected} marked={marked} onSelect={setSelected} onOpen={show} />

@@ -149,7 +149,8 @@ function Panel({
         <>
           <p class="facts">
             <span>{connection.direction}</span>
-            {connection.peer && <span>from {connection.peer}</span>}
+            {connection.caller && <span>from {connection.caller}</span>}
+            {connection.peer && <span>{connection.caller ? connection.peer : `from ${connection.peer}`}</span>}
             {connection.service && (
               <span>
                 to {connection.service}

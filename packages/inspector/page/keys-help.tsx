@@ -7,6 +7,7 @@ const KEYS: [string, string][] = [
   ["Enter", "open it"],
   ["Escape", "close, or leave a field"],
   ["Space", "pause, go on"],
+  ["s", "sessions and tunnels, and back"],
   ["p", "pin"],
   ["c", "copy as curl"],
   ["r", "send again"],

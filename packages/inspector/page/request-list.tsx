@@ -114,6 +114,7 @@ export function RequestList({ items, selected, marked, onSelect, onOpen }: Reque
               {item.path}
             </span>
             <span class="host">{item.service || item.host}</span>
+            <span class="caller">{item.caller}</span>
             <span class="size">{size(item.responseBytes)}</span>
             <span class="time">{duration(item.duration)}</span>
             <span class="at">{clock(item.startedAt)}</span>

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type ApiError, api, type Batch, query, type Stats, type Summary } from "./api.ts";
+import { type ApiError, api, type Batch, type OpenSessions, query, type Stats, type Summary } from "./api.ts";
+import { type SessionsNow, withRates } from "./rates.ts";
 
 export interface Traffic {
   /** Newest first; stands still while paused. */
@@ -7,13 +8,17 @@ export interface Traffic {
   /** Came while paused. */
   waiting: number;
   stats: Stats | undefined;
+  /** What is open; undefined until it is known. */
+  sessions: SessionsNow | undefined;
   connected: boolean;
   error: ApiError | undefined;
 }
 
+const NOTHING: Traffic = { shown: [], waiting: 0, stats: undefined, sessions: undefined, connected: false, error: undefined };
+
 /** The list for a filter, kept current by the server's events. */
 export function useTraffic(filter: string, paused: boolean, ready: boolean): Traffic {
-  const [traffic, setTraffic] = useState<Traffic>({ shown: [], waiting: 0, stats: undefined, connected: false, error: undefined });
+  const [traffic, setTraffic] = useState<Traffic>(NOTHING);
   const held = useRef(new Map<number, Summary>());
   const isPaused = useRef(paused);
   const shownFirst = useRef(0);
@@ -58,6 +63,10 @@ export function useTraffic(filter: string, paused: boolean, ready: boolean): Tra
           if (listed) take(batch);
           else early.push(batch);
           if (listed) render({ stats: batch.stats, connected: true });
+        });
+        events.addEventListener("sessions", ({ data }: MessageEvent<string>) => {
+          const now = JSON.parse(data) as OpenSessions;
+          setTraffic((before) => ({ ...before, sessions: withRates(before.sessions, now) }));
         });
         events.addEventListener("reload", () => void start());
         let wasLost = false;
