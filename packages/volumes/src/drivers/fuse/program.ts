@@ -23,8 +23,8 @@ const OPEN_MS = 5_000;
 const options = JSON.parse(process.argv[2]!) as ProgramOptions;
 const { localPath, remotePath, source, readOnly, cacheSeconds } = options;
 const say = (message: FromProgram): void => void process.send?.(message);
-// Its mount fails then, rather than to show the disk below it: see the package's README.
-process.once("disconnect", () => process.exit());
+// Its mount fails then, rather than to show the disk below it. Not by `exit`, which would wait for the threads that read the device.
+process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
 
 let session: SftpSession | undefined;
 let opening: Promise<SftpSession> | undefined;

@@ -1,0 +1,33 @@
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { hasCode, type VolumeDriver } from "@shipside/core";
+import { findProgram } from "../find-program.ts";
+import { claimDriver, type SshfsOptions } from "../sshfs/driver.ts";
+import { mountFuse } from "./mount.ts";
+
+/** As of the sshfs driver. */
+export type FuseOptions = SshfsOptions;
+
+/**
+ * Mounts PersistentVolumeClaims (and ephemeral volumes) for reading and writing, as `sshfsDriver` does and with its codes, by a FUSE server of our
+ * own: no program has to be installed, but it takes root, be it that of a user namespace.
+ */
+export function fuseDriver(options: FuseOptions): VolumeDriver {
+  return claimDriver(options, { name: "fuse", unavailable: missingForFuse, mount: mountFuse });
+}
+
+/** What keeps this process from mounting by itself, in words; undefined where nothing does. */
+export async function missingForFuse(): Promise<string | undefined> {
+  if (process.platform !== "linux") return "it is of Linux alone";
+  // For others fusermount3 opens the device, and hands it over in a way that Node has no ear for.
+  if (process.geteuid?.() !== 0) return "only root may mount without the help of another program";
+  if (!(await findProgram("mount"))) return "this machine lacks the program mount (install the package mount, or util-linux)";
+  const error = await access("/dev/fuse", constants.R_OK | constants.W_OK).then(
+    () => undefined,
+    (refused: Error) => refused,
+  );
+  if (!error) return undefined;
+  if (hasCode(error, "ENOENT"))
+    return "this machine lacks /dev/fuse (load the kernel module fuse; in a container, hand in the device)";
+  return "this machine lacks the right to open /dev/fuse";
+}
