@@ -5,6 +5,10 @@ import { createHandles } from "./handles.ts";
 import { fileOperations } from "./operations.ts";
 import { BadFrame, isInit, parseRequest, versionReply } from "./sftp.ts";
 
+/** The longest reply that waits for those to what came with it, in bytes, and how many of them wait. */
+const SMALL = 1024;
+const MOST_SMALL = 64;
+
 export interface ServeFilesOptions {
   /** Absolute directories; nothing outside of them is served. */
   roots: readonly string[];
@@ -22,21 +26,40 @@ export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): 
   const over = Promise.withResolvers<void>();
   let working: Promise<void> | undefined;
 
+  /** Replies that leave together: each write costs both ends of the link the same, however little it is. */
+  let small: Buffer[] = [];
+
+  /** False where the stream has no more room for now. */
+  const flush = (): boolean => {
+    const together = small;
+    small = [];
+    if (together.length === 0 || stream.destroyed) return true;
+    return stream.write(together.length === 1 ? together[0]! : Buffer.concat(together));
+  };
+  /** False as {@link flush}. What is small may stay until that. */
+  const send = (reply: Buffer): boolean => {
+    if (reply.length <= SMALL) {
+      small.push(reply);
+      return small.length < MOST_SMALL || flush();
+    }
+    flush();
+    return stream.destroyed || stream.write(reply);
+  };
   /** A promise where something has to be waited for: until then nothing more may be read. */
   const answer = (packets: Iterator<Buffer>): Promise<void> | undefined => {
     for (let packet = packets.next(); !packet.done; packet = packets.next()) {
       const reply = isInit(packet.value) ? versionReply() : operations(parseRequest(packet.value));
       if (reply instanceof Promise) return goOn(reply, packets);
       if (stream.destroyed) return;
-      if (!stream.write(reply)) return drained(stream).then(() => answer(packets));
+      if (!send(reply)) return drained(stream).then(() => answer(packets));
     }
-    return;
+    return flush() ? undefined : drained(stream);
   };
   const goOn = async (awaited: Promise<Buffer>, packets: Iterator<Buffer>): Promise<void> => {
-    const reply = await awaited;
-    if (stream.destroyed) return;
-    if (!stream.write(reply)) await drained(stream);
-    await answer(packets);
+    // What is done already isn't kept waiting for what takes long.
+    if (!flush()) await drained(stream);
+    if (!send(await awaited)) await drained(stream);
+    if (!stream.destroyed) await answer(packets);
   };
   // What comes here is a client's doing: the stream's own failure is told by its close.
   const fail = (error: unknown): void => void stream.destroy(error instanceof BadFrame ? error : undefined);
