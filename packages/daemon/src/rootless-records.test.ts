@@ -14,6 +14,8 @@ test("services with a ClusterIP, headless ones with and without named pods, the 
     { namespace: "shop", name: "web", address: "10.96.0.7", ports: [port(80, "http")] },
     { namespace: "shop", name: "db", address: "127.72.0.9", ports: [port(5432)] },
     { namespace: "shop", name: "workers", address: "127.72.0.10", ports: [port(9000)] },
+    { namespace: "shop", name: "far", externalName: "db.example.com", address: "127.72.0.12", ports: [port(5432)] },
+    { namespace: "shop", name: "portless", externalName: "example.com", unsupported: "it stands for example.com", ports: [] },
     { namespace: "shop", name: "gone", unsupported: "nobody serves it", ports: [] },
     { namespace: "", name: "kubernetes.default.svc", address: "10.96.0.1", ports: [port(443)] },
     { namespace: "", name: "db.internal", address: "127.72.0.11", ports: [port(5432)] },
@@ -32,6 +34,8 @@ test("services with a ClusterIP, headless ones with and without named pods, the 
       endpoints: [{ hostname: "db-0", addresses: ["10.244.0.3"] }],
     },
     { namespace: "shop", name: "workers", ports: [{ port: 9000, protocol: "TCP" }], addresses: ["127.72.0.10"] },
+    { namespace: "shop", name: "far", externalName: "db.example.com", addresses: ["127.72.0.12"] },
+    { namespace: "shop", name: "portless", externalName: "example.com" },
     { namespace: "default", name: "kubernetes", ports: [{ port: 443, protocol: "TCP" }], addresses: ["10.96.0.1"] },
   ]);
 });

@@ -10,7 +10,12 @@ const API_SERVER = { namespace: "default", name: "kubernetes" };
 export function clusterServices(services: readonly ServiceInfo[], entries: readonly HostsEntry[]): ClusterService[] {
   return services.flatMap((service) => {
     const { namespace, name } = service.name === `${API_SERVER.name}.${API_SERVER.namespace}.svc` ? API_SERVER : service;
-    if (namespace === "" || service.address === undefined) return [];
+    if (namespace === "") return [];
+    const { externalName } = service;
+    // Its name in the hosts file has the address; what asks the DNS gets the name that it stands for, too.
+    if (externalName !== undefined)
+      return { namespace, name, externalName, ...(service.address !== undefined && { addresses: [service.address] }) };
+    if (service.address === undefined) return [];
     const ports = service.ports.map(({ port, name: portName, protocol }) => ({
       port,
       protocol: protocol as "TCP" | "UDP",

@@ -126,6 +126,8 @@ export interface ServiceInfo {
   namespace: string;
   name: string;
   address?: string;
+  /** Of an ExternalName: the name that it stands for. */
+  externalName?: string;
   /** Why it can't be reached at all. */
   unsupported?: string;
   ports: Array<{

@@ -10,6 +10,7 @@ import {
   type Watch,
 } from "@shipside/kube";
 import type { Staleness } from "./events.ts";
+import { OUTSIDE } from "./outside.ts";
 
 /** KEP-752: the label by which a slice says whose it is. */
 const SERVICE_NAME_LABEL = "kubernetes.io/service-name";
@@ -141,6 +142,8 @@ export function factsOf({ metadata, spec }: Service): ServiceFacts {
     annotations: metadata.annotations ?? {},
     type: spec.type ?? "ClusterIP",
     headless: spec.clusterIP === "None",
+    // A host outside is one for itself: it has no other name.
+    ...(metadata.namespace !== OUTSIDE && spec.type === "ExternalName" && spec.externalName && { externalName: spec.externalName }),
     ports: (spec.ports ?? []).map(({ name, port, protocol = "TCP" }) => ({ ...(name && { name }), port, protocol })),
   };
 }

@@ -23,6 +23,8 @@ export interface ServiceStatus {
   namespace: string;
   name: string;
   address?: string;
+  /** Of an ExternalName: the name that it stands for. */
+  externalName?: string;
   unsupported?: string;
   ports: PortStatus[];
   pods: Array<{ hostname: string; address?: string; ports: PortStatus[] }>;
@@ -59,11 +61,13 @@ export function statusOf(parts: {
   };
 }
 
-function serviceStatus({ namespace, name, address, unsupported, ports, pods }: TunneledService): ServiceStatus {
+function serviceStatus({ namespace, name, facts, address, unsupported, ports, pods }: TunneledService): ServiceStatus {
+  const { externalName } = facts;
   return {
     namespace,
     name,
     ...(address !== undefined && { address }),
+    ...(externalName !== undefined && { externalName }),
     ...(unsupported !== undefined && { unsupported }),
     ports: ports.map(portStatus),
     pods: pods.map((pod) => ({

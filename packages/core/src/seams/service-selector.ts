@@ -6,6 +6,8 @@ export interface ServiceFacts {
   annotations: Readonly<Record<string, string>>;
   type: "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalName";
   headless: boolean;
+  /** Of an ExternalName: the name that it stands for. */
+  externalName?: string;
   ports: ReadonlyArray<{ name?: string; port: number; protocol: string }>;
 }
 

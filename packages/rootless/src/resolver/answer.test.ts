@@ -173,6 +173,35 @@ test("another name is followed: within the cluster here, out of it elsewhere, in
   expect(answers("circle.shop.svc.cluster.local", "A")).toBe("SERVFAIL");
 });
 
+test("another name that leads out of what is known, and is reached in a way of its own, has the addresses of that way", () => {
+  const named = (name: string, externalName: string) => ({ namespace: "shop", name, externalName, addresses: ["127.72.1.9"] });
+  const services = [
+    ...SHOP,
+    named("far", "db.example.com"),
+    named("near", "web.shop.svc.cluster.local"),
+    named("hid", "x.y.svc.cluster.local"),
+  ];
+  const records = clusterRecords({ zone: "cluster.local", services, namespaces: [], servers: [] });
+  const found = (name: string, type: keyof typeof TYPE): unknown => {
+    const verdict = judge(query(name, TYPE[type]), { ...zone, records });
+    return verdict.kind === "answer" ? [verdict.answer.answers!.map(shown), verdict.follow] : verdict.kind;
+  };
+  const far = "far.shop.svc.cluster.local 5 CNAME db.example.com";
+  expect(found("far.shop.svc.cluster.local", "A")).toEqual([[far, "db.example.com 5 A 127.72.1.9"], undefined]);
+  expect(found("far.shop.svc.cluster.local", "AAAA")).toEqual([[far], undefined]);
+  expect(found("far.shop.svc.cluster.local", "CNAME")).toEqual([[far], undefined]);
+  expect(found("far.shop.svc.cluster.local", "TXT")).toEqual([[far], "db.example.com"]);
+  expect(found("db.example.com", "A")).toBe("pass");
+  expect(found("near.shop.svc.cluster.local", "A")).toEqual([
+    [expect.any(String), "web.shop.svc.cluster.local 5 A 10.96.120.95"],
+    undefined,
+  ]);
+  expect(found("hid.shop.svc.cluster.local", "A")).toEqual([
+    [expect.any(String), "x.y.svc.cluster.local 5 A 127.72.1.9"],
+    undefined,
+  ]);
+});
+
 test("clients that take the first address get each in turn", () => {
   const first = (turn: number): unknown => {
     const verdict = ask("db.shop.svc.cluster.local", "A", turn);

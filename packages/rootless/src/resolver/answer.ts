@@ -2,7 +2,7 @@ import type { ClusterRecords } from "./cluster-records.ts";
 import { ednsOf, ednsRecord, sizeOf } from "./edns.ts";
 import { FLAG, IN, type Message, opcodeOf, RCODE, type ResourceRecord, TYPE, writeMessage } from "./message.ts";
 import { isWithin, nameKey } from "./name.ts";
-import { ownedBy, soaRecord } from "./records.ts";
+import { ownedBy, type RecordBody, soaRecord } from "./records.ts";
 
 /** What a query calls for. Pure. */
 export type Verdict =
@@ -54,9 +54,11 @@ export function judge(query: Message, zone: Zone): Verdict {
   const ours = (rcode: number, rest: Omit<Answer, "rcode">): Answer => ({ rcode, authoritative: true, ...rest });
   const answers: ResourceRecord[] = [];
   let name = question.name;
+  const forAddress = question.type === TYPE.A || question.type === TYPE.AAAA || question.type === TYPE.ANY;
+  let reached: readonly RecordBody[] | undefined;
   for (;;) {
     const key = nameKey(name);
-    const found = zone.records.find(key);
+    const found = zone.records.find(key) ?? reached;
     if (!found && !isWithin(key, zone.name)) {
       if (answers.length === 0) return { kind: "pass" };
       return { kind: "answer", answer: ours(RCODE.NOERROR, { answers }), follow: name };
@@ -77,6 +79,7 @@ export function judge(query: Message, zone: Zone): Verdict {
     if (!alias) return { kind: "answer", answer: ours(RCODE.NOERROR, { answers, authorities: [soa(name)] }) };
     if (answers.length === LONGEST_CHAIN) return refuse(RCODE.SERVFAIL);
     answers.push(ownedBy(name, ttl, alias));
+    reached = forAddress ? alias.reached : undefined;
     name = alias.data[0] as string;
   }
 }

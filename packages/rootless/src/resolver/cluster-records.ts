@@ -59,7 +59,9 @@ export function clusterRecords({ zone, services, namespaces, servers }: ClusterR
     const name = `${service.name}.${service.namespace}.svc.${zone}`;
     if (service.externalName !== undefined) {
       const target = service.externalName.replace(/\.$/, "");
-      if (target !== "" && isIP(target) === 0 && isWritableName(target)) at(name).push(nameRecord("CNAME", target));
+      const reached = (service.addresses ?? []).filter(isAddress).map(addressRecord);
+      if (target !== "" && isIP(target) === 0 && isWritableName(target))
+        at(name).push({ ...nameRecord("CNAME", target), ...(reached.length > 0 && { reached }) });
       return;
     }
     const ports = service.ports ?? [];

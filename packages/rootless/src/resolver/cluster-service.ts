@@ -20,7 +20,10 @@ export interface EndpointOfService {
 export interface ClusterService {
   namespace: string;
   name: string;
-  /** ClusterIPs of both families. None, and no `externalName`: the service is headless, and stands for its endpoints. */
+  /**
+   * ClusterIPs of both families. None, and no `externalName`: the service is headless, and stands for its endpoints. With an `externalName`
+   * that isn't the cluster's: where its target is reached, for who came by this service's name.
+   */
   addresses?: readonly string[];
   /** What an ExternalName service is another name for. */
   externalName?: string;

@@ -5,6 +5,8 @@ import { IN, numbers, type RecordData, type ResourceRecord, TYPE } from "./messa
 export interface RecordBody {
   type: number;
   data: RecordData;
+  /** Of a CNAME whose target leads nowhere in the cluster: the target's addresses for who came by this name. */
+  reached?: readonly RecordBody[];
 }
 
 export const ownedBy = (name: string, ttl: number, { type, data }: RecordBody): ResourceRecord => ({
