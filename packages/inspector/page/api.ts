@@ -51,6 +51,8 @@ export interface Detail {
   masked: boolean;
   request: { headers: Headers; body: BodyView };
   response: { headers: Headers; body: BodyView };
+  trailers: Headers;
+  grpcStatus: string;
   messages: { at: number; direction: "in" | "out"; kind: string; bytes: number; text: string }[];
   messageCount: number;
   replayTargets: { name: string; origin: string }[];

@@ -136,12 +136,19 @@ function Panel({
             <span>
               {summary.status ?? "no status"} {detail.statusText}
             </span>
+            {detail.grpcStatus && <span>gRPC {detail.grpcStatus}</span>}
             <span>answered after {duration(timings.answered)}</span>
             <span>done after {duration(timings.done)}</span>
           </p>
           {body("response")}
           <h3>Headers</h3>
           <Pairs pairs={detail.response.headers} label="Headers of the answer" />
+          {detail.trailers.length > 0 && (
+            <>
+              <h3>Trailers</h3>
+              <Pairs pairs={detail.trailers} label="Trailers of the answer" />
+            </>
+          )}
         </>
       );
     case "request":

@@ -51,7 +51,7 @@ export interface Exchange {
   readonly method: string;
   /** As it stood in the request line: mostly a path with a query. */
   readonly path: string;
-  /** `1.0` or `1.1`. */
+  /** `1.0`, `1.1` or `2`. */
   readonly httpVersion: string;
   readonly requestHeaders: HeaderList;
   readonly requestBody: Body;
@@ -59,6 +59,8 @@ export interface Exchange {
   status: number | undefined;
   statusText: string;
   responseHeaders: HeaderList;
+  /** What came behind the answer's body: gRPC tells its status there. */
+  responseTrailers: HeaderList;
   readonly responseBody: Body;
   /** ms since the start: the request's end, the answer's head, the answer's end. */
   readonly timings: { sent?: number; answered?: number; done?: number };

@@ -148,7 +148,7 @@ function holds(key: FilterKey, value: string, exchange: Exchange): boolean {
     case "host":
       return includes(headerOf(requestHeaders, "host"), value);
     case "header":
-      return hasHeader(requestHeaders, value) || hasHeader(responseHeaders, value);
+      return [requestHeaders, responseHeaders, exchange.responseTrailers].some((headers) => hasHeader(headers, value));
     case "type":
       return includes(headerOf(responseHeaders, "content-type"), value);
     case "service":

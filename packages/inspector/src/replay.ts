@@ -104,6 +104,14 @@ function checked(original: Exchange, edit: ReplayEdit): Outgoing {
       hint: "correct that part of the request",
     });
   if (!isToken(method) || method === "CONNECT") throw invalid(`${JSON.stringify(method)} is no method that can be sent again`);
+  if (original.httpVersion === "2" && /^application\/grpc\b/i.test(headerOf(headers, "content-type") ?? ""))
+    throw inspectorError(
+      "INSPECTOR_REPLAY_INVALID",
+      `request ${original.id} can't be sent again: it is a call of gRPC, which takes HTTP/2`,
+      {
+        hint: "a request is sent again by HTTP/1.1; grpcurl sends calls",
+      },
+    );
   if (original.status === 101) throw invalid("it became a WebSocket, or another protocol");
   if (!/^[\x21-\x7e]+$/.test(path) || !/^(?:\/|\*$|https?:\/\/)/.test(path)) throw invalid(`${JSON.stringify(path)} is no path`);
   for (const [name, value] of headers) {

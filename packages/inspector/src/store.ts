@@ -31,6 +31,7 @@ export interface StoreEvents {
 export interface Store {
   add(exchange: NewExchange): OpenExchange;
   answer(exchange: OpenExchange, head: { status: number; statusText: string; headers: HeaderList }): void;
+  addTrailers(exchange: OpenExchange, trailers: HeaderList): void;
   addBody(exchange: OpenExchange, side: "requestBody" | "responseBody", part: Uint8Array): void;
   addMessage(exchange: OpenExchange, message: Message): void;
   /** Tells listeners; call it after a change that no other method made. */
@@ -96,6 +97,7 @@ export function createStore(budgets: Budgets): Store {
         status: undefined,
         statusText: "",
         responseHeaders: [],
+        responseTrailers: [],
         timings: {},
         state: "open",
         note: undefined,
@@ -115,6 +117,11 @@ export function createStore(budgets: Budgets): Store {
       exchange.statusText = statusText;
       exchange.responseHeaders = headers;
       grow(exchange, sizeOf(headers));
+      tell(exchange);
+    },
+    addTrailers(exchange, trailers) {
+      exchange.responseTrailers = trailers;
+      grow(exchange, sizeOf(trailers));
       tell(exchange);
     },
     addBody(exchange, side, part) {

@@ -2,9 +2,20 @@ import { type ConnectionFacts, type HeaderList, headerOf } from "../exchange.ts"
 import type { OpenExchange, Store } from "../store.ts";
 import { createEventStreamReader } from "./event-stream-reader.ts";
 import { createHttp1Parser, type Framing, type Http1Parser } from "./http1-parser.ts";
+import { PREFACE } from "./http2-frames.ts";
+import { createHttp2Reader } from "./http2-reader.ts";
 import { createWebSocketReader } from "./websocket-reader.ts";
 
 type Direction = "in" | "out";
+
+/** What a server may say before its client does is kept up to here, in bytes: SETTINGS of HTTP/2, a greeting. */
+const MOST_EARLY = 64 * 1024;
+
+interface Early {
+  direction: Direction;
+  bytes: Uint8Array;
+  at: number;
+}
 
 /** Makes exchanges of a connection's bytes. Times are ms since 1970, taken when the bytes passed. */
 export interface ConnectionReader {
@@ -28,6 +39,9 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
   /** Whether it has ever made sense: one that breaks off in the middle was still HTTP. */
   let understood = false;
   let told = false;
+  /** What passed before it could be told which protocol it is. */
+  let early: Early[] | undefined = [];
+  let http2: ConnectionReader | undefined;
 
   const since = (exchange: OpenExchange): number => Math.max(0, now - exchange.startedAt);
   const settle = (exchange: OpenExchange, state: "done" | "failed", note?: string): void => {
@@ -129,9 +143,30 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
     tunnel = { in: side("in"), out: side("out") };
   }
 
-  return {
+  /** Of which protocol it is, what the client says first tells; undefined while that may still be either. */
+  const isHttp2 = (chunks: readonly Early[]): boolean | undefined => {
+    const said = Buffer.concat(chunks.filter(({ direction }) => direction === "in").map(({ bytes }) => bytes));
+    const start = said.toString("latin1", 0, PREFACE.length);
+    if (said.length >= PREFACE.length || !PREFACE.startsWith(start)) return start === PREFACE;
+    return chunks.reduce((sum, { bytes }) => sum + bytes.length, 0) > MOST_EARLY ? false : undefined;
+  };
+  const begin = (chunks: readonly Early[], found: boolean): void => {
+    early = undefined;
+    if (found) http2 = createHttp2Reader(facts, store, onUnread);
+    for (const { direction, bytes, at } of chunks) reader.data(direction, bytes, at);
+  };
+
+  const reader: ConnectionReader = {
     data(direction, bytes, at) {
       now = at;
+      if (early) {
+        const chunks = [...early, { direction, bytes, at }];
+        const found = isHttp2(chunks);
+        if (found !== undefined) return begin(chunks, found);
+        early.push({ direction, bytes: Uint8Array.from(bytes), at });
+        return;
+      }
+      if (http2) return http2.data(direction, bytes, at);
       if (tunnel && direction === "in") {
         tunnel.in(bytes);
         return;
@@ -144,19 +179,25 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
     },
     end(direction, at) {
       now = at;
+      if (http2) return http2.end(direction, at);
       reading?.[direction].end();
     },
     close(error, at) {
       now = at;
+      if (http2) return http2.close(error, at);
+      if (early && early.length > 0) begin(early, false);
       const ended = error ? `the connection broke: ${error.message}` : "the connection ended before the answer";
       if (upgraded) settle(upgraded, error ? "failed" : "done", error && ended);
       giveUp(ended);
     },
     gap: () => {
+      if (http2) return http2.gap();
+      early = undefined;
       tunnel = undefined;
       giveUp("a part of it was not captured: too much came at once");
     },
   };
+  return reader;
 }
 
 /** RFC 9112, 6.3; `otherwise` is what holds where no header says anything. */

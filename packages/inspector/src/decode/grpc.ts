@@ -1,3 +1,5 @@
+import { type Exchange, headerOf } from "../exchange.ts";
+
 export interface GrpcFrame {
   /** Of the message, without its five bytes of head. */
   bytes: number;
@@ -25,4 +27,28 @@ export function grpcFrames(body: Uint8Array, most = 100): GrpcFrame[] {
     at += 5 + length;
   }
   return frames;
+}
+
+/** By number: https://grpc.io/docs/guides/status-codes/ */
+const STATUS =
+  "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED".split(
+    " ",
+  );
+
+/** How a call of gRPC ended, with the server's own words: in its trailers, or in its head where nothing was answered. Undefined where it isn't known. */
+export function grpcStatus({ responseHeaders, responseTrailers }: Exchange): string | undefined {
+  const trailers = [...responseTrailers, ...responseHeaders];
+  const code = headerOf(trailers, "grpc-status");
+  if (code === undefined) return undefined;
+  const said = headerOf(trailers, "grpc-message");
+  return `${code} ${STATUS[Number(code)] ?? ""}`.trim() + (said ? `: ${unescaped(said)}` : "");
+}
+
+/** Percent-encoded by its specification; some don't. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

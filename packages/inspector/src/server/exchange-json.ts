@@ -1,3 +1,4 @@
+import { grpcStatus } from "../decode/grpc.ts";
 import { viewBody } from "../decode/view.ts";
 import { type Exchange, type HeaderList, summaryOf } from "../exchange.ts";
 import { isSecretHeader, maskHeaders } from "../headers.ts";
@@ -6,7 +7,7 @@ import { urlOf } from "../url.ts";
 
 /** All there is to show of an exchange, as plain data. */
 export async function exchangeJson(exchange: Exchange, targets: readonly ReplayTarget[], reveal: boolean) {
-  const { requestHeaders, requestBody, responseHeaders, responseBody } = exchange;
+  const { requestHeaders, requestBody, responseHeaders, responseTrailers, responseBody } = exchange;
   const shown = (headers: HeaderList): HeaderList => (reveal ? headers : maskHeaders(headers));
   return {
     summary: summaryOf(exchange),
@@ -19,6 +20,8 @@ export async function exchangeJson(exchange: Exchange, targets: readonly ReplayT
     masked: !reveal && [...requestHeaders, ...responseHeaders].some(([name]) => isSecretHeader(name)),
     request: { headers: shown(requestHeaders), body: await viewBody(requestHeaders, requestBody) },
     response: { headers: shown(responseHeaders), body: await viewBody(responseHeaders, responseBody) },
+    trailers: shown(responseTrailers),
+    grpcStatus: grpcStatus(exchange) ?? "",
     messages: exchange.messages,
     messageCount: exchange.messageCount,
     replayTargets: targets,

@@ -106,6 +106,8 @@ const schemas = {
     masked: { ...flag, description: "secret headers are masked; ask with reveal=true for their values" },
     request: message,
     response: message,
+    trailers: headers,
+    grpcStatus: { ...text, description: 'as in `5 NOT_FOUND: no such cart`; "" where it is no gRPC' },
     messages: list(
       object({
         at: number,
