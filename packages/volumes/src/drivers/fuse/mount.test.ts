@@ -23,7 +23,6 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import { makePlace } from "../sshfs/fixtures/place.ts";
@@ -292,7 +291,6 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     const args = ["--conditions=@shipside/source", file, String(place.port), place.local, place.remote, "fuse"];
     const mounter = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     await once(mounter.stdout, "data");
-    const pid = await programOf(place.local);
     await writeFile(join(place.local, "f"), "x");
     mounter.kill("SIGSTOP");
     const began = performance.now();
@@ -303,9 +301,7 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect(await readFile(join(place.remote, "g"), "utf8")).toBe("z");
     mounter.kill("SIGKILL");
     await vi.waitFor(() => expect(readdir(place.local)).rejects.toMatchObject({ code: "ENOTCONN" }), { timeout: 10_000 });
-    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow());
     expect(await removeStaleMount(place.local)).toBe(true);
-    await sleep(0);
     expect(await readdir(place.local)).toEqual([]);
   }, 60_000);
 });
