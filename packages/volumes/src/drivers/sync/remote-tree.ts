@@ -1,0 +1,186 @@
+import { hasCode } from "@shipside/core";
+import type { Attributes } from "../fuse/replies.ts";
+import { FLAGS, reply, request, writeHead } from "../fuse/sftp-packets.ts";
+import type { SftpSession } from "../fuse/sftp-session.ts";
+import { nameHash } from "./local-tree.ts";
+import { type FileItem, type Item, PARTIAL, parentOf, type Scan, type Tree, type WriteOptions } from "./tree.ts";
+
+const CHUNK = 128 * 1024;
+/** How many reads, or writes, are under way at a time. */
+const AHEAD = 8;
+const TYPE = 0o170000;
+const [DIRECTORY, LINK, FILE] = [0o040000, 0o120000, 0o100000];
+
+/** A folder that a relay's file server has. `session` gives the one that stands. */
+export function remoteTree(root: string, { session, ignored }: { session(): SftpSession; ignored(path: string): boolean }): Tree {
+  const base = Buffer.from(root).toString("latin1");
+  const at = (path: string): string => (path === "" ? base : `${base}/${path}`);
+  const ask: SftpSession["ask"] = (packet, read) => session().ask(packet, read);
+
+  const itemOf = async (path: string, attributes: Attributes): Promise<Item> => {
+    switch (attributes.mode & TYPE) {
+      case DIRECTORY:
+        return { type: "directory" };
+      case FILE:
+        return fileItem(attributes);
+      case LINK:
+        // One that leads out isn't told.
+        return await ask(request.readlink(at(path)), reply.target).then(
+          (target) => ({ type: "link", target }),
+          (error: unknown) => {
+            if (hasCode(error, "EIO")) throw error;
+            return { type: "other" };
+          },
+        );
+      default:
+        return { type: "other" };
+    }
+  };
+  const look = async (path: string): Promise<Item | undefined> => {
+    try {
+      return await itemOf(path, await ask(request.lstat(at(path)), reply.attributes));
+    } catch (error) {
+      if (hasCode(error, "ENOENT", "ENOTDIR")) return undefined;
+      throw error;
+    }
+  };
+  const isStill = async (path: string, item: Item | undefined): Promise<boolean> =>
+    JSON.stringify(await look(path)) === JSON.stringify(item);
+  const withFile = async <T>(path: string, flags: number, use: (handle: string) => Promise<T>, mode?: number): Promise<T> => {
+    const handle = await ask(request.open(at(path), flags, mode), reply.handle);
+    try {
+      return await use(handle);
+    } finally {
+      await ask(request.close(handle), reply.done).catch(() => {});
+    }
+  };
+  const partial = (path: string): string => `${parentOf(path)}${path.includes("/") ? "/" : ""}${PARTIAL}${nameHash(path)}`;
+
+  return {
+    async scan() {
+      const items = new Map<string, Item>();
+      const missed: string[] = [];
+      const walk = async (folder: string): Promise<void> => {
+        let names: Array<{ name: string; attributes: Attributes }> = [];
+        try {
+          const handle = await ask(request.opendir(at(folder)), reply.handle);
+          for (let more = [undefined] as unknown[]; more.length > 0; ) {
+            const page = await ask(request.readdir(handle), reply.names);
+            names = names.concat(page);
+            more = page;
+          }
+          await ask(request.close(handle), reply.done);
+        } catch (error) {
+          // The session is over: then nothing is known.
+          if (folder === "" || session().ended) throw error;
+          missed.push(folder);
+        }
+        const inside = names.filter(({ name }) => name !== "." && name !== ".." && !name.startsWith(PARTIAL));
+        await Promise.all(
+          inside.map(async ({ name, attributes }) => {
+            const path = folder === "" ? name : `${folder}/${name}`;
+            if (ignored(path)) return;
+            const item = await itemOf(path, attributes);
+            items.set(path, item);
+            if (item.type === "directory") await walk(path);
+          }),
+        );
+      };
+      await walk("");
+      return { items, missed } satisfies Scan;
+    },
+    look,
+    async read(path, into) {
+      return await withFile(path, FLAGS.READ, async (handle) => {
+        const before = await ask(request.fstat(handle), reply.attributes);
+        if ((before.mode & TYPE) !== FILE) return undefined;
+        const under: Array<Promise<Buffer>> = [];
+        const readAt = async (offset: number): Promise<Buffer> => {
+          const room = Buffer.allocUnsafe(CHUNK);
+          return room.subarray(0, await session().readInto(request.read(handle, offset, CHUNK), room));
+        };
+        let [asked, done] = [0, 0];
+        while (done < before.size) {
+          while (under.length < AHEAD && asked < before.size) {
+            const next = readAt(asked);
+            next.catch(() => {});
+            under.push(next);
+            asked += CHUNK;
+          }
+          const chunk = await under.shift()!;
+          // It has become shorter meanwhile, or came in a shorter piece than was asked for.
+          if (chunk.length < Math.min(CHUNK, before.size - done)) return undefined;
+          await into(chunk.length > before.size - done ? chunk.subarray(0, before.size - done) : chunk);
+          done += chunk.length;
+        }
+        const item = fileItem(before);
+        return (await isStill(path, item)) ? item : undefined;
+      });
+    },
+    async write(path, { mode, instead, fill }: WriteOptions) {
+      const aside = partial(path);
+      let moved = false;
+      try {
+        const item = await withFile(
+          aside,
+          FLAGS.WRITE | FLAGS.CREATE | FLAGS.TRUNCATE,
+          async (handle) => {
+            const under = new Set<Promise<void>>();
+            let offset = 0;
+            const whole = await fill(async (chunk) => {
+              for (let from = 0; from < chunk.length; from += CHUNK) {
+                const piece = chunk.subarray(from, from + CHUNK);
+                const sent = session().write(writeHead(handle, offset, piece.length), piece, () => {});
+                offset += piece.length;
+                under.add(sent);
+                sent.then(
+                  () => under.delete(sent),
+                  () => {},
+                );
+                if (under.size >= AHEAD) await Promise.race(under);
+              }
+            });
+            await Promise.all(under);
+            if (!whole) return undefined;
+            await ask(request.fsetstat(handle, { mode: mode & 0o777 }), reply.done);
+            await ask(request.fsync(handle), reply.done);
+            return fileItem(await ask(request.fstat(handle), reply.attributes));
+          },
+          0o600,
+        );
+        if (!item || !(await isStill(path, instead))) return undefined;
+        await ask(request.posixRename(at(aside), at(path)), reply.done);
+        moved = true;
+        return item;
+      } finally {
+        if (!moved) await ask(request.remove(at(aside)), reply.done).catch(() => {});
+      }
+    },
+    async makeDirectory(path) {
+      await ask(request.mkdir(at(path), 0o777), reply.done).catch(async (error: unknown) => {
+        if ((await look(path))?.type !== "directory") throw error;
+      });
+    },
+    makeLink: (path, target) => ask(request.symlink(target, at(path)), reply.done),
+    chmod: (path, mode) => ask(request.setstat(at(path), { mode: mode & 0o777 }), reply.done),
+    async remove(path, item) {
+      if (!(await isStill(path, item))) return false;
+      if (item.type !== "directory") {
+        await ask(request.remove(at(path)), reply.done);
+        return true;
+      }
+      return await ask(request.rmdir(at(path)), reply.done).then(
+        () => true,
+        (error: unknown) => {
+          if (hasCode(error, "ENOTEMPTY", "EEXIST")) return false;
+          throw error;
+        },
+      );
+    },
+  };
+}
+
+/** Of times SFTP 3 tells whole seconds, and nothing of the inode. */
+function fileItem({ size, mode, mtime }: Attributes): FileItem {
+  return { type: "file", size, mode: mode & 0o777, mtime, stamp: `${size}:${mtime}:${(mode & 0o777).toString(8)}` };
+}
