@@ -53,6 +53,10 @@ export function refuseInsideOptions(invocation: Invocation, { said }: RootlessCh
     throw cliError("USAGE", "--host-port: the command has this machine's localhost as it is", {
       hint: [...said, "leave it out; or use `shipside run`, whose command has a localhost of its own"].join("\n"),
     });
+  if (flag(invocation, "hostname"))
+    throw cliError("USAGE", "--hostname: the command has this machine's host name", {
+      hint: [...said, "leave it out; or use `shipside run`, whose command can have one of its own"].join("\n"),
+    });
 }
 
 /** It has the session then, and what it lacks it has said. One that can't be asked says so later. */

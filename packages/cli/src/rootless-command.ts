@@ -1,6 +1,6 @@
 import { errorToJson } from "@shipside/core";
 import type { Rootless } from "@shipside/daemon/rootless";
-import { type Invocation, list } from "./command.ts";
+import { flag, type Invocation, list } from "./command.ts";
 import { cliError } from "./errors.ts";
 import type { CommandSession } from "./open-session.ts";
 import type { EventRelay } from "./session-command.ts";
@@ -20,6 +20,10 @@ export async function openRootlessCommand(
       hint: "name it after `--`: shipside run deployment/core -- npm start; a shell serves too: -- bash",
     });
   hostPorts(invocation);
+  if (flag(invocation, "hostname") && /^(namespaces?|ns)$/i.test(invocation.words[0] ?? "") && invocation.words.length > 1)
+    throw cliError("USAGE", "--hostname: a namespace as such has no pods", {
+      hint: "name a workload: shipside run deployment/core",
+    });
   terminal.busy("making namespaces");
   const { openRootless } = await import("@shipside/daemon/rootless");
   const opened = openRootless({ signal });
@@ -51,7 +55,7 @@ export async function joinSession(
   });
   let way = "";
   const { outside, without } = await rootless.join({
-    ...{ info: session.info(), entries, hostPorts: hostPorts(invocation) },
+    ...{ info: session.info(), entries, hostPorts: hostPorts(invocation), hostname: flag(invocation, "hostname") },
     opened({ port, hostPort }) {
       terminal.done(`port ${err("bold", String(port))} of the command is on ${err("bold", `127.0.0.1:${hostPort}`)}`);
     },

@@ -46,6 +46,8 @@ export interface JoinedSession {
   hostPorts?: readonly HostPort[];
   /** The command listens on a port, which is on this machine's localhost from now on. */
   opened(port: OpenedPort): void;
+  /** Whether the command's host name is the workload's pods' (`info.pod`). */
+  hostname?: boolean;
   /** What carries the command's traffic to the rest of the world has ended by itself, carries again, or is gone for good. */
   outside?(change: OutsideChange): void;
 }
@@ -77,14 +79,17 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
   const { listeners } = namespace;
   let resolver: Resolver | undefined;
   let outsideEnv: Readonly<Record<string, string>> = {};
+  let ownEnv: Readonly<Record<string, string>> = {};
 
   const openDns = async ({ info, entries }: JoinedSession): Promise<void> => {
     const services = clusterServices(info.services, entries);
     const namespaces = [info.namespace, ...info.also];
     resolver = closer.use(await openResolver({ listeners, addresses: [DNS_ADDRESS], services, namespaces }));
     const machine = parseResolvConf(await readFile("/etc/resolv.conf", "utf8").catch(() => ""));
-    const pod = { namespace: info.namespace };
-    await namespace.resolveBy(renderResolvConf(podResolvConf({ pod, nameservers: [DNS_ADDRESS], machine })));
+    const pod = { ...info.pod, namespace: info.namespace };
+    const nameservers = [DNS_ADDRESS];
+    // The machine's own servers are asked by ours: an address of its loopback means something else in here.
+    await namespace.resolveBy(renderResolvConf(podResolvConf({ pod, nameservers, machine: { ...machine, nameservers } })));
   };
   const openWorld = async ({ info, entries, hostPorts = [], outside }: JoinedSession): Promise<Joined> => {
     // Where the namespaces are gone, nobody is there to miss it.
@@ -111,7 +116,10 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
       plugins: [{ name: "rootless", interceptors: [arrivalsInside(namespace)] }],
     },
     async join(session) {
-      const [joined] = await Promise.all([openWorld(session), openDns(session)]);
+      const { pod } = session.info;
+      const named = session.hostname && pod ? namespace.setHostname(pod.hostname, pod.fqdn) : undefined;
+      const [joined] = await Promise.all([openWorld(session), openDns(session), named]);
+      if (named) ownEnv = { HOSTNAME: pod!.hostname };
       closer.use(forwardOpenedPorts({ namespace, opened: session.opened }));
       return joined;
     },
@@ -126,7 +134,7 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
     },
     async run({ command, env, cwd, stdout, signal, graceMs = 5_000 }) {
       const { exited, kill } = await namespace.run({
-        ...{ command, env: { ...env, ...outsideEnv } },
+        ...{ command, env: { ...env, ...outsideEnv, ...ownEnv } },
         ...(cwd !== undefined && { cwd }),
         ...(stdout && { stdout }),
       });

@@ -3,6 +3,7 @@ import type { DiffRow } from "@shipside/envexport";
 import type { ExposeStatus, InterceptStatus, MatchWords } from "@shipside/proxy";
 import type { OpenVolume, VolumeObstacle } from "@shipside/volumes";
 import type { TunnelsProbe } from "./probe.ts";
+import type { PodInfo } from "./session-pod.ts";
 
 /** What is wanted of a session. Also what travels over the control socket, so plain data. */
 export interface SessionOptions {
@@ -151,6 +152,8 @@ export interface SessionInfo {
   namespace: string;
   also: readonly string[];
   workload?: string;
+  /** Of a teleport's workload. */
+  pod?: PodInfo;
   name?: string;
   /** The rules by which it has services; absent: all. */
   selection?: readonly string[];

@@ -24,6 +24,7 @@ import { openIncoming, type SessionIncoming } from "./session-incoming.ts";
 import type { NamesInfo, ProbeOptions, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
 import { openMount, type SessionMount } from "./session-mount.ts";
 import { sessionNames } from "./session-names.ts";
+import { type PodInfo, podInfo } from "./session-pod.ts";
 import { probeSession } from "./session-probe.ts";
 import { openSessionTunnels, type SessionTunnels, type TunnelSources } from "./session-tunnels.ts";
 import type { Held } from "./shared.ts";
@@ -99,6 +100,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
   let incoming: SessionIncoming | undefined;
   let mount: SessionMount | undefined;
   let inspector: string | undefined;
+  let pod: PodInfo | undefined;
   let reason: Error | undefined;
   let end: (reason: Error | undefined) => void = () => {};
   const ended = new Promise<Error | undefined>((resolve) => {
@@ -147,6 +149,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
       namespace,
       also,
       ...(facts.workload !== undefined && { workload: facts.workload }),
+      ...(pod && { pod }),
       ...(options.name !== undefined && { name: options.name }),
       ...(options.services && { selection: options.services }),
       ...(options.origin && { origin: options.origin }),
@@ -192,6 +195,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
       options.workload === undefined ? undefined : await resolveWorkload(cluster, options.workload, { namespace, signal });
     if (workload) {
       facts.workload = `${workload.kind}/${workload.name}`;
+      if (kind === "teleport") pod = podInfo(workload);
       emit({ step: "resolved", workload: facts.workload });
     }
     const taps = look?.taps?.({ id, cluster, namespace, incoming: () => incoming?.info() });

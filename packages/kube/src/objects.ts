@@ -144,6 +144,9 @@ export interface PodSpec {
   nodeName?: string;
   hostname?: string;
   subdomain?: string;
+  setHostnameAsFQDN?: boolean;
+  dnsPolicy?: "ClusterFirst" | "ClusterFirstWithHostNet" | "Default" | "None";
+  dnsConfig?: { nameservers?: string[]; searches?: string[]; options?: Array<{ name?: string; value?: string }> };
   serviceAccountName?: string;
   enableServiceLinks?: boolean;
   hostNetwork?: boolean;

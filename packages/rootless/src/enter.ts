@@ -5,6 +5,6 @@ export function asUserLine(ids: { uid: number | string; gid: number | string }, 
 
 /** Its parent is `nsenter`, which passes no signal on; so the command ends with it. After the ids: their change would take that back. */
 export function enterLine(pid: number, ids: { uid: number; gid: number }, command: readonly string[]): string[] {
-  const flags = ["--user", "--net", "--mount", "--pid", "--preserve-credentials"];
+  const flags = ["--user", "--net", "--mount", "--uts", "--pid", "--preserve-credentials"];
   return ["nsenter", `--target=${pid}`, ...flags, "--", ...asUserLine(ids, ["setpriv", "--pdeathsig", "KILL", "--", ...command])];
 }

@@ -1,12 +1,19 @@
 import { createTurns, type HostsEntry, type HostsOwner, type HostsPlan } from "@shipside/core";
 import { rootlessError } from "./errors.ts";
 
+export interface NamespaceHosts extends HostsOwner {
+  /** The host's own names, between the cluster's and the machine's. */
+  setOwn(names: readonly string[]): Promise<void>;
+}
+
 /**
  * The hosts file that programs in the namespaces see: the cluster's names, and then what the machine's file had when they were made. `write`
  * replaces its text.
  */
-export function namespaceHosts(original: string, write: (text: string) => Promise<unknown>): HostsOwner {
+export function namespaceHosts(original: string, write: (text: string) => Promise<unknown>): NamespaceHosts {
   let current: readonly string[] = [];
+  let own = "";
+  const render = (lines: readonly string[]): string => `${lines.map((line) => `${line}\n`).join("")}${own}${original}`;
   const turns = createTurns();
   const plan = (entries: readonly HostsEntry[]): HostsPlan => {
     const next = linesOf(entries);
@@ -21,12 +28,17 @@ export function namespaceHosts(original: string, write: (text: string) => Promis
       const planned = plan(entries);
       if (planned.unchanged) return planned;
       const lines = linesOf(entries);
-      await write(`${lines.map((line) => `${line}\n`).join("")}${original}`);
+      await write(render(lines));
       current = lines;
       return planned;
     });
   };
-  const hosts: HostsOwner = {
+  const hosts: NamespaceHosts = {
+    setOwn: (names) =>
+      turns.run(async () => {
+        own = `127.0.0.1 ${names.join(" ")}\n`;
+        await write(render(current));
+      }),
     plan: async (entries) => plan(entries),
     apply: async (entries) => apply(entries),
     restore: async () => void (await apply([])),

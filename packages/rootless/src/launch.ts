@@ -17,7 +17,7 @@ export const SAID_FD = 4;
 const PARKED_FD = 5;
 
 /**
- * The command line that makes the namespaces and the agent in them: user, network, mount and process namespaces, as their root. The first
+ * The command line that makes the namespaces and the agent in them: user, network, mount, host name and process namespaces, as their root. The first
  * process is a shell, which reaps what loses its parent; when the agent ends, so does it, and with it the kernel ends all others. Where
  * `unshare` is killed, the kernel kills the first process (`--kill-child`).
  * What signals a terminal sends is the command's to get: everything on the way to it ignores them.
@@ -30,7 +30,7 @@ export function launchLine({ execPath, scratch, files }: LaunchOptions): string[
 /** Of util-linux' `unshare`. What is mounted outside later is seen inside. */
 export const NAMESPACE_FLAGS: readonly string[] = [
   ...["--user", "--map-root-user", "--net", "--mount", "--propagation", "slave"],
-  ...["--pid", "--fork", "--kill-child"],
+  ...["--uts", "--pid", "--fork", "--kill-child"],
 ];
 
 /** `ip` stands where an ordinary user's PATH doesn't lead. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
@@ -66,6 +66,21 @@ describe.runIf(process.platform === "linux")("namespaces", () => {
     const low = `require("net").createServer().listen(81, () => process.exit(3))`;
     expect((await sh(namespace, `${NODE} -e '${low}'`)).exitCode).toBe(3);
     expect((await sh(namespace, "cat /proc/1/cmdline | tr '\\0' ' '")).out).toMatch(/^sh -c/);
+  });
+
+  it("have a host name of their own, in full too, whose address is theirs; the machine's stays", async () => {
+    const machines = hostname();
+    await using namespace = await openNamespace();
+    expect((await sh(namespace, "hostname")).out).toBe(`${machines}\n`);
+    await namespace.hosts.apply([{ address: "10.96.120.95", names: ["web"] }]);
+    await namespace.setHostname("db-0", "db-0.db.shop.svc.cluster.local");
+    const script = "hostname; hostname -f; hostname -i; getent hosts web";
+    expect((await sh(namespace, script)).out).toBe("db-0\ndb-0.db.shop.svc.cluster.local\n127.0.0.1\n10.96.120.95    web\n");
+    await namespace.hosts.apply([]);
+    expect((await sh(namespace, "hostname -f")).out).toBe("db-0.db.shop.svc.cluster.local\n");
+    expect(hostname()).toBe(machines);
+    await expect(namespace.setHostname("no name")).rejects.toMatchObject({ code: "ROOTLESS_INVALID_OPTION" });
+    await expect(namespace.setHostname(`${"a".repeat(62)}.bc`)).rejects.toMatchObject({ code: "ROOTLESS_INVALID_OPTION" });
   });
 
   it("tell what a command listens on, and connect to it from here", async () => {

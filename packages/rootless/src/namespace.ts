@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
-import { abortError, type Closable, codeOf, createCloser, type HostsOwner, type ListenerFactory } from "@shipside/core";
+import { abortError, type Closable, codeOf, createCloser, type HostsOwner, isHostName, type ListenerFactory } from "@shipside/core";
 import type { ListeningSocket } from "./agent/requests.ts";
 import { type AgentClient, connectAgent } from "./agent-client.ts";
 import { enterLine } from "./enter.ts";
@@ -61,6 +61,11 @@ export interface Namespace extends Closable {
   readonly hosts: HostsOwner;
   /** Has programs inside ask who stands in this resolv.conf for names that the hosts file hasn't, and nobody else. */
   resolveBy(resolvConf: string): Promise<void>;
+  /**
+   * The host name that programs inside have from now on (1 to 64 letters, digits, `-` and `.`), and their own address by it; `fqdn` is what
+   * `hostname -f` says. Takes `hostname`. Rejects with `ROOTLESS_INVALID_OPTION`, `ROOTLESS_FAILED`.
+   */
+  setHostname(name: string, fqdn?: string): Promise<void>;
   /** Runs a command with this process's terminal, as this process's user. */
   run(options: RunOptions): Promise<NamespaceCommand>;
   /**
@@ -148,16 +153,37 @@ export async function openNamespace(options: NamespaceOptions = {}): Promise<Nam
 
   const pid = await firstProcess(child.pid!);
 
+  const hosts = closer.use(namespaceHosts(originals.get(HOSTS) ?? "", (text) => agent.call("write", { path: HOSTS, text })));
   return {
     pid,
     listeners,
-    hosts: closer.use(namespaceHosts(originals.get(HOSTS) ?? "", (text) => agent.call("write", { path: HOSTS, text }))),
+    hosts,
     async resolveBy(resolvConf) {
       await agent.call("write", { path: RESOLV_CONF, text: resolvConf });
       // Else a service of the machine's may be asked, over a socket that is seen inside, and knows nothing of the cluster.
       const nsswitch = originals.get(NSSWITCH);
       if (nsswitch === undefined) return;
       await agent.call("write", { path: NSSWITCH, text: nsswitch.replace(/^[ \t]*hosts:.*$/m, "hosts: files dns") });
+    },
+    async setHostname(name, fqdn = name) {
+      for (const each of [name, fqdn])
+        if (!isHostName(each) || name.length > 64)
+          throw rootlessError("ROOTLESS_INVALID_OPTION", `setHostname: ${JSON.stringify(each)} is no host name`, {
+            hint: "labels of letters, digits and `-`; at most 64 characters, such as core-0",
+          });
+      await agent.call("hostname", { name }).catch((cause: unknown) => {
+        if (codeOf(cause) === "ROOTLESS_CLOSED") throw cause;
+        const missing = codeOf(cause) === "ENOENT";
+        throw rootlessError(
+          "ROOTLESS_FAILED",
+          `could not set the host name ${name}: ${missing ? "there is no program hostname" : (cause as Error).message}`,
+          {
+            ...(missing && { hint: "install hostname" }),
+            cause,
+          },
+        );
+      });
+      await hosts.setOwn([...new Set([fqdn, name])]);
     },
     async run({ command, env, cwd = process.cwd(), stdout = "inherit" }) {
       const { result } = await agent.call("run", { command, env, cwd, stdout });

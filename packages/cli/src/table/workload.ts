@@ -89,6 +89,7 @@ export const TELEPORT_OPTIONS: readonly OptionSpec[] = [
     value: "PORT",
     describe: "rootless: this port of your localhost is there too (repeatable)",
   },
+  { name: "hostname", type: "boolean", describe: "rootless: the host name that the workload's pods have" },
   { name: "mount-only", type: "list", value: "NAME", describe: "of volumes: this one, or what is at this path (repeatable)" },
   ...VOLUMES,
   {

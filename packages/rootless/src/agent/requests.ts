@@ -10,6 +10,8 @@ export type AgentRequest =
   | { op: "connect"; address: string; port: number }
   /** What a file of the namespaces' own holds from now on. */
   | { op: "write"; path: string; text: string }
+  /** What `hostname` says from now on. */
+  | { op: "hostname"; name: string }
   /** Shows `source` at `target`, which is made where it isn't there. `device`: of `source`, as outside. */
   | { op: "mount"; source: string; target: string; readOnly: boolean; device: number }
   | { op: "run"; command: readonly string[]; env: NodeJS.ProcessEnv; cwd: string; stdout: "inherit" | "stderr" }
@@ -21,6 +23,7 @@ export interface AgentResults {
   bind: { port: number };
   connect: Record<string, never>;
   write: Record<string, never>;
+  hostname: Record<string, never>;
   /** By which it is killed, and told of when it has ended. */
   mount: Record<string, never>;
   run: { run: number };
