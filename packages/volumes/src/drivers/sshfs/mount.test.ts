@@ -130,6 +130,22 @@ describe.skipIf(missing !== undefined)("a directory mounted by sshfs", () => {
     await vi.waitFor(async () => expect(await readFile(join(place.local, "f"), "utf8")).toBe("newer"), { timeout: 4_000 });
   });
 
+  it("that a name isn't there is remembered as long, unless it is made here", async () => {
+    await using place = await makePlace();
+    await place.mount({ cacheSeconds: 5 });
+    const look = (name: string): Promise<unknown> => stat(join(place.local, name));
+    await expect(look("theirs")).rejects.toMatchObject({ code: "ENOENT" });
+    await expect(look("mine")).rejects.toMatchObject({ code: "ENOENT" });
+    const looked = performance.now();
+    await writeFile(join(place.remote, "theirs"), "");
+    await writeFile(join(place.local, "mine"), "");
+    await look("mine");
+    const seen = await look("theirs").catch(({ code }) => code);
+    // On a machine that stood still meanwhile it may be over.
+    if (performance.now() - looked < 5_000) expect(seen).toBe("ENOENT");
+    await vi.waitFor(() => look("theirs"), { timeout: 10_000 });
+  }, 20_000);
+
   it("read-only is read-only", async () => {
     await using place = await makePlace();
     await writeFile(join(place.remote, "f"), "x");

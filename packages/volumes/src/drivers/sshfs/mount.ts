@@ -104,6 +104,8 @@ async function sshfsArguments({ name, localPath, remotePath, readOnly, cacheSeco
     `dcache_timeout=${cacheSeconds}`,
     `attr_timeout=${cacheSeconds}`,
     `entry_timeout=${cacheSeconds}`,
+    // That a name isn't there is what git and npm ask most: before each file that they make.
+    `negative_timeout=${cacheSeconds}`,
     "nosuid",
     "nodev",
     ...(readOnly ? ["ro"] : []),
