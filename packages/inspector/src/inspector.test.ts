@@ -131,6 +131,11 @@ it("stays within its budgets: oldest out first, pinned ones stay, bodies are cut
   expect(() => inspector.pin(36, true)).toThrow(expect.objectContaining({ code: "INSPECTOR_PINS_FULL" }));
   inspector.clear();
   expect((await inspector.list()).map(({ id }) => id)).toEqual([40, 39, 38, 37, 1]);
+  // What is no longer pinned is the oldest of all.
+  inspector.pin(1, false);
+  for (let n = 41; n <= 46; n++) turn(n);
+  await inspector.settled();
+  expect((await inspector.list()).map(({ id }) => id)).toEqual([46, 45, 44, 43, 42, 41, 40, 39, 38, 37]);
 });
 
 it("follows an upgrade, and shows a WebSocket's messages", async () => {

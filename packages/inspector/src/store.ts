@@ -55,6 +55,8 @@ export function createStore(budgets: Budgets): Store {
   const held = new Map<number, { exchange: OpenExchange; cost: number }>();
   const listeners = new Set<StoreEvents>();
   let lastId = 0;
+  /** No older one that isn't pinned is held: a Map that is walked from its start walks over all that it has lost. */
+  let oldest = 1;
   let bytes = 0;
   let evicted = 0;
   let pinned = { count: 0, bytes: 0 };
@@ -69,10 +71,10 @@ export function createStore(budgets: Budgets): Store {
   };
   const evict = (): void => {
     if (held.size <= budgets.maxExchanges && bytes <= budgets.maxBytes) return;
-    for (const [id, { exchange }] of held) {
-      if (held.size <= budgets.maxExchanges && bytes <= budgets.maxBytes) return;
-      if (exchange.pinned) continue;
-      remove(id);
+    while (oldest <= lastId && (held.size > budgets.maxExchanges || bytes > budgets.maxBytes)) {
+      const entry = held.get(oldest++);
+      if (!entry || entry.exchange.pinned) continue;
+      remove(oldest - 1);
       evicted++;
     }
   };
@@ -156,6 +158,7 @@ export function createStore(budgets: Budgets): Store {
         );
       pinned = next;
       exchange.pinned = wanted;
+      if (!wanted) oldest = Math.min(oldest, id);
       tell(exchange);
       return exchange;
     },

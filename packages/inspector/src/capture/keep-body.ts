@@ -5,8 +5,12 @@ export interface BodyKeeper extends Body {
   add(part: Uint8Array): number;
 }
 
+const NOTHING = Buffer.alloc(0);
+/** Up to here a body shares its memory with its neighbours, which come and go with it: to ask for its own costs more than to read it. */
+const SMALL = 2048;
+
 export function keepBody(limit: number): BodyKeeper {
-  let store = Buffer.alloc(0);
+  let store = NOTHING;
   let used = 0;
   return {
     bytes: 0,
@@ -20,7 +24,8 @@ export function keepBody(limit: number): BodyKeeper {
       const before = store.length;
       if (used + room > store.length) {
         // The first part decides: most bodies come in one.
-        const larger = Buffer.allocUnsafeSlow(used === 0 ? room : Math.min(limit, Math.max(2 * store.length, used + room)));
+        const size = used === 0 ? room : Math.min(limit, Math.max(2 * store.length, used + room));
+        const larger = size <= SMALL ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
         store.copy(larger, 0, 0, used);
         store = larger;
       }
