@@ -19,7 +19,11 @@ const OBJECTS = [
       selector: { matchLabels: labels },
       template: {
         metadata: { labels },
-        spec: { containers: [{ name: "web", image: "node:24", command: ["node", "-e", SERVE] }] },
+        spec: {
+          ...{ hostname: "front", subdomain: "web" },
+          dnsConfig: { searches: ["corp.example"], options: [{ name: "ndots", value: "2" }] },
+          containers: [{ name: "web", image: "node:24", command: ["node", "-e", SERVE] }],
+        },
       },
     },
   },
@@ -75,6 +79,21 @@ describe.skipIf(!canHaveUsualMachine)("on a machine as most are", { timeout: 60_
     } finally {
       await machine.allowTun(true);
     }
+  });
+
+  test("--hostname: the host name is the pods', in full too; DNS is asked as the workload says", async () => {
+    const script = "hostname; hostname -f; echo $HOSTNAME; grep -v '^#' /etc/resolv.conf";
+    const ran = await machine.user.run(words("run", "--hostname", "--", "sh", "-c", script));
+    expect(ran.code, ran.stderr).toBe(0);
+    const [name, fqdn, env, ...resolvConf] = ran.stdout.trim().split("\n");
+    expect([name, fqdn, env]).toEqual(["front", `front.web.${NAMESPACE}.svc.cluster.local`, "front"]);
+    expect(resolvConf).toEqual([
+      expect.stringMatching(new RegExp(`^search ${NAMESPACE}.svc.cluster.local svc.cluster.local cluster.local .*corp.example$`)),
+      "nameserver 127.0.0.53",
+      expect.stringContaining("ndots:2"),
+    ]);
+    const none = await machine.user.run(["run", "namespace", NAMESPACE, "--hostname", ...machine.where().slice(2), "--", "true"]);
+    expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("--hostname: a namespace as such has no pods") });
   });
 
   test("what carries its traffic is killed: that is said, and it is started anew", async () => {
@@ -136,12 +155,12 @@ describe.skipIf(!canHaveUsualMachine)("on a machine as most are", { timeout: 60_
     [process.execPath, bin, ...words("run", "--", ...command)].map((word) => `'${word}'`).join(" ");
 
   test("the terminal is the command's: Ctrl-C is its own to judge, and its exit code ours", async () => {
-    const judge = `test -t 0 && test -t 1 && echo "on $(tty)"; trap "echo caught; exit 9" INT; while :; do sleep 0.1; done`;
+    const judge = `trap "echo caught; exit 9" INT; test -t 0 && test -t 1 && echo "on $(tty)"; while :; do sleep 0.1; done`;
     // A shell between would have a judgement of its own.
     const at = terminal(`exec ${shipside("sh", "-c", judge)}`);
     await at.shows(/on \/dev\/pts\/\d+/);
     at.type("\x03");
-    await at.shows(/caught/);
+    await at.shows(/\^Ccaught/);
     expect(await at.exited).toEqual([9, null]);
   });
 
