@@ -16,6 +16,7 @@ import {
 import type { RunCommandOptions, RunningCommand } from "./child/run.ts";
 import type { HostOptions } from "./host.ts";
 import { arrivalsInside } from "./rootless-arrivals.ts";
+import { hostsBesideDns } from "./rootless-hosts.ts";
 import { clusterServices } from "./rootless-records.ts";
 import type { MountInfo, SessionInfo } from "./session-info.ts";
 
@@ -112,7 +113,7 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
 
   return {
     hostOptions: {
-      ...{ hosts: namespace.hosts, listeners, bind: "cluster" },
+      ...{ hosts: hostsBesideDns(namespace.hosts), listeners, bind: "cluster" },
       plugins: [{ name: "rootless", interceptors: [arrivalsInside(namespace)] }],
     },
     async join(session) {
