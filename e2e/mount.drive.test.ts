@@ -204,6 +204,34 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
     expect([stray.code, stray.stderr]).toEqual([2, expect.stringContaining("--mount ./root")]);
   });
 
+  test("synchronised: a copy here and the volume there stay the same, both ways; the last words come when it is closed", async () => {
+    expect((await user.run(["start", "--no-root"])).code).toBe(0);
+    const opened = await user.run(["mount", "db", at("root"), "--only", "/data", "--driver", "sync", ...where, "--json"]);
+    expect(opened.code, opened.stderr).toBe(0);
+    const { session } = JSON.parse(opened.stdout);
+    expect(session.mount).toMatchObject({
+      drivers: [{ name: "sync" }],
+      volumes: [{ mountPath: "/data", by: "sync", updates: "live" }],
+    });
+    expect([await user.mounts(), await here("cat root/data/row")]).toEqual([[], "row\n"]);
+    await here("mkdir root/data/copy; echo 'from here' > root/data/copy/mine");
+    await vi.waitFor(async () => expect(await there("cat /data/copy/mine")).toBe("from here\n"), {
+      timeout: 20_000,
+      interval: 200,
+    });
+    await there("echo 'from there' > /data/copy/theirs");
+    await vi.waitFor(async () => expect(await here("cat root/data/copy/theirs")).toBe("from there\n"), {
+      timeout: 20_000,
+      interval: 200,
+    });
+    await here("echo last > root/data/copy/mine; rm root/data/copy/theirs");
+    const closed = await user.run(["session", "close", session.id]);
+    expect(closed.code, closed.stderr).toBe(0);
+    expect(await there("cat /data/copy/*; rm -r /data/copy")).toBe("last\n");
+    expect(await here("ls")).not.toContain("root");
+    expect(await inCluster()).toEqual([]);
+  });
+
   test("the daemon is killed: what was written stands, and `clean` takes the drive and the relay away", async () => {
     expect((await user.run(["start", "--no-root"])).code).toBe(0);
     const opened = await user.run(["mount", "db", at("root"), "--only", "data", ...where, "--json"]);

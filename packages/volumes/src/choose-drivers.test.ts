@@ -26,6 +26,9 @@ test("auto takes what writes back before what copies, and says what it passed by
     "mine brings persistentVolumeClaim alone; files are a copy made once, and nothing is written back",
   ]);
   expect(await chooseDrivers([driver("mine", "no")])).toEqual([]);
+  const named = { ...mine, onlyByName: true } as const;
+  expect(await chooseDrivers([named])).toEqual([]);
+  expect(await chooseDrivers([named], "mine")).toMatchObject([{ driver: named }]);
 });
 
 test("one that is named is taken or refused, never replaced", async () => {

@@ -8,7 +8,7 @@ export interface ChosenDriver {
 }
 
 /**
- * The driver of this name; for `auto` all that can work on this machine, of which the first that brings a volume's kind has it: those whose
+ * The driver of this name; for `auto` all that can work on this machine and needn't be named, of which the first that brings a volume's kind has it: those whose
  * files are the volume's own before those that copy, else in the order given. Rejects with `VOLUMES_DRIVER_UNKNOWN`,
  * `VOLUMES_DRIVER_UNAVAILABLE`.
  */
@@ -16,7 +16,9 @@ export async function chooseDrivers(drivers: readonly VolumeDriver[], wanted = "
   if (wanted !== "auto") return [await named(drivers, wanted)];
   const chosen: ChosenDriver[] = [];
   const passed: string[] = [];
-  for (const driver of drivers.toSorted((a, b) => Number(a.copies ?? false) - Number(b.copies ?? false))) {
+  for (const driver of drivers
+    .filter(({ onlyByName }) => !onlyByName)
+    .toSorted((a, b) => Number(a.copies ?? false) - Number(b.copies ?? false))) {
     const unable = await driver.unavailable();
     if (unable !== undefined) {
       passed.push(`${driver.name} can't be used: ${unable}`);

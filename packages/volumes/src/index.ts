@@ -4,6 +4,7 @@ export { type SshfsOptions, sshfsDriver } from "./drivers/sshfs/driver.ts";
 export { mountSshfs, type SshfsMount, type SshfsMountOptions } from "./drivers/sshfs/mount.ts";
 export { type Holder, holdersOf } from "./drivers/sshfs/mount-table.ts";
 export { removeStaleMount } from "./drivers/sshfs/unmount.ts";
+export { type SyncOptions, syncDriver } from "./drivers/sync/driver.ts";
 export { VOLUMES_ERRORS, type VolumesErrorCode, volumesError } from "./errors.ts";
 export { clearVolumes, volumesLeft } from "./owned-directory.ts";
 export { type Means, type Obstacle, type PlannedMount, type PlanOptions, plan, type VolumesPlan } from "./plan.ts";

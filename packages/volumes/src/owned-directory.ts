@@ -4,6 +4,7 @@ import { type Closable, codeOf, createCloser, hasCode, isTokenDead, newToken } f
 import { removeRemains } from "./atomic-directory.ts";
 import { sweepBridges } from "./drivers/sshfs/bridge-server.ts";
 import { removeStaleMount } from "./drivers/sshfs/unmount.ts";
+import { removeSynced } from "./drivers/sync/journal.ts";
 import { volumesError } from "./errors.ts";
 import { removeTree } from "./remove-tree.ts";
 
@@ -122,7 +123,7 @@ async function clear(path: string, marker: string, { places }: Marker): Promise<
     for (const { path: place, kind } of places.toReversed()) {
       const at = join(real, place);
       if (kind === "payload") await removeRemains(at);
-      if (kind === "mount") await removeStaleMount(at);
+      if (kind === "mount" && !(await removeStaleMount(at))) await removeSynced(at);
       if (kind === "copy") await removeTree(at);
       await removeEmpty(at, real, false);
     }

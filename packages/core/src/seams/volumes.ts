@@ -28,6 +28,8 @@ export interface VolumeDriver {
   readonly name: string;
   /** Its files are a copy, which is never written back, and may be deleted when the process that made it is gone. Default: a mount. */
   readonly copies?: true;
+  /** Taken where it is asked for by its name: `auto` passes it by. */
+  readonly onlyByName?: true;
   /** The volume sources that it can bring, by their field in the API: `persistentVolumeClaim`. Default: any. */
   readonly kinds?: readonly string[];
   /** Why this driver can't work on this machine, or undefined where it can. */

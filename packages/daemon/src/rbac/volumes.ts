@@ -11,27 +11,33 @@ export interface VolumesUse {
   driver?: string | undefined;
 }
 
+/** Of a relay that has a claim. */
+const ofClaims = (namespace: string): Rule[] => [
+  ...relayRules({ namespace, replicas: 1 }),
+  {
+    ...{ namespace, group: "", resource: "persistentvolumeclaims", verbs: ["get"] },
+    why: "whether the claim is bound, and who may mount it",
+  },
+  { namespace, group: "", resource: "pods", verbs: ["get"], why: "where the pod's volume is, and as whom it is used" },
+  ...execRules(namespace, "as whom the container runs, where its spec doesn't say").map((rule) => ({
+    ...rule,
+    optional: "it is taken to be root",
+  })),
+  {
+    ...{ namespace, group: "", resource: "namespaces", verbs: ["get"], names: [namespace] },
+    why: "whether it forbids pods that run as root",
+    optional: "that is told only when the relay is refused",
+  },
+];
+
 /** What each driver of ours takes besides; a plugin's own says what it takes. */
 const OF_DRIVER: Readonly<Record<string, (namespace: string) => Rule[]>> = {
-  sshfs: (namespace) => [
-    ...relayRules({ namespace, replicas: 1 }),
-    {
-      ...{ namespace, group: "", resource: "persistentvolumeclaims", verbs: ["get"] },
-      why: "whether the claim is bound, and who may mount it",
-    },
-    { namespace, group: "", resource: "pods", verbs: ["get"], why: "where the pod's volume is, and as whom it is used" },
-    ...execRules(namespace, "as whom the container runs, where its spec doesn't say").map((rule) => ({
-      ...rule,
-      optional: "it is taken to be root",
-    })),
-    {
-      ...{ namespace, group: "", resource: "namespaces", verbs: ["get"], names: [namespace] },
-      why: "whether it forbids pods that run as root",
-      optional: "that is told only when the relay is refused",
-    },
-  ],
+  sshfs: ofClaims,
+  sync: ofClaims,
   snapshot: (namespace) => execRules(namespace, "copies of volumes that only a pod has"),
 };
+
+const OF_AUTO = ["sshfs", "snapshot"];
 
 /** Without its right a volume is left out, and told; the others are there. */
 export function volumesRules({ namespace, workload, driver = "auto" }: VolumesUse): Rule[] {
@@ -77,7 +83,7 @@ export function volumesRules({ namespace, workload, driver = "auto" }: VolumesUs
         optional: left,
       });
   }
-  const drivers = driver === "auto" ? Object.keys(OF_DRIVER) : [driver];
+  const drivers = driver === "auto" ? OF_AUTO : [driver];
   const ofDrivers = drivers.flatMap((name) => OF_DRIVER[name]?.(namespace) ?? []);
   return [...rules, ...ofDrivers.map((rule) => ({ optional: left, ...rule }))];
 }

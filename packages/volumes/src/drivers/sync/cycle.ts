@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { codeOf, hasCode, type Logger } from "@shipside/core";
 import type { LocalTree } from "./local-tree.ts";
 import { type Action, type Agreed, reconcile } from "./reconcile.ts";
-import { type FileItem, type Item, parentOf, stampOf, type Tree } from "./tree.ts";
+import { AWAY, type FileItem, type Item, parentOf, stampOf, type Tree } from "./tree.ts";
 
 export interface CycleComponents {
   local: LocalTree;
@@ -67,7 +67,7 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
       else pending.set(path, "it changes while it is copied");
     } catch (error) {
       // The way to the cluster is away: all that is left would fail in the same way.
-      if (hasCode(error, "EIO")) throw error;
+      if (hasCode(error, AWAY)) throw error;
       pending.set(path, codeOf(error) ?? String(error));
       logger.debug("not synchronised yet", { path, error: (error as Error).message });
     }
@@ -225,7 +225,7 @@ async function hashOf(tree: Tree, path: string): Promise<string | undefined> {
     const read = await tree.read(path, async (chunk) => void hash.update(chunk));
     return read && hash.digest("hex");
   } catch (error) {
-    if (hasCode(error, "EIO")) throw error;
+    if (hasCode(error, AWAY)) throw error;
     return undefined;
   }
 }

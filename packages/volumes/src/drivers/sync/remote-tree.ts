@@ -3,7 +3,7 @@ import type { Attributes } from "../fuse/replies.ts";
 import { FLAGS, reply, request, writeHead } from "../fuse/sftp-packets.ts";
 import type { SftpSession } from "../fuse/sftp-session.ts";
 import { nameHash } from "./local-tree.ts";
-import { type FileItem, type Item, PARTIAL, parentOf, type Scan, type Tree, type WriteOptions } from "./tree.ts";
+import { AWAY, type FileItem, type Item, PARTIAL, parentOf, type Scan, type Tree, type WriteOptions } from "./tree.ts";
 
 const CHUNK = 128 * 1024;
 /** How many reads, or writes, are under way at a time. */
@@ -15,7 +15,12 @@ const [DIRECTORY, LINK, FILE] = [0o040000, 0o120000, 0o100000];
 export function remoteTree(root: string, { session, ignored }: { session(): SftpSession; ignored(path: string): boolean }): Tree {
   const base = Buffer.from(root).toString("latin1");
   const at = (path: string): string => (path === "" ? base : `${base}/${path}`);
-  const ask: SftpSession["ask"] = (packet, read) => session().ask(packet, read);
+  /** What fails because the session is over says nothing about the file. */
+  const sure = <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch((error: unknown) => {
+      throw session().ended ? Object.assign(new Error("the way to the volume is gone", { cause: error }), { code: AWAY }) : error;
+    });
+  const ask: SftpSession["ask"] = (packet, read) => sure(session().ask(packet, read));
 
   const itemOf = async (path: string, attributes: Attributes): Promise<Item> => {
     switch (attributes.mode & TYPE) {
@@ -28,7 +33,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
         return await ask(request.readlink(at(path)), reply.target).then(
           (target) => ({ type: "link", target }),
           (error: unknown) => {
-            if (hasCode(error, "EIO")) throw error;
+            if (hasCode(error, AWAY)) throw error;
             return { type: "other" };
           },
         );
@@ -71,8 +76,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
           }
           await ask(request.close(handle), reply.done);
         } catch (error) {
-          // The session is over: then nothing is known.
-          if (folder === "" || session().ended) throw error;
+          if (folder === "" || hasCode(error, AWAY)) throw error;
           missed.push(folder);
         }
         const inside = names.filter(({ name }) => name !== "." && name !== ".." && !name.startsWith(PARTIAL));
@@ -97,7 +101,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
         const under: Array<Promise<Buffer>> = [];
         const readAt = async (offset: number): Promise<Buffer> => {
           const room = Buffer.allocUnsafe(CHUNK);
-          return room.subarray(0, await session().readInto(request.read(handle, offset, CHUNK), room));
+          return room.subarray(0, await sure(session().readInto(request.read(handle, offset, CHUNK), room)));
         };
         let [asked, done] = [0, 0];
         while (done < before.size) {
@@ -130,7 +134,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
             const whole = await fill(async (chunk) => {
               for (let from = 0; from < chunk.length; from += CHUNK) {
                 const piece = chunk.subarray(from, from + CHUNK);
-                const sent = session().write(writeHead(handle, offset, piece.length), piece, () => {});
+                const sent = sure(session().write(writeHead(handle, offset, piece.length), piece, () => {}));
                 offset += piece.length;
                 under.add(sent);
                 sent.then(

@@ -58,3 +58,6 @@ export const parentOf = (path: string): string => (path.includes("/") ? path.sli
 
 /** What a copy is called until it is whole. Scans pass by it, as they pass by what is left of one. */
 export const PARTIAL = ".shipside-partial-";
+
+/** The code of what fails because the side can't be reached, and with it all else. */
+export const AWAY = "ECONNRESET";

@@ -1,0 +1,30 @@
+import type { VolumeDriver } from "@shipside/core";
+import { claimDriver, type SshfsOptions } from "../sshfs/driver.ts";
+import { mountSync, type SyncMountOptions } from "./mount.ts";
+
+/** As of the sshfs driver, and what is let alone. */
+export interface SyncOptions extends Omit<SshfsOptions, "cacheSeconds">, Pick<SyncMountOptions, "ignore" | "everyMs"> {
+  /** Told while the first copy of a volume is made: how many files of how many, and bytes. */
+  onProgress?(name: string, progress: Parameters<NonNullable<SyncMountOptions["onProgress"]>>[0]): void;
+}
+
+/**
+ * Brings PersistentVolumeClaims (and ephemeral volumes) as a copy that is kept the same as the volume, both ways, without any help of the kernel. The
+ * relay and its codes are those of `sshfsDriver`; besides `VOLUMES_SYNC_PENDING` when it is closed.
+ */
+export function syncDriver({ ignore, everyMs, onProgress, ...options }: SyncOptions): VolumeDriver {
+  return {
+    ...claimDriver(options, {
+      name: "sync",
+      unavailable: async () => undefined,
+      mount: (wanted) =>
+        mountSync({
+          ...wanted,
+          ...(ignore && { ignore }),
+          ...(everyMs !== undefined && { everyMs }),
+          ...(onProgress && { onProgress: (progress) => onProgress(wanted.name, progress) }),
+        }),
+    }),
+    onlyByName: true,
+  };
+}

@@ -1,0 +1,68 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { hasCode } from "@shipside/core";
+import type { LocalTree } from "./local-tree.ts";
+import { localTree } from "./local-tree.ts";
+import type { Agreed } from "./reconcile.ts";
+import { stampOf } from "./tree.ts";
+
+/** What both sides of a folder agreed on last, kept where it outlives this process: what stands in it may be removed from here, nothing else. */
+export interface SyncJournal {
+  save(agreed: ReadonlyMap<string, Agreed>): Promise<void>;
+  remove(): Promise<void>;
+}
+
+const directory = (env: NodeJS.ProcessEnv = process.env): string => {
+  const given = env["XDG_STATE_HOME"];
+  return join(given && isAbsolute(given) ? given : join(homedir(), ".local", "state"), "shipside", "sync");
+};
+const fileOf = (localPath: string): string =>
+  join(directory(), `${createHash("sha256").update(localPath).digest("hex").slice(0, 32)}.json`);
+
+/** Of a folder by its real path. */
+export function syncJournal(localPath: string): SyncJournal {
+  const file = fileOf(localPath);
+  return {
+    async save(agreed) {
+      await mkdir(directory(), { recursive: true, mode: 0o700 });
+      await writeFile(`${file}.new`, JSON.stringify({ localPath, agreed: [...agreed] }), { mode: 0o600 });
+      await rename(`${file}.new`, file);
+    },
+    async remove() {
+      await rm(file, { force: true });
+      await rm(`${file}.new`, { force: true });
+    },
+  };
+}
+
+/**
+ * Removes from a folder what a process that was killed had synchronised there and nobody has changed since. What was not yet brought to the
+ * cluster stays. Does nothing where nothing was synchronised.
+ */
+export async function removeSynced(localPath: string): Promise<void> {
+  const file = fileOf(localPath);
+  let agreed: Map<string, Agreed>;
+  try {
+    agreed = new Map((JSON.parse(await readFile(file, "utf8")) as { agreed: Array<[string, Agreed]> }).agreed);
+  } catch (error) {
+    if (hasCode(error, "ENOENT") || error instanceof SyntaxError) return;
+    throw error;
+  }
+  const local = await localTree(localPath, () => false).catch(() => undefined);
+  if (local) await removeAgreed(local, agreed);
+  await syncJournal(localPath).remove();
+}
+
+/** Resolves with the paths that stay, since they are not what both sides agreed on. */
+export async function removeAgreed(local: LocalTree, agreed: ReadonlyMap<string, Agreed>): Promise<string[]> {
+  const { items } = await local.scan();
+  const left: string[] = [];
+  const inner = [...items].sort(([a], [b]) => b.split("/").length - a.split("/").length);
+  for (const [path, item] of inner) {
+    const gone = stampOf(item) === agreed.get(path)?.local && (await local.remove(path, item));
+    if (!gone && item.type !== "directory") left.push(path);
+  }
+  return left;
+}

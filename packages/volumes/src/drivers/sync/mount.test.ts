@@ -1,0 +1,130 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { silentLogger, type VolumeDriver } from "@shipside/core";
+import { type VolumeItem, volumeDriverContract } from "@shipside/testkit";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { makePlace, type Place } from "../sshfs/fixtures/place.ts";
+import { removeSynced } from "./journal.ts";
+import { mountSync, type SyncMountOptions } from "./mount.ts";
+
+let place: Place;
+beforeEach(async () => {
+  place = await makePlace();
+  vi.stubEnv("XDG_STATE_HOME", join(place.remote, "..", "state"));
+});
+afterEach(async () => {
+  await place[Symbol.asyncDispose]();
+  vi.unstubAllEnvs();
+});
+const mount = (more: Partial<SyncMountOptions> = {}) =>
+  mountSync({
+    ...{ name: "test", localPath: place.local, remotePath: place.remote, readOnly: false, open: place.open },
+    ...{ signal: new AbortController().signal, logger: silentLogger, everyMs: 200 },
+    ...more,
+  });
+const here = (path: string): string => join(place.local, path);
+const there = (path: string): string => join(place.remote, path);
+const until = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 50 });
+const isIn = (path: string, text: string) => until(async () => expect(await readFile(path, "utf8")).toBe(text));
+
+const cases = volumeDriverContract({
+  name: "sync",
+  async open() {
+    // Of a claim it is the relay's part to find the folder.
+    const driver: VolumeDriver = {
+      name: "sync",
+      unavailable: async () => undefined,
+      mount: (request, { logger }) => mountSync({ ...request, name: "test", open: place.open, logger }),
+    };
+    const volume = async (items: Readonly<Record<string, VolumeItem>>) => {
+      const remotePath = await mkdtemp(there("volume-"));
+      for (const [path, item] of Object.entries(items)) {
+        const at = join(remotePath, path);
+        await mkdir(item === "directory" ? at : dirname(at), { recursive: true });
+        if (item === "directory") continue;
+        if ("link" in item) await symlink(item.link, at);
+        else await writeFile(at, item.data, { mode: item.mode });
+      }
+      return { volume: "data", remotePath, pod: { namespace: "default", name: "holder" } };
+    };
+    return { driver, volume, async [Symbol.asyncDispose]() {} };
+  },
+});
+it.each(cases)("$name", ({ run }) => run());
+
+it("copies at first, telling how far it is; then what changes on one side is soon on the other; closing leaves nothing here", async () => {
+  await mkdir(there("deep/er"), { recursive: true });
+  for (let count = 0; count < 20; count++) await writeFile(there(`deep/er/${count}`), `${count}`);
+  await mkdir(there("node_modules"));
+  const told: number[] = [];
+  const mounted = await mount({
+    ignore: ["node_modules"],
+    onProgress: ({ files, ofFiles, bytes, ofBytes }) => void told.push(files / ofFiles, bytes / ofBytes),
+  });
+  expect(told).toHaveLength(40);
+  expect(told.slice(-2)).toEqual([1, 1]);
+  expect(await readdir(place.local)).toEqual(["deep"]);
+  await writeFile(here("deep/mine"), "from here");
+  await isIn(there("deep/mine"), "from here");
+  await writeFile(there("deep/theirs"), "from there");
+  await isIn(here("deep/theirs"), "from there");
+  await rm(here("deep/er"), { recursive: true });
+  await until(async () => expect((await readdir(there("deep"))).sort()).toEqual(["mine", "theirs"]));
+  // Nothing waits for the next look: closing brings it.
+  await writeFile(here("last"), "words");
+  await mounted.close();
+  expect(await readFile(there("last"), "utf8")).toBe("words");
+  expect((await readdir(place.remote)).sort()).toEqual(["deep", "last", "node_modules"]);
+  expect(await readdir(place.local)).toEqual([]);
+});
+
+it("the way gone, work goes on here, and comes to the volume when it is back", async () => {
+  await writeFile(there("f"), "1");
+  await using _mounted = await mount();
+  place.away(true);
+  place.cut();
+  await writeFile(here("f"), "edited meanwhile");
+  await writeFile(there("g"), "there too");
+  place.away(false);
+  await isIn(there("f"), "edited meanwhile");
+  await isIn(here("g"), "there too");
+});
+
+it("closed while the way is gone: what isn't in the cluster stays here, and is named", async () => {
+  await writeFile(there("f"), "1");
+  const mounted = await mount();
+  await writeFile(here("new"), "kept");
+  await isIn(there("new"), "kept");
+  place.away(true);
+  place.cut();
+  await writeFile(here("late"), "kept too");
+  await expect(mounted.close()).rejects.toMatchObject({
+    code: "VOLUMES_SYNC_PENDING",
+    message: expect.stringContaining("stay: late"),
+  });
+  expect(await readdir(place.local)).toEqual(["late"]);
+  expect((await readdir(place.remote)).sort()).toEqual(["f", "new"]);
+}, 30_000);
+
+it("its process gone, what is in the cluster is cleared here, and nothing else", async () => {
+  await mkdir(there("d"));
+  await writeFile(there("d/f"), "1");
+  await writeFile(there("g"), "1");
+  const mounted = await mount({ everyMs: 60_000 });
+  place.away(true);
+  place.cut();
+  await writeFile(here("g"), "edited");
+  // As `clean` after a crash: this one, which lives, is kept from what it would do.
+  await removeSynced(place.local);
+  expect(await readdir(place.local)).toEqual(["g"]);
+  await removeSynced(place.local);
+  await rm(here("g"));
+  place.away(false);
+  await writeFile(here("g"), "1");
+  await mounted.close().catch(() => {});
+}, 30_000);
+
+it("a path that isn't there is named, and nothing is left", async () => {
+  await expect(mount({ remotePath: there("absent") })).rejects.toMatchObject({ code: "VOLUMES_SUBPATH_MISSING" });
+  expect(await readdir(place.local)).toEqual([]);
+});
