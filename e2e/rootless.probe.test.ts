@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { canHaveDrives } from "./mount.drives.ts";
+import { canHaveMachine } from "./root.harness.ts";
+import { type ProbeWorld, probeWorld } from "./rootless.probe.fixture.ts";
+import { PORT } from "./rootless.probe.manifests.ts";
+import { type Asked, PROBE } from "./rootless.probe.program.ts";
+
+// One program, in a pod and by `shipside run` as a user without root: what it sees is the same, but for what is listed here.
+
+interface Difference {
+  what: RegExp;
+  why: string;
+}
+
+const DIFFERENCES: readonly Difference[] = [
+  {
+    what: /^files (\S+) folder$/,
+    why: "a volume's own folder is for the user alone: its files are on a machine that others may use",
+  },
+  { what: /^files \/probe-data\/written$/, why: "each has written it anew" },
+  { what: /^(token of|identity extra)$/, why: "the token isn't bound to a pod, whose end would end it" },
+  { what: /^nameservers$/, why: "the cluster's names are answered inside, at 127.0.0.53" },
+  { what: /^user$/, why: "the user's own ids, not the image's" },
+];
+
+/** What an embedded cluster's pod, whose names stand in its hosts file, can't be asked without a DNS. */
+const NEEDS_DNS = /^(questions |names (alias|nothing\.|\S+\.$)|urls http:\/\/alias|options|nameservers)/;
+
+type Report = Record<string, unknown>;
+
+/** Each leaf by its path, as text. Folders at the top of a volume have a name of their own. */
+function flatten(report: Report, asked: Asked): Map<string, string> {
+  const rows = Object.entries(report).flatMap(([section, value]): [string, unknown][] =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.entries(value).map(([key, each]) => [`${section} ${key}`, each])
+      : [[section, value]],
+  );
+  return new Map(
+    rows.map(([key, value]) => {
+      const isVolume = key.startsWith("files ") && asked.volumes.includes(key.slice("files ".length));
+      return [isVolume ? `${key} folder` : key, JSON.stringify(value)];
+    }),
+  );
+}
+
+describe.skipIf(!canHaveMachine || !canHaveDrives)("what a program sees", { timeout: 120_000 }, () => {
+  let world: ProbeWorld;
+  beforeAll(async () => {
+    world = await probeWorld();
+  }, 240_000);
+  afterAll(async () => world?.[Symbol.asyncDispose](), 60_000);
+
+  test("is what it sees in a pod: names in every form, addresses, ports, DNS records, files, token, env", async () => {
+    const { home, other, dns } = world;
+    const [web, far, db0, db1] = await Promise.all([
+      ...[world.address(home, "web"), world.address(other, "web"), world.podAddress("db-0"), world.podAddress("db-1")],
+    ]);
+    const zone = "svc.cluster.local";
+    /** As Kubernetes' DNS specification has them, and CoreDNS. */
+    const answers: Record<string, string | string[]> = {
+      [`A web.${home}.${zone}`]: [web!],
+      [`AAAA web.${home}.${zone}`]: "ENODATA",
+      [`A db.${home}.${zone}`]: [db0!, db1!].sort(),
+      [`A db-0.db.${home}.${zone}`]: [db0!],
+      [`A ${db0!.replaceAll(".", "-")}.${home}.pod.cluster.local`]: [db0!],
+      [`A nothing.${home}.${zone}`]: "ENOTFOUND",
+      [`A web.nowhere.${zone}`]: "ENOTFOUND",
+      [`SRV _http._tcp.web.${home}.${zone}`]: [`web.${home}.${zone}:80`],
+      [`SRV _echo._udp.web.${home}.${zone}`]: [`web.${home}.${zone}:5353`],
+      [`SRV web.${home}.${zone}`]: [`web.${home}.${zone}:5353`, `web.${home}.${zone}:80`],
+      [`SRV _http._tcp.db.${home}.${zone}`]: ["db-0", "db-1"].map((name) => `${name}.db.${home}.${zone}:${PORT}`),
+      [`CNAME alias.${home}.${zone}`]: [`web.${other}.${zone}`],
+      [`A alias.${home}.${zone}`]: [far!],
+      [`PTR ${reverse(web!)}`]: [`web.${home}.${zone}`],
+      [`PTR ${reverse(db1!)}`]: [`db-1.db.${home}.${zone}`],
+    };
+    const volumes = ["/etc/probe-settings", "/probe-keys", "/var/lib/probe/about", "/var/run/secrets/probe-vault", "/probe-data"];
+    const account = "/var/run/secrets/kubernetes.io/serviceaccount";
+    const asked: Asked = {
+      names: [
+        ...["web", `web.${home}`, `web.${home}.svc`, `web.${home}.${zone}`, `web.${home}.${zone}.`],
+        ...[`web.${other}`, `web.${other}.svc`, `web.${other}.${zone}`],
+        ...["db", `db.${home}`, `db.${home}.${zone}`, "db-0.db", `db-1.db.${home}.${zone}`],
+        ...["alias", `nothing.${home}.${zone}`, "kubernetes.default", `kubernetes.default.${zone}`, "localhost"],
+      ],
+      questions: Object.keys(answers),
+      urls: [
+        "http://web",
+        `http://web.${other}`,
+        `http://db-0.db:${PORT}`,
+        `http://db-1.db.${home}.${zone}:${PORT}`,
+        "http://alias",
+      ],
+      variables: ["WEB_SERVICE_HOST:WEB_SERVICE_PORT"],
+      datagrams: ["web:5353", `${web}:5353`],
+      volumes: [...volumes, account],
+      files: ["/etc/probe.ini", "/var/run/secrets"],
+      env: ["WEB_", "DB_", "ALIAS_", "KUBERNETES_", "PROBE_"],
+      write: ["/probe-data/written", "in the pod"],
+    };
+    const question = (more: Partial<Asked>): string => JSON.stringify({ ...asked, ...more });
+    const inPod = JSON.parse(await world.asInPod(["node", "-e", PROBE, question(dns === undefined ? {} : { dns })])) as Report;
+    const ran = await world.run(
+      ["--volumes", "--hostname", "-a", other],
+      [...[process.execPath, "-e", PROBE, question({ write: ["/probe-data/written", "by shipside run"] })]],
+    );
+    expect(ran.code, ran.stderr).toBe(0);
+    const here = JSON.parse(ran.stdout) as Report;
+
+    expect(here["questions"]).toEqual(answers);
+    expect(here).toMatchObject({
+      lowPort: "listens",
+      urls: { "http://web": "from web", [`http://db-0.db:${PORT}`]: "from db-0" },
+      datagrams: { "web:5353": "re:ping" },
+      env: { PROBE_GREETING: `${web} is web`, PROBE_PASSWORD: "hunter2" },
+      identity: { username: `system:serviceaccount:${home}:prober` },
+      files: { "/probe-keys/password": "link to ..data/password", "/etc/probe.ini": "file 644 level=debug\n" },
+    });
+    const [there, ours] = [flatten(inPod, asked), flatten(here, asked)];
+    const differing = [...new Set([...there.keys(), ...ours.keys()])]
+      .filter((key) => dns !== undefined || !NEEDS_DNS.test(key))
+      .filter((key) => there.get(key) !== ours.get(key));
+    const unlisted = differing.filter((key) => !DIFFERENCES.some(({ what }) => what.test(key)));
+    expect(unlisted.map((key) => `${key}: ${there.get(key)} in the pod, ${ours.get(key)} here`)).toEqual([]);
+    const gone = DIFFERENCES.filter(
+      ({ what }) => (dns !== undefined || !NEEDS_DNS.test("nameservers")) && !differing.some((key) => what.test(key)),
+    );
+    expect(gone.map(({ why }) => why)).toEqual([]);
+    // Written through to the volume, by its owner.
+    expect(await world.inPod("probe", ["sh", "-c", "cat /probe-data/written; stat -c ' %u' /probe-data/written"])).toBe(
+      "by shipside run 0\n",
+    );
+  });
+});
+
+const reverse = (address: string): string => `${address.split(".").reverse().join(".")}.in-addr.arpa`;
