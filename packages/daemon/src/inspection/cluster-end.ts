@@ -15,11 +15,12 @@ export interface ClusterEndRequest {
 /** Connects to a ready pod of a Service, as it stands now: for a request that is sent to the cluster again. Throws `TUNNEL_NO_ENDPOINT`. */
 export async function connectClusterEnd(cluster: Cluster, request: ClusterEndRequest): Promise<Duplex> {
   const { namespace, service: name, port, backend = name, signal } = request;
-  const [service, slices] = await Promise.all([
-    cluster.get(SERVICES, { namespace, name }, { signal }),
+  const [[service], slices] = await Promise.all([
+    // To list it is what every session may that comes here.
+    cluster.list(SERVICES, { namespace, fieldSelector: `metadata.name=${name}`, signal }),
     cluster.list(ENDPOINT_SLICES, { namespace, labelSelector: `kubernetes.io/service-name=${backend}`, signal }),
   ]);
-  const wanted = service.spec.ports?.find((each) => each.port === port && (each.protocol ?? "TCP") === "TCP");
+  const wanted = service?.spec.ports?.find((each) => each.port === port && (each.protocol ?? "TCP") === "TCP");
   for (const { endpoints, ports } of slices) {
     const target = ports?.find((each) => (each.name ?? "") === (wanted?.name ?? ""))?.port;
     const pod = endpoints?.find(({ conditions, targetRef }) => conditions?.ready !== false && targetRef?.kind === "Pod")?.targetRef;

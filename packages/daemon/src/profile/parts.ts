@@ -6,6 +6,11 @@ export const ENTRY = {
   name: text("What the session can be called by: `shipside session close NAME`.", { pattern: "[A-Za-z][\\w.-]{0,62}" }),
 } satisfies Record<string, Field>;
 
+/** Of what has traffic. */
+export const CAPTURE = {
+  capture: flag("What the inspector keeps of its traffic: true, of a teleport, what goes out by tunnels; false, nothing."),
+} satisfies Record<string, Field>;
+
 export const FORMAT = text(
   "sh, env, json, yaml, docker, compose, fish, powershell, direnv, systemd, k8s. Default: by the file's name.",
 );

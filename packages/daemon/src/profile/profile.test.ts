@@ -245,6 +245,7 @@ test("what is saved is what is read again, without what tells of a secret", asyn
       { kind: "expose" as const, namespace: "shop", expose: { service: "mine", ports: ["9000"], graceSeconds: 5 } },
       {
         kind: "intercept" as const,
+        capture: false,
         name: "cart",
         intercept: { service: "web", ports: ["80:8080"], match: { headers: ["x-user: ann"] }, takeOver: true, holdMs: 2_000 },
       },

@@ -94,8 +94,9 @@ function renderEntry(options: SessionOptions): { list: string; entry: object; le
 function ownPart(options: SessionOptions): [list: string, own: object] {
   const { kind = "teleport", workload, container, envFile, also, services, via, remoteHosts, relayImage } = options;
   const { dir, ...mounted } = options.mount ?? {};
-  if (kind === "expose") return ["exposes", { ...options.expose }];
-  if (kind === "intercept") return ["intercepts", { ...options.intercept }];
+  const { capture } = options;
+  if (kind === "expose") return ["exposes", { ...options.expose, capture }];
+  if (kind === "intercept") return ["intercepts", { ...options.intercept, capture }];
   if (kind === "env") return ["envFiles", { workload, container, file: envFile?.path, format: envFile?.format }];
   if (kind === "mount") return ["mounts", { workload, container, path: dir, ...mounted, relayImage }];
   return [
@@ -107,7 +108,7 @@ function ownPart(options: SessionOptions): [list: string, own: object] {
       services: services?.length ? services : undefined,
       envFile: envFile && (envFile.format === undefined ? envFile.path : envFile),
       mount: dir === undefined ? undefined : { path: dir, ...mounted },
-      ...{ via, remoteHosts, relayImage },
+      ...{ via, remoteHosts, relayImage, capture },
     },
   ];
 }

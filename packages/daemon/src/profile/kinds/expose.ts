@@ -1,7 +1,7 @@
 import type { SessionExposeOptions } from "../../session-info.ts";
 import { text } from "../fields.ts";
 import type { ProfileKind } from "../kinds.ts";
-import { ENTRY, INCOMING, WHERE } from "../parts.ts";
+import { CAPTURE, ENTRY, INCOMING, WHERE } from "../parts.ts";
 
 export const exposeKind: ProfileKind = {
   list: "exposes",
@@ -13,15 +13,17 @@ export const exposeKind: ProfileKind = {
       ...ENTRY,
       ...WHERE,
       ...INCOMING,
+      ...CAPTURE,
       workload: text("Its container's ports are reused where none are given."),
     },
     required: ["service"],
   },
   title: ({ service }) => `local ports as ${service}`,
-  session: ({ name, kubeconfig: _kubeconfig, context: _context, namespace: _namespace, ...expose }, where) => ({
+  session: ({ name, capture, kubeconfig: _kubeconfig, context: _context, namespace: _namespace, ...expose }, where) => ({
     ...where,
     kind: "expose",
     expose: expose as unknown as SessionExposeOptions,
+    ...(capture !== undefined && { capture: capture as boolean }),
     ...(name !== undefined && { name: name as string }),
   }),
 };

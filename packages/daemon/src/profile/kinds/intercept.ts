@@ -1,7 +1,7 @@
 import type { SessionInterceptOptions } from "../../session-info.ts";
 import { flag, list, text } from "../fields.ts";
 import type { ProfileKind } from "../kinds.ts";
-import { ENTRY, INCOMING, WHERE } from "../parts.ts";
+import { CAPTURE, ENTRY, INCOMING, WHERE } from "../parts.ts";
 
 export const interceptKind: ProfileKind = {
   list: "intercepts",
@@ -13,6 +13,7 @@ export const interceptKind: ProfileKind = {
       ...ENTRY,
       ...WHERE,
       ...INCOMING,
+      ...CAPTURE,
       match: {
         type: "object",
         describe: "Which requests; all that is said must hold. Default: the header x-shipside-intercept with the user's name.",
@@ -39,10 +40,11 @@ export const interceptKind: ProfileKind = {
     required: ["service"],
   },
   title: ({ service }) => `traffic of ${service}`,
-  session: ({ name, kubeconfig: _kubeconfig, context: _context, namespace: _namespace, ...intercept }, where) => ({
+  session: ({ name, capture, kubeconfig: _kubeconfig, context: _context, namespace: _namespace, ...intercept }, where) => ({
     ...where,
     kind: "intercept",
     intercept: intercept as unknown as SessionInterceptOptions,
+    ...(capture !== undefined && { capture: capture as boolean }),
     ...(name !== undefined && { name: name as string }),
   }),
 };

@@ -1,7 +1,7 @@
 import type { SessionEnvOptions } from "../../session-info.ts";
 import { list, text } from "../fields.ts";
 import type { ProfileKind } from "../kinds.ts";
-import { ENTRY, ENV, FORMAT, MOUNT, namespaceField, SERVICES, WHERE } from "../parts.ts";
+import { CAPTURE, ENTRY, ENV, FORMAT, MOUNT, namespaceField, SERVICES, WHERE } from "../parts.ts";
 import { mountOptions } from "./mount.ts";
 
 export const teleportKind: ProfileKind = {
@@ -40,11 +40,12 @@ export const teleportKind: ProfileKind = {
       }),
       remoteHosts: list("host:port of what only the cluster can reach.", text("Such as db.internal:5432.")),
       relayImage: text("What a relay runs in: a Node of 22 or later."),
+      ...CAPTURE,
     },
     needs: { container: "workload", envFile: "workload", env: "workload", mount: "workload" },
   },
   title: ({ workload, namespace }) => String(workload ?? `namespace ${namespace ?? "of the context"}`),
-  session: ({ workload, container, also, services, envFile, env, mount, via, remoteHosts, relayImage, name }, where) => ({
+  session: ({ workload, container, also, services, envFile, env, mount, via, remoteHosts, relayImage, capture, name }, where) => ({
     ...where,
     kind: "teleport",
     ...(workload !== undefined && { workload: workload as string }),
@@ -57,6 +58,7 @@ export const teleportKind: ProfileKind = {
     ...(via !== undefined && { via: via as "relay" | "port-forward" }),
     ...(remoteHosts !== undefined && { remoteHosts: remoteHosts as string[] }),
     ...(relayImage !== undefined && { relayImage: relayImage as string }),
+    ...(capture !== undefined && { capture: capture as boolean }),
     ...(name !== undefined && { name: name as string }),
   }),
 };
