@@ -8,13 +8,17 @@ export interface ClusterRights {
   rules: readonly Rule[];
 }
 
-/** Of the sessions that a command line opens: their rules, by context. Reads the kubeconfig at most, for the namespace. */
-export async function rightsOfSessions(sessions: readonly SessionOptions[]): Promise<ClusterRights[]> {
-  const { homeNamespace, mergeRules, sessionRules } = await import("@shipside/daemon/rbac");
+/**
+ * Of the sessions that a command line opens: their rules, by context. Reads the kubeconfig at most, for the namespace. `inside`: of a command in
+ * namespaces of its own.
+ */
+export async function rightsOfSessions(sessions: readonly SessionOptions[], { inside = false } = {}): Promise<ClusterRights[]> {
+  const { homeNamespace, mergeRules, namespacesRules, sessionRules } = await import("@shipside/daemon/rbac");
   const found = new Map<string | undefined, Rule[]>();
   for (const options of sessions) {
     const home = options.namespace ?? (await homeNamespace(options));
-    found.set(options.context, [...(found.get(options.context) ?? []), ...sessionRules(options, home)]);
+    const rules = [...sessionRules(options, home), ...(inside ? namespacesRules() : [])];
+    found.set(options.context, [...(found.get(options.context) ?? []), ...rules]);
   }
   return [...found].map(([context, rules]) => ({ ...(context !== undefined && { context }), rules: mergeRules(rules) }));
 }

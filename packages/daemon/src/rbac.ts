@@ -4,7 +4,7 @@ import { listContexts } from "@shipside/kube";
 export { sessionRules, USUAL } from "./rbac/commands.ts";
 export { doctorRules } from "./rbac/doctor.ts";
 export { type RoleObject, renderRoles, rolesFor } from "./rbac/manifest.ts";
-export { envRules, execRules, portForwardRules, tunnelRules, workloadRules } from "./rbac/parts.ts";
+export { envRules, execRules, namespacesRules, portForwardRules, tunnelRules, workloadRules } from "./rbac/parts.ts";
 export { exposeRules, interceptRules, relayRules } from "./rbac/relay.ts";
 export { describeRight, mergeRules, type Right, type Rule, rightsOf } from "./rbac/rule.ts";
 export { strayRelayRules } from "./rbac/undo.ts";

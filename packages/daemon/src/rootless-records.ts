@@ -22,8 +22,9 @@ export function clusterServices(services: readonly ServiceInfo[], entries: reado
       ...(portName !== undefined && { name: portName }),
     }));
     const pods = podsOf(`.${name}.${namespace}.${ZONE}`, entries);
+    const addresses = [service.address, ...(service.secondaryAddress === undefined ? [] : [service.secondaryAddress])];
     // A headless service's name stands for its pods; where they have no names, for the address that leads to them.
-    return { namespace, name, ports, ...(pods.length > 0 ? { endpoints: pods } : { addresses: [service.address] }) };
+    return { namespace, name, ports, ...(pods.length > 0 ? { endpoints: pods } : { addresses }) };
   });
 }
 

@@ -127,6 +127,8 @@ export interface ServiceInfo {
   namespace: string;
   name: string;
   address?: string;
+  /** Of a dual-stack service in a command's own namespaces: its other ClusterIP. */
+  secondaryAddress?: string;
   /** Of an ExternalName: the name that it stands for. */
   externalName?: string;
   /** Why it can't be reached at all. */

@@ -17,11 +17,12 @@ export function entriesAtHome(entries: readonly HostsEntry[], namespace: string,
 }
 
 export function serviceInfo(service: ServiceStatus): ServiceInfo {
-  const { namespace, name, address, externalName, unsupported, ports, pods } = service;
+  const { namespace, name, address, secondaryAddress, externalName, unsupported, ports, pods } = service;
   return {
     namespace,
     name,
     ...(address !== undefined && { address }),
+    ...(secondaryAddress !== undefined && { secondaryAddress }),
     ...(externalName !== undefined && { externalName }),
     ...(unsupported !== undefined && { unsupported }),
     ports: [...ports, ...(address === undefined ? pods.flatMap((pod) => pod.ports) : [])].map((port) => ({

@@ -33,6 +33,27 @@ test.runIf(process.platform === "linux")(
   },
 );
 
+test.runIf(process.platform === "linux")("a dual-stack service is at its other ClusterIP too, as long as it has one", async () => {
+  await using web = await namedServer("web-1");
+  const cluster = fakeCluster();
+  const put = (...clusterIPs: string[]): void =>
+    cluster.put("services", service("web", [{ port: 23_081 }], { clusterIP: clusterIPs[0]!, clusterIPs }));
+  put("127.80.2.10", "127.80.2.11");
+  cluster.put("endpointslices", slice("web", [{ port: 8080 }], [{ pod: "web-1" }]));
+  cluster.route("web-1", 8080, web);
+  await using tunnel = await openTunnel({ cluster, bind: "cluster", pool: { stateFile: false } });
+  for (const address of ["127.80.2.10", "127.80.2.11"]) expect(await ask(`${address}:23081`)).toBe("web-1:hello");
+  expect(tunnel.status().services).toMatchObject([{ address: "127.80.2.10", secondaryAddress: "127.80.2.11" }]);
+
+  put("127.80.2.10", "127.80.2.12");
+  await vi.waitFor(async () => expect(await ask("127.80.2.12:23081")).toBe("web-1:hello"), 5_000);
+  await expect(ask("127.80.2.11:23081")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  put("127.80.2.10");
+  await vi.waitFor(() => expect(ask("127.80.2.12:23081")).rejects.toMatchObject({ code: "ECONNREFUSED" }), 5_000);
+  expect(await ask("127.80.2.10:23081")).toBe("web-1:hello");
+  expect(tunnel.status().services[0]).not.toHaveProperty("secondaryAddress");
+});
+
 test.runIf(process.platform === "linux")("a host outside has the address that it has in the cluster", async () => {
   const cluster = fakeCluster();
   const host = "kubernetes.default.svc:20443";

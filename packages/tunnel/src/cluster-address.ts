@@ -16,6 +16,12 @@ for (const [net, prefix] of [
   PRIVATE.addSubnet(net, prefix, "ipv4");
 PRIVATE.addSubnet("fc00::", 7, "ipv6");
 
+/** A dual-stack service's other ClusterIP (KEP-563), by which clients of the other family find it. Pure. */
+export function secondaryAddress({ service }: ServiceView): string | undefined {
+  const { clusterIP, clusterIPs = [] } = service.spec;
+  return clusterIP === "None" ? undefined : clusterIPs.find((address) => address !== clusterIP && address !== "");
+}
+
 /**
  * The address that clients in the cluster use: a service's ClusterIP, and of a headless service's pod (`hostname`) the pod's IP. Undefined
  * where there is none: for a headless service as a whole, an ExternalName, a pod that no slice lists or whose IP is a public one. Pure.

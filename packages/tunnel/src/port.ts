@@ -37,6 +37,8 @@ export interface Port extends TunneledPort {
   update(candidates: readonly Candidate[], affinityMs: number | undefined): void;
   /** Never rejects: the state says how it went. */
   listen(listeners: ListenerFactory, address: string, port: number): Promise<void>;
+  /** At one more address while it listens at its own; undefined: no more. Resolves to whether it does; never rejects. */
+  listenAlso(listeners: ListenerFactory, address: string | undefined): Promise<boolean>;
   fail(error: Error): void;
   support(reason: string | undefined): void;
   /** Stops accepting. Open connections go on. */
@@ -55,6 +57,7 @@ export function createPort({ target, reception, dial, dialMs }: PortComponents):
   const loads = new Map<string, number>();
   let state: PortState = "opening";
   let listener: (Closable & { address: string; port: number }) | undefined;
+  let another: (Closable & { address: string }) | undefined;
   let error: Error | undefined;
   let reason: string | undefined;
   let candidates: readonly Candidate[] = [];
@@ -94,10 +97,10 @@ export function createPort({ target, reception, dial, dialMs }: PortComponents):
   };
 
   const stop = async (next: PortState): Promise<void> => {
-    const was = listener;
-    listener = undefined;
+    const was = [listener, another];
+    listener = another = undefined;
     state = next;
-    await was?.close();
+    for (const each of was) await each?.close();
   };
 
   return {
@@ -143,6 +146,23 @@ export function createPort({ target, reception, dial, dialMs }: PortComponents):
         state = "failed";
         error = cause as Error;
       }
+    },
+    async listenAlso(listeners, address) {
+      if (another?.address !== address) {
+        const was = another;
+        another = undefined;
+        await was?.close();
+      }
+      if (address === undefined || !listener) return false;
+      if (another) return true;
+      try {
+        const made = await reception.listen(listeners, { address, port: listener.port }, route);
+        if (state === "listening") another = made;
+        else await made.close();
+      } catch {
+        return false;
+      }
+      return another !== undefined;
     },
     fail(cause) {
       state = "failed";

@@ -23,6 +23,8 @@ export interface ServiceStatus {
   namespace: string;
   name: string;
   address?: string;
+  /** As the service's. */
+  secondaryAddress?: string;
   /** Of an ExternalName: the name that it stands for. */
   externalName?: string;
   unsupported?: string;
@@ -61,12 +63,22 @@ export function statusOf(parts: {
   };
 }
 
-function serviceStatus({ namespace, name, facts, address, unsupported, ports, pods }: TunneledService): ServiceStatus {
+function serviceStatus({
+  namespace,
+  name,
+  facts,
+  address,
+  secondaryAddress,
+  unsupported,
+  ports,
+  pods,
+}: TunneledService): ServiceStatus {
   const { externalName } = facts;
   return {
     namespace,
     name,
     ...(address !== undefined && { address }),
+    ...(secondaryAddress !== undefined && { secondaryAddress }),
     ...(externalName !== undefined && { externalName }),
     ...(unsupported !== undefined && { unsupported }),
     ports: ports.map(portStatus),

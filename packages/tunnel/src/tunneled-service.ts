@@ -1,5 +1,5 @@
 import type { ListenerFactory, ServiceFacts, Target } from "@shipside/core";
-import { clusterAddress } from "./cluster-address.ts";
+import { clusterAddress, secondaryAddress } from "./cluster-address.ts";
 import type { Unsupported } from "./events.ts";
 import { hostnamesOf, type Plan, type PlannedFront, type PlannedPort, planOf } from "./plan.ts";
 import type { Port, TunneledPort } from "./port.ts";
@@ -20,6 +20,8 @@ export interface TunneledService {
   readonly facts: ServiceFacts;
   /** The IP that its names stand for. Undefined where it is unsupported, or the pool has none left. */
   readonly address: string | undefined;
+  /** With `bind: "cluster"`: the other ClusterIP of a dual-stack service, where its ports listen there too. */
+  readonly secondaryAddress: string | undefined;
   /** Why no port of it can be reached. */
   readonly unsupported: string | undefined;
   readonly ports: readonly TunneledPort[];
@@ -76,6 +78,7 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
   const told = new Set<string>();
   let view = first;
   let plan: Plan = { fronts: [] };
+  let secondary: string | undefined;
   let running: Promise<void> | undefined;
   let again = false;
   let closed: Promise<void> | undefined;
@@ -92,6 +95,9 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
     },
     get address() {
       return fronts.get("")?.address;
+    },
+    get secondaryAddress() {
+      return secondary;
     },
     get unsupported() {
       return plan.unsupported;
@@ -211,10 +217,22 @@ export function createServiceTunnel(first: ServiceView, components: ServiceTunne
     if (news) components.onPort("port-failed", service, port);
   };
 
+  /** Where the other family can't be had, the service is there by its own address alone. */
+  const openSecondary = async (): Promise<void> => {
+    const address = bind === "cluster" ? secondaryAddress(view) : undefined;
+    const before = secondary;
+    if (closed || (address === undefined && before === undefined)) return;
+    const ports = [...(fronts.get("")?.ports.values() ?? [])];
+    const done = await Promise.all(ports.map((port) => port.listenAlso(listeners, address)));
+    secondary = done.includes(true) ? address : undefined;
+    if (secondary !== before) components.onNames();
+  };
+
   const reconcile = async (): Promise<void> => {
     await after;
     await settle();
     await Promise.all([...fronts].map(([hostname, front]) => open(hostname, front)));
+    await openSecondary();
   };
 
   /** One at a time; what changes meanwhile is seen by one more round. */

@@ -15,7 +15,8 @@ import { sessionOptions, wantsForeground } from "../session-options.ts";
 import type { Terminal } from "../terminal.ts";
 import { closeMatching } from "./session.ts";
 
-export const rights: NonNullable<CommandModule["rights"]> = async (invocation) => rightsOfSessions(wishesOf(invocation));
+export const rights: NonNullable<CommandModule["rights"]> = async (invocation) =>
+  rightsOfSessions(wishesOf(invocation), { inside: flag(invocation, "rootless") });
 
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   const choice = await chooseRootless(invocation, interrupt.signal);

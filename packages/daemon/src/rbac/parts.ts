@@ -31,6 +31,15 @@ export function tunnelRules(namespace: string): Rule[] {
   ];
 }
 
+/** A command in namespaces of its own, besides its teleport. */
+export const namespacesRules = (): Rule[] => [
+  {
+    ...{ namespace: "default", group: "", resource: "services", verbs: ["get"], names: ["kubernetes"] },
+    why: "the API server's address in the cluster",
+    optional: "the command knows the API server by its name alone",
+  },
+];
+
 /** SPDY asks for `create`; a WebSocket for `get` and, since Kubernetes 1.36 (KEP-4006), for `create` too. */
 export function portForwardRules(namespace: string): Rule[] {
   const rule = { namespace, group: "", resource: "pods/portforward" };
