@@ -1,11 +1,10 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { silentLogger, type VolumeDriver } from "@shipside/core";
 import { connectCluster, isReady, NAMESPACES, PODS } from "@shipside/kube";
-import { snapshotDriver } from "@shipside/volumes";
 import { startProgram } from "./child.ts";
 
 const namespace = "bench";
@@ -46,7 +45,7 @@ while [ $i -lt ${FILES} ]; do d=d$((i / 100)); [ -d $d ] || mkdir $d; echo "$i $
 head -c ${BULK_MIB * 1024 * 1024} /dev/urandom > bulk`;
   const { exitCode, stderr } = await cluster.exec(pod, ["sh", "-ec", script]);
   if (exitCode !== 0) throw new Error(`the volume could not be filled: ${stderr.toString()}`);
-  const driver: VolumeDriver = snapshotDriver({ cluster });
+  const copier = await startProgram(stack, "copier", { kubeconfig, pod, remotePath: "/data" });
   const base = mkdtempSync(join(tmpdir(), "shipside-bench-copies-"));
   stack.defer(() => rmSync(base, { recursive: true, force: true }));
   let count = 0;
@@ -65,12 +64,11 @@ head -c ${BULK_MIB * 1024 * 1024} /dev/urandom > bulk`;
   return {
     what: `a volume of ${FILES} files and ${BULK_MIB} MiB, copied once`,
     ours: () =>
-      timed((localPath) =>
-        driver.mount(
-          { volume: "data", remotePath: "/data", pod, localPath, readOnly: true, signal: new AbortController().signal },
-          { logger: silentLogger },
-        ),
-      ),
+      timed(async (directory) => {
+        const done = once(copier.lines, "line");
+        copier.child.stdin!.write(`${directory}\n`);
+        await done;
+      }),
     kubectl: () =>
       timed(async (directory) => {
         const args = ["--kubeconfig", kubeconfig, "-n", namespace, "cp", "holder:/data", directory];

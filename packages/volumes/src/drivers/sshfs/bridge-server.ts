@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { type Closable, createCloser, type Logger, splice } from "@shipside/core";
-import { collectOften } from "./collect-often.ts";
+import { collectOften } from "../collect-often.ts";
 
 /** For sshfs: it splits its command at spaces and its options at commas. */
 const PLAIN_PATH = /^[\w./-]+$/;
