@@ -1,3 +1,10 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canHaveDrives } from "./mount.drives.ts";
 import { canHaveMachine } from "./root.harness.ts";
@@ -131,6 +138,80 @@ describe.skipIf(!canHaveMachine || !canHaveDrives)("what a program sees", { time
       "by shipside run 0\n",
     );
   });
+
+  const inside = async (command: readonly string[], options: readonly string[] = []): Promise<string> => {
+    const { code, stdout, stderr } = await world.run(options, command);
+    expect(code, stderr).toBe(0);
+    return stdout;
+  };
+
+  test.runIf(existsSync("/usr/bin/busybox"))(
+    "a static binary with a resolver of its own finds names, and reaches them",
+    async () => {
+      const script = `busybox nslookup web.${world.home}.svc.cluster.local; busybox wget -qO- http://web`;
+      const said = await inside(["sh", "-c", script]);
+      expect(said).toContain(await world.address(world.home, "web"));
+      expect(said).toMatch(/from web-\S+$/);
+    },
+  );
+
+  test("a program in Go talks to kubernetes.default as the workload's service account, with what is at its paths", async () => {
+    const account = "/var/run/secrets/kubernetes.io/serviceaccount";
+    const server = `--server=https://kubernetes.default --certificate-authority=${account}/ca.crt --token="$(cat ${account}/token)"`;
+    const whoAmI = `${world.kubectl} auth whoami -o 'jsonpath={.status.userInfo.username}'`;
+    // Named, and by what a program in a pod goes by when it is told nothing.
+    const said = await inside(["sh", "-c", `unset KUBECONFIG; ${whoAmI} ${server}; echo; ${whoAmI}`], ["--volumes"]);
+    const name = `system:serviceaccount:${world.home}:prober`;
+    expect(said).toBe(`${name}\n${name}`);
+  });
+
+  test.runIf(existsSync("/usr/bin/javac"))("a JVM finds names, and reaches them", async () => {
+    const source = join(world.machine.home, "Names.java");
+    await writeFile(
+      source,
+      `class Names {
+         public static void main(String[] names) throws Exception {
+           for (var name : names) System.out.println(java.net.InetAddress.getByName(name).getHostAddress());
+           System.out.println(new String(new java.net.URL("http://web").openStream().readAllBytes()));
+         }
+       }`,
+    );
+    const { home, other } = world;
+    const addresses = [await world.address(home, "web"), await world.address(other, "web"), await world.podAddress("db-0")];
+    const said = await inside(["java", source, "web", `web.${other}.svc`, "db-0.db"], ["-a", other]);
+    expect(said.split("\n")).toEqual([...addresses, expect.stringMatching(/^from web-/), ""]);
+  });
+
+  test.runIf(existsSync("/usr/bin/npm"))("npm installs a package from a registry of this machine", async () => {
+    await using registry = await startRegistry(join(world.machine.home, "registry"));
+    const project = join(world.machine.home, "project");
+    const script = `mkdir -p ${project} && cd ${project} && npm install --no-audit --no-fund --registry http://127.0.0.1:${registry.port} tiny >&2 && node -p 'require("tiny")'`;
+    expect(await inside(["sh", "-c", script], ["--host-port", String(registry.port)])).toBe("tiny as can be\n");
+  });
 });
+
+/** A registry that has one package. */
+async function startRegistry(folder: string): Promise<{ port: number } & AsyncDisposable> {
+  const manifest = { name: "tiny", version: "1.0.0", main: "index.js" };
+  await mkdir(join(folder, "package"), { recursive: true });
+  await writeFile(join(folder, "package/package.json"), JSON.stringify(manifest));
+  await writeFile(join(folder, "package/index.js"), 'module.exports = "tiny as can be";\n');
+  const tarball = execFileSync("tar", ["-czf", "-", "-C", folder, "package"]);
+  const server = createServer((request, response) => {
+    if (request.url === "/tiny.tgz") return response.end(tarball);
+    const dist = { tarball: `http://127.0.0.1:${port}/tiny.tgz` };
+    const versions = { "1.0.0": { ...manifest, dist } };
+    return response.end(JSON.stringify({ name: "tiny", "dist-tags": { latest: "1.0.0" }, versions }));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
 
 const reverse = (address: string): string => `${address.split(".").reverse().join(".")}.in-addr.arpa`;
