@@ -21,7 +21,7 @@ async function makePair() {
   const served = serveFiles(server, { roots: [there] });
   const session: SftpSession = await openSftpSession(client);
   const agreed = new Map<string, Agreed>();
-  const local = await localTree(here, () => false);
+  const local = await localTree(here, { ignored: () => false });
   const remote = remoteTree(there, { session: () => session, ignored: () => false });
   const once = (readOnly = false) => cycle({ local, remote, agreed, readOnly, label: () => "desk", logger: silentLogger });
   return {

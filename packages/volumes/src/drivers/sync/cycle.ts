@@ -64,7 +64,7 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
   const attempt = async (path: string, work: () => Promise<boolean>): Promise<void> => {
     try {
       if (await work()) changes++;
-      else pending.set(path, "it changes while it is copied");
+      else pending.set(path, "it changes meanwhile, or has something in it");
     } catch (error) {
       // The way to the cluster is away: all that is left would fail in the same way.
       if (hasCode(error, AWAY)) throw error;
@@ -154,8 +154,8 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
     return true;
   };
   const removeThere = async (path: string, from: Tree, other: Tree, item: Item): Promise<boolean> => {
-    if (await other.look(path)) return false;
-    if (await from.remove(path, item)) agreed.delete(path);
+    if ((await other.look(path)) || !(await from.remove(path, item))) return false;
+    agreed.delete(path);
     return true;
   };
 

@@ -50,7 +50,7 @@ export async function removeSynced(localPath: string): Promise<void> {
     if (hasCode(error, "ENOENT") || error instanceof SyntaxError) return;
     throw error;
   }
-  const local = await localTree(localPath, () => false).catch(() => undefined);
+  const local = await localTree(localPath, { ignored: () => false }).catch(() => undefined);
   if (local) await removeAgreed(local, agreed);
   await syncJournal(localPath).remove();
 }
@@ -61,7 +61,9 @@ export async function removeAgreed(local: LocalTree, agreed: ReadonlyMap<string,
   const left: string[] = [];
   const inner = [...items].sort(([a], [b]) => b.split("/").length - a.split("/").length);
   for (const [path, item] of inner) {
-    const gone = stampOf(item) === agreed.get(path)?.local && (await local.remove(path, item));
+    // A folder goes where it is empty by now.
+    const mayGo = item.type === "directory" || stampOf(item) === agreed.get(path)?.local;
+    const gone = mayGo && (await local.remove(path, item));
     if (!gone && item.type !== "directory") left.push(path);
   }
   return left;

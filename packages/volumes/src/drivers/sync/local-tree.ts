@@ -1,21 +1,26 @@
-import { createHash } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { type BigIntStats, constants } from "node:fs";
 import * as fs from "node:fs/promises";
-import { basename } from "node:path";
 import { hasCode } from "@shipside/core";
 import { type FileItem, type Item, PARTIAL, parentOf, type Scan, type Tree, type WriteOptions } from "./tree.ts";
 
 const CHUNK = 256 * 1024;
-/** What is written here is its user's to read and write, whatever its mode there. */
-const OWNERS = 0o600;
+/** What is written here is its user's to read and write, whatever its mode there; or nobody's to write. */
+const fit = (mode: number, readOnly: boolean): number => (readOnly ? (mode | 0o400) & 0o555 : (mode | 0o600) & 0o777);
 
 export interface LocalTree extends Tree {
   /** To a name that nothing has. */
   rename(from: string, to: string): Promise<void>;
 }
 
-/** A folder of this machine. `ignored` names are passed by. */
-export async function localTree(root: string, ignored: (path: string) => boolean): Promise<LocalTree> {
+export interface LocalTreeOptions {
+  ignored(path: string): boolean;
+  /** Files lose their write bits. */
+  readOnly?: boolean;
+}
+
+/** A folder of this machine. */
+export async function localTree(root: string, { ignored, readOnly = false }: LocalTreeOptions): Promise<LocalTree> {
   const at = (path: string): Buffer => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, "latin1")]);
   const identity = async (): Promise<string> => {
     const { dev, ino, birthtimeNs } = await fs.lstat(root, { bigint: true });
@@ -35,7 +40,6 @@ export async function localTree(root: string, ignored: (path: string) => boolean
     if (stats.isSymbolicLink()) return { type: "link", target: (await fs.readlink(at(path), "buffer")).toString("latin1") };
     return stats.isFile() ? fileItem(stats) : { type: "other" };
   };
-  const partial = (path: string): string => `${parentOf(path)}${path.includes("/") ? "/" : ""}${PARTIAL}${nameHash(path)}`;
   const isStill = async (path: string, item: Item | undefined): Promise<boolean> =>
     JSON.stringify(await itemAt(path)) === JSON.stringify(item);
 
@@ -46,18 +50,19 @@ export async function localTree(root: string, ignored: (path: string) => boolean
       const missed: string[] = [];
       const walk = async (folder: string): Promise<void> => {
         try {
-          for (const raw of await fs.readdir(at(folder), { encoding: "buffer" })) {
-            const name = raw.toString("latin1");
-            const path = folder === "" ? name : `${folder}/${name}`;
-            if (name.startsWith(PARTIAL) || ignored(path)) continue;
-            const item = await itemAt(path);
+          const names = await fs.readdir(at(folder), { encoding: "buffer" });
+          const paths = names
+            .map((raw) => raw.toString("latin1"))
+            .filter((name) => !name.startsWith(PARTIAL))
+            .map((name) => (folder === "" ? name : `${folder}/${name}`));
+          const found = await Promise.all(
+            paths.filter((path) => !ignored(path)).map(async (path) => ({ path, item: await itemAt(path) })),
+          );
+          for (const { path, item } of found) {
             // Gone between the two: the next scan says so.
-            if (!item) {
-              missed.push(folder);
-              continue;
-            }
-            items.set(path, item);
-            if (item.type === "directory") await walk(path);
+            if (!item) missed.push(folder);
+            else items.set(path, item);
+            if (item?.type === "directory") await walk(path);
           }
         } catch {
           missed.push(folder);
@@ -81,12 +86,12 @@ export async function localTree(root: string, ignored: (path: string) => boolean
       return (await isStill(path, item)) ? item : undefined;
     },
     async write(path, { mode, instead, fill }: WriteOptions) {
-      const aside = at(partial(path));
+      const aside = at(partialOf(path));
       try {
         const file = await fs.open(aside, "w", 0o600);
         try {
           if (!(await fill(async (chunk) => void (await writeAll(file, chunk))))) return undefined;
-          await file.chmod((mode | OWNERS) & 0o777);
+          await file.chmod(fit(mode, readOnly));
           await file.sync();
         } finally {
           await file.close();
@@ -106,7 +111,7 @@ export async function localTree(root: string, ignored: (path: string) => boolean
       });
     },
     makeLink: (path, target) => fs.symlink(Buffer.from(target, "latin1"), at(path)),
-    chmod: (path, mode) => fs.chmod(at(path), (mode | OWNERS) & 0o777),
+    chmod: (path, mode) => fs.chmod(at(path), fit(mode, readOnly)),
     async rename(from, to) {
       if (await itemAt(to)) throw Object.assign(new Error(`${to} is there already`), { code: "EEXIST" });
       await fs.rename(at(from), at(to));
@@ -137,5 +142,6 @@ function fileItem({ size, mode, mtimeNs, ctimeNs, ino }: BigIntStats): FileItem 
   return { type: "file", size: Number(size), mode: Number(mode) & 0o777, mtime: Number(mtimeNs / 1_000_000_000n), stamp };
 }
 
-/** A name that fits wherever the file's own does. */
-export const nameHash = (path: string): string => createHash("sha256").update(basename(path), "latin1").digest("hex").slice(0, 16);
+/** Beside the file, and nobody else's: several may copy the same one. */
+export const partialOf = (path: string): string =>
+  [parentOf(path), `${PARTIAL}${randomBytes(8).toString("hex")}`].filter((part) => part !== "").join("/");

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { silentLogger, type VolumeDriver } from "@shipside/core";
 import { type VolumeItem, volumeDriverContract } from "@shipside/testkit";
@@ -123,6 +123,14 @@ it("its process gone, what is in the cluster is cleared here, and nothing else",
   await writeFile(here("g"), "1");
   await mounted.close().catch(() => {});
 }, 30_000);
+
+it("read-only: files can't be written here, what changes there comes all the same", async () => {
+  await writeFile(there("f"), "1", { mode: 0o664 });
+  await using _mounted = await mount({ readOnly: true });
+  expect((await stat(here("f"))).mode & 0o777).toBe(0o444);
+  await writeFile(there("f"), "22");
+  await isIn(here("f"), "22");
+});
 
 it("a path that isn't there is named, and nothing is left", async () => {
   await expect(mount({ remotePath: there("absent") })).rejects.toMatchObject({ code: "VOLUMES_SUBPATH_MISSING" });

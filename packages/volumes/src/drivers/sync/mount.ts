@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from "node:fs";
-import { realpath } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { abortError, createCloser, hasCode, type MountedVolume } from "@shipside/core";
@@ -47,11 +47,12 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
   const closer = createCloser();
   const journal = syncJournal(await realpath(localPath));
   const ignored = ignoreRule(ignore);
-  const local = await localTree(localPath, ignored);
+  const local = await localTree(localPath, { ignored, readOnly });
   let session: SftpSession | undefined;
+  let opening: AbortSignal = signal;
   const connect = async (): Promise<void> => {
     if (session && !session.ended) return;
-    const until = AbortSignal.any([lifetime.signal, AbortSignal.timeout(OPEN_MS)]);
+    const until = AbortSignal.any([opening, lifetime.signal, AbortSignal.timeout(OPEN_MS)]);
     session = await openSftpSession(await options.open(until));
   };
   const standing = (): SftpSession => {
@@ -95,6 +96,8 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
   if (last.pending.size > 0)
     logger.warn("not copied yet", { names: [...last.pending].slice(0, 20).map(([path, why]) => `${path}: ${why}`) });
 
+  // From here on it ends with `close` alone.
+  opening = lifetime.signal;
   const alarm = alarmClock();
   const watchers = watchFolders(localPath, alarm.soon);
   let away = false;
@@ -135,6 +138,7 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
     }
     const left = await removeAgreed(local, agreed);
     await journal.remove();
+    if (left.length === 0) left.push(...(await readdir(localPath, { encoding: "latin1" })));
     if (left.length === 0) return;
     const some = left.slice(0, 5).map((path) => Buffer.from(path, "latin1").toString());
     throw volumesError(

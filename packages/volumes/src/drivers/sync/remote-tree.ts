@@ -2,10 +2,14 @@ import { hasCode } from "@shipside/core";
 import type { Attributes } from "../fuse/replies.ts";
 import { FLAGS, reply, request, writeHead } from "../fuse/sftp-packets.ts";
 import type { SftpSession } from "../fuse/sftp-session.ts";
-import { nameHash } from "./local-tree.ts";
-import { AWAY, type FileItem, type Item, PARTIAL, parentOf, type Scan, type Tree, type WriteOptions } from "./tree.ts";
+import { partialOf } from "./local-tree.ts";
+import { AWAY, type FileItem, type Item, PARTIAL, type Scan, type Tree, type WriteOptions } from "./tree.ts";
 
 const CHUNK = 128 * 1024;
+/** Folders that are listed at a time: a server has only so many open. */
+const FOLDERS = 64;
+/** What was written aside so long ago, in s, was left by a process that was killed. */
+const ABANDONED_S = 86_400;
 /** How many reads, or writes, are under way at a time. */
 const AHEAD = 8;
 const TYPE = 0o170000;
@@ -59,38 +63,42 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
       await ask(request.close(handle), reply.done).catch(() => {});
     }
   };
-  const partial = (path: string): string => `${parentOf(path)}${path.includes("/") ? "/" : ""}${PARTIAL}${nameHash(path)}`;
 
   return {
     async scan() {
       const items = new Map<string, Item>();
       const missed: string[] = [];
-      const walk = async (folder: string): Promise<void> => {
-        let names: Array<{ name: string; attributes: Attributes }> = [];
+      const list = async (folder: string): Promise<string[]> => {
+        const names: Array<{ name: string; attributes: Attributes }> = [];
         try {
           const handle = await ask(request.opendir(at(folder)), reply.handle);
-          for (let more = [undefined] as unknown[]; more.length > 0; ) {
-            const page = await ask(request.readdir(handle), reply.names);
-            names = names.concat(page);
-            more = page;
+          for (let page = await ask(request.readdir(handle), reply.names); page.length > 0; ) {
+            names.push(...page);
+            page = await ask(request.readdir(handle), reply.names);
           }
           await ask(request.close(handle), reply.done);
         } catch (error) {
           if (folder === "" || hasCode(error, AWAY)) throw error;
           missed.push(folder);
         }
-        const inside = names.filter(({ name }) => name !== "." && name !== ".." && !name.startsWith(PARTIAL));
-        await Promise.all(
-          inside.map(async ({ name, attributes }) => {
-            const path = folder === "" ? name : `${folder}/${name}`;
-            if (ignored(path)) return;
-            const item = await itemOf(path, attributes);
-            items.set(path, item);
-            if (item.type === "directory") await walk(path);
-          }),
-        );
+        const folders: string[] = [];
+        for (const { name, attributes } of names) {
+          const path = folder === "" ? name : `${folder}/${name}`;
+          if (name === "." || name === ".." || ignored(path)) continue;
+          if (name.startsWith(PARTIAL)) {
+            if (attributes.mtime < Date.now() / 1000 - ABANDONED_S) await ask(request.remove(at(path)), reply.done).catch(() => {});
+            continue;
+          }
+          const item = await itemOf(path, attributes);
+          items.set(path, item);
+          if (item.type === "directory") folders.push(path);
+        }
+        return folders;
       };
-      await walk("");
+      for (let folders = [""]; folders.length > 0; ) {
+        const inside = await Promise.all(folders.splice(0, FOLDERS).map(list));
+        folders.push(...inside.flat());
+      }
       return { items, missed } satisfies Scan;
     },
     look,
@@ -122,7 +130,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
       });
     },
     async write(path, { mode, instead, fill }: WriteOptions) {
-      const aside = partial(path);
+      const aside = partialOf(path);
       let moved = false;
       try {
         const item = await withFile(
