@@ -1,5 +1,5 @@
 import type { Plugin, VolumeDriver } from "@shipside/core";
-import { type SshfsOptions, type SyncOptions, snapshotDriver, sshfsDriver, syncDriver } from "@shipside/volumes";
+import { fuseDriver, type SshfsOptions, type SyncOptions, snapshotDriver, sshfsDriver, syncDriver } from "@shipside/volumes";
 import { developer } from "./developer.ts";
 import type { Journal } from "./journal.ts";
 import { type ClusterPlace, makeClusterObject } from "./residue/cluster-object.ts";
@@ -31,6 +31,7 @@ export function volumeDrivers({ place, journal, session, image, plugins, notice 
   };
   return [
     sshfsDriver(ofClaims),
+    fuseDriver(ofClaims),
     syncDriver({ ...ofClaims, onProgress: sayNowAndThen(notice) }),
     snapshotDriver({ cluster }),
     ...plugins.flatMap(({ volumeDrivers: theirs = [] }) => theirs),
@@ -41,8 +42,9 @@ export function volumeDrivers({ place, journal, session, image, plugins, notice 
 const SAY_MS = 2_000;
 
 function sayNowAndThen(notice: (message: string) => void): NonNullable<SyncOptions["onProgress"]> {
-  let said = performance.now();
+  let said: number | undefined;
   return (name, { files, ofFiles, bytes, ofBytes }) => {
+    said ??= performance.now();
     if (performance.now() - said < SAY_MS) return;
     said = performance.now();
     const mebibytes = (size: number): string => (size / 2 ** 20).toFixed(1);

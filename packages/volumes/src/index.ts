@@ -1,4 +1,6 @@
 export { type ChosenDriver, chooseDrivers } from "./choose-drivers.ts";
+export { type FuseOptions, fuseDriver } from "./drivers/fuse/driver.ts";
+export { type FuseMount, type FuseMountOptions, mountFuse } from "./drivers/fuse/mount.ts";
 export { type SnapshotOptions, snapshotDriver } from "./drivers/snapshot.ts";
 export { type SshfsOptions, sshfsDriver } from "./drivers/sshfs/driver.ts";
 export { mountSshfs, type SshfsMount, type SshfsMountOptions } from "./drivers/sshfs/mount.ts";

@@ -44,7 +44,7 @@ const VOLUMES: readonly OptionSpec[] = [
     type: "string",
     value: "DRIVER",
     describe: "for volumes that only a pod has; default auto, which says its choice",
-    complete: ["auto", "sshfs", "sync", "snapshot"],
+    complete: ["auto", "sshfs", "fuse", "sync", "snapshot"],
   },
 ];
 

@@ -33,6 +33,7 @@ const ofClaims = (namespace: string): Rule[] => [
 /** What each driver of ours takes besides; a plugin's own says what it takes. */
 const OF_DRIVER: Readonly<Record<string, (namespace: string) => Rule[]>> = {
   sshfs: ofClaims,
+  fuse: ofClaims,
   sync: ofClaims,
   snapshot: (namespace) => execRules(namespace, "copies of volumes that only a pod has"),
 };

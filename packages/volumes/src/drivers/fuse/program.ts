@@ -22,9 +22,12 @@ const OPEN_MS = 5_000;
 
 const options = JSON.parse(process.argv[2]!) as ProgramOptions;
 const { localPath, remotePath, source, readOnly, cacheSeconds } = options;
-const say = (message: FromProgram): void => void process.send?.(message);
-// Its mount fails then, rather than to show the disk below it. Not by `exit`, which would wait for the threads that read the device.
-process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
+// The parent may be gone by then.
+const say = (message: FromProgram): void => void process.send?.(message, undefined, undefined, () => {});
+// However it ends: to exit is to wait for the threads that read the device, and they wait for who waits for this process.
+process.once("exit", () => process.kill(process.pid, "SIGKILL"));
+// Its mount fails then, rather than to show the disk below it.
+process.once("disconnect", () => process.exit());
 
 let session: SftpSession | undefined;
 let opening: Promise<SftpSession> | undefined;
