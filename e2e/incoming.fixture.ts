@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createCloser } from "@shipside/core";
 import { type Cluster, connectCluster } from "@shipside/kube";
 import { type Intercept, type InterceptOptions, openIntercept } from "@shipside/proxy";
-import { type EmbeddedCluster, SAMPLE_NAMESPACE, sampleManifests, startCluster } from "@shipside/testkit";
+import { type EmbeddedCluster, type KubeJson, SAMPLE_NAMESPACE, sampleManifests, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import { newUser, type User } from "./cli.harness.ts";
 
@@ -42,10 +42,11 @@ export async function openSampleCluster(options?: Parameters<typeof startCluster
         .map(({ targetRef }) => String(targetRef.name));
     while (["core", "frontend", "leaf", "database"].some((service) => ready(service).length === 0)) await sleep(50);
     // Controllers may write to objects for a moment after their pods are ready.
+    const objects = (): Record<string, unknown> => usersObjects((kind) => store.list(kind, NAMESPACE));
     const stands = async (): Promise<boolean> => {
-      const before = JSON.stringify(usersObjects(embedded, NAMESPACE));
+      const before = JSON.stringify(objects());
       await sleep(300);
-      return JSON.stringify(usersObjects(embedded, NAMESPACE)) === before;
+      return JSON.stringify(objects()) === before;
     };
     while (!(await stands()));
     const run = async (program: string): Promise<string> => {
@@ -61,7 +62,7 @@ export async function openSampleCluster(options?: Parameters<typeof startCluster
         const program = `(async () => { const out = []; for (const { url, headers } of ${JSON.stringify(requests)}) out.push(await fetch(url, { headers }).then((r) => r.text(), (e) => "failed: " + (e.cause?.code ?? e.message))); console.log(JSON.stringify(out)); })()`;
         return JSON.parse(await run(program));
       },
-      objects: () => usersObjects(embedded, NAMESPACE),
+      objects,
       [Symbol.asyncDispose]: () => closer.close(),
     };
   } catch (error) {
@@ -70,19 +71,18 @@ export async function openSampleCluster(options?: Parameters<typeof startCluster
   }
 }
 
+export const USERS_KINDS = [
+  ...["services", "configmaps", "secrets", "serviceaccounts", "persistentvolumeclaims"],
+  ...["deployments.apps", "statefulsets.apps"],
+  ...["roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"],
+  ...["poddisruptionbudgets.policy", "leases.coordination.k8s.io"],
+];
+
 /** All objects of a namespace as a user made them, but pods and what controllers make of them: to be compared. */
-export function usersObjects({ store }: EmbeddedCluster, namespace: string): Record<string, unknown> {
-  const kinds = ["services", "configmaps", "secrets", "serviceaccounts", "persistentvolumeclaims"];
-  const groups = [
-    "deployments.apps",
-    "statefulsets.apps",
-    "roles.rbac.authorization.k8s.io",
-    "rolebindings.rbac.authorization.k8s.io",
-  ];
-  const others = ["poddisruptionbudgets.policy", "leases.coordination.k8s.io"];
+export function usersObjects(list: (kind: string) => readonly KubeJson[]): Record<string, unknown> {
   return Object.fromEntries(
-    [...kinds, ...groups, ...others].flatMap((kind) =>
-      store.list(kind, namespace).map(({ metadata, status: _status, ...rest }) => {
+    USERS_KINDS.flatMap((kind) =>
+      list(kind).map(({ metadata, status: _status, ...rest }) => {
         const { resourceVersion: _version, ...meta } = metadata;
         return [`${kind}/${metadata.name}`, { ...rest, metadata: meta }];
       }),

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseMatch } from "@shipside/proxy";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { intercepts } from "./incoming.fixture.ts";
-import { API, type Asked, openShop, SHOP, type Shop } from "./load.fixture.ts";
+import { API, type Asked, onEmbedded, openShop, SHOP, type Shop } from "./load.fixture.ts";
 
 // What a Service under load sees of the processes on the developers' machines: that they start again, that they hang, that they are gone.
 
@@ -133,39 +133,43 @@ test("--mirror: the pods answer, the copy arrives, and a local process that hang
   expect(Math.max(...asked.filter(({ at }) => at > begun[0]!).map(({ ms }) => ms))).toBeLessThan(4_000);
 }, 90_000);
 
-test("ClientIP affinity: each client keeps its pod, whichever replica of the relay it comes by", async () => {
-  const { store } = shop.embedded;
-  const affinity = (value: string): void =>
-    void store.mutate("services", SHOP, API, (copy) => {
-      copy["spec"].sessionAffinity = value;
-      if (value === "None") delete copy["spec"].sessionAffinityConfig;
-    });
-  affinity("ClientIP");
-  try {
-    const local = await startLocal("alice");
-    await developers.open({ match: flagged("alice"), ports: [{ remote: 80, local: local.port }] });
-    expect(developers.said).toContainEqual(expect.stringContaining("sessionAffinity is ClientIP"));
-    const pods = store.list("pods", SHOP).map(({ metadata, status }) => ({ name: metadata.name, ip: String(status.podIP) }));
-    const relays = pods.filter(({ name }) => name.startsWith("shipside-"));
-    expect(relays).toHaveLength(2);
-    // Past the Service, whose proxy in the embedded cluster calls under an address of its own.
-    const program = `(async () => { const out = []; for (let i = 0; i < 4; i++) for (const ip of ${JSON.stringify(relays.map(({ ip }) => ip))})
+test.runIf(onEmbedded)(
+  "ClientIP affinity: each client keeps its pod, whichever replica of the relay it comes by",
+  async () => {
+    const { store } = shop.embedded;
+    const affinity = (value: string): void =>
+      void store.mutate("services", SHOP, API, (copy) => {
+        copy["spec"].sessionAffinity = value;
+        if (value === "None") delete copy["spec"].sessionAffinityConfig;
+      });
+    affinity("ClientIP");
+    try {
+      const local = await startLocal("alice");
+      await developers.open({ match: flagged("alice"), ports: [{ remote: 80, local: local.port }] });
+      expect(developers.said).toContainEqual(expect.stringContaining("sessionAffinity is ClientIP"));
+      const pods = store.list("pods", SHOP).map(({ metadata, status }) => ({ name: metadata.name, ip: String(status.podIP) }));
+      const relays = pods.filter(({ name }) => name.startsWith("shipside-"));
+      expect(relays).toHaveLength(2);
+      // Past the Service, whose proxy in the embedded cluster calls under an address of its own.
+      const program = `(async () => { const out = []; for (let i = 0; i < 4; i++) for (const ip of ${JSON.stringify(relays.map(({ ip }) => ip))})
       out.push(await fetch("http://" + ip + ":8080/").then((r) => r.text(), (e) => "failed: " + e.cause?.code)); console.log(JSON.stringify(out)); process.exit(); })()`;
-    for (const { name } of pods.filter((pod) => !relays.includes(pod))) {
-      const { stdout, stderr } = await shop.cluster.exec({ namespace: SHOP, name }, ["node", "-e", program]);
-      expect(String(stderr)).toBe("");
-      const answers = JSON.parse(String(stdout)) as string[];
-      expect(answers).toHaveLength(8);
-      expect([...new Set(answers)], name).toEqual([expect.stringMatching(/^pod api-/)]);
+      for (const { name } of pods.filter((pod) => !relays.includes(pod))) {
+        const { stdout, stderr } = await shop.cluster.exec({ namespace: SHOP, name }, ["node", "-e", program]);
+        expect(String(stderr)).toBe("");
+        const answers = JSON.parse(String(stdout)) as string[];
+        expect(answers).toHaveLength(8);
+        expect([...new Set(answers)], name).toEqual([expect.stringMatching(/^pod api-/)]);
+      }
+      expect(
+        await shop.node(`fetch("http://${API}/", { headers: { "x-user": "alice" } }).then((r) => r.text()).then(console.log)`),
+      ).toBe("alice\n");
+    } finally {
+      await developers.close();
+      affinity("None");
     }
-    expect(
-      await shop.node(`fetch("http://${API}/", { headers: { "x-user": "alice" } }).then((r) => r.text()).then(console.log)`),
-    ).toBe("alice\n");
-  } finally {
-    await developers.close();
-    affinity("None");
-  }
-}, 90_000);
+  },
+  90_000,
+);
 
 test("closed: connections that were kept through the intercept are answered once more, by the pods", async () => {
   const local = await startLocal("alice");

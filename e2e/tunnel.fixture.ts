@@ -39,6 +39,8 @@ export interface CountingProxy extends AsyncDisposable {
   /** Connections that the API server has got from it. */
   readonly accepted: number;
   readonly open: number;
+  /** What stands carries nothing either way, what comes is accepted and not answered. With the undo all of it ends. */
+  silence(): () => void;
 }
 
 /** Stands before the API server and counts connections. The kubeconfig must name one server, by https. */
@@ -46,11 +48,20 @@ export async function countingProxy(kubeconfig: string): Promise<CountingProxy> 
   const config = parse(await readFile(kubeconfig, "utf8")) as { clusters: Array<{ cluster: Record<string, unknown> }> };
   const { hostname, port } = new URL(String(config.clusters[0]!.cluster["server"]));
   const sockets = new Set<Socket>();
+  const upstreams = new Set<Socket>();
   let accepted = 0;
+  let silent = false;
   const server = createServer((client) => {
     accepted++;
+    if (silent) {
+      client.on("error", () => {}).pause();
+      sockets.add(client);
+      return;
+    }
     const upstream = connect({ host: hostname, port: Number(port || 443) });
     sockets.add(client);
+    upstreams.add(upstream);
+    upstream.on("close", () => upstreams.delete(upstream));
     client.on("close", () => sockets.delete(client));
     for (const [from, to] of [
       [client, upstream],
@@ -78,6 +89,15 @@ export async function countingProxy(kubeconfig: string): Promise<CountingProxy> 
     },
     get open() {
       return sockets.size;
+    },
+    silence() {
+      silent = true;
+      for (const socket of [...sockets, ...upstreams]) socket.unpipe().pause();
+      return () => {
+        silent = false;
+        for (const socket of sockets) socket.destroy();
+        sockets.clear();
+      };
     },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();

@@ -79,6 +79,7 @@ export async function engage(options: InterceptOptions, parts: Engagement): Prom
     logger,
     ...(options.interceptors && { interceptors: options.interceptors }),
     ...(options.tap && { tap: options.tap }),
+    ...(options.datagramSocket && { datagramSocket: options.datagramSocket }),
     route: `${describeMatch(match)}${options.mirror ? "; a copy, the cluster answers" : ""}`,
     onRefused: (_port, error) => onEvent({ kind: "warning", error: refusedError(error, options.holdMs ?? 0) }),
   });

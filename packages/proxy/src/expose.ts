@@ -82,6 +82,7 @@ export async function openExpose(options: ExposeOptions): Promise<Exposed> {
         ...{ namespace, service, ports: plan.claimed, logger },
         ...(options.interceptors && { interceptors: options.interceptors }),
         ...(options.tap && { tap: options.tap }),
+        ...(options.datagramSocket && { datagramSocket: options.datagramSocket }),
         route: "everything, by expose",
         onRefused: (_port, cause) =>
           onEvent({

@@ -1,3 +1,4 @@
+import type { Socket as DatagramSocket } from "node:dgram";
 import type { Interceptor, Logger, Tap } from "@shipside/core";
 import type { Cluster } from "@shipside/kube";
 import type { OnProxyEvent } from "./events.ts";
@@ -15,6 +16,8 @@ export interface IncomingOptions {
   image?: string;
   interceptors?: readonly Interceptor[];
   tap?: Tap;
+  /** Makes a bound UDP socket, by which local UDP ports are reached from where it is; closed with its use. Default: one of this process. */
+  datagramSocket?(): Promise<DatagramSocket>;
   logger?: Logger;
   /** Ends the opening. */
   signal?: AbortSignal;

@@ -12,6 +12,7 @@ import {
   type Tap,
 } from "@shipside/core";
 import { HEADERS, type IncomingConnection } from "@shipside/relay";
+import type { IncomingOptions } from "./incoming-options.ts";
 import { connectLocalPort, joinUdpPort } from "./local-port.ts";
 
 /** Where the traffic of one of the Service's ports goes on this machine. */
@@ -29,6 +30,7 @@ export interface LocalEndOptions {
   /** The first is the outermost. */
   interceptors?: readonly Interceptor[];
   tap?: Tap;
+  datagramSocket?: IncomingOptions["datagramSocket"];
   /** Which traffic it is, for who looks on. */
   route?: string;
   logger?: Logger;
@@ -109,7 +111,12 @@ export function createLocalEnd(options: LocalEndOptions): LocalEnd {
       const stream = incoming.accept();
       const onAbort = (): void => void stream.destroy();
       lifetime.signal.addEventListener("abort", onAbort, { once: true });
-      await joinUdpPort(stream, localPort, count);
+      try {
+        await joinUdpPort(stream, localPort, count, await options.datagramSocket?.());
+      } catch (error) {
+        stream.destroy();
+        failed(stats, error);
+      }
       lifetime.signal.removeEventListener("abort", onAbort);
       return;
     }

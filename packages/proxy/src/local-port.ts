@@ -1,4 +1,4 @@
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket } from "node:dgram";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { abortError, codeOf, datagramReader, encodeDatagram, hasCode } from "@shipside/core";
@@ -57,9 +57,13 @@ export const localPortsOf = (ports: ReadonlyArray<{ localPort: number; protocol:
 export const nothingListens = (ports: readonly number[], until: string): string =>
   `nothing listens on ${ports.map((port) => `${HOST}:${port}`).join(" and ")} yet: until your process does, ${until}`;
 
-/** Joins a stream of datagrams with a UDP port of this machine, until the stream is closed. */
-export function joinUdpPort(stream: Duplex, port: number, count: (direction: "in" | "out", bytes: number) => void): Promise<void> {
-  const socket = createSocket("udp4");
+/** Joins a stream of datagrams with a UDP port of this machine, or of where `socket` is, until the stream is closed; then that is, too. */
+export function joinUdpPort(
+  stream: Duplex,
+  port: number,
+  count: (direction: "in" | "out", bytes: number) => void,
+  socket: Socket = createSocket("udp4"),
+): Promise<void> {
   return new Promise((resolve) => {
     // A port where nobody listens answers by ICMP: as on any network, the datagram is lost.
     socket.on("error", () => {});

@@ -123,8 +123,14 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
       if (error && hasCode(error, "RELAY_REFUSED", "RELAY_PROTOCOL") && !closer.closing) ended.resolve(error);
     });
   };
+  let readyBefore = new Set<string>();
   const follow = (): void => {
+    const known = new Set(links.keys());
     for (const pod of watch.items.values()) if (isLive(pod)) linkTo(pod.metadata.name);
+    // While its container starts anew, what is asked of a pod may hang for longer than that takes.
+    const readyNow = new Set(readyPods().map(({ metadata }) => metadata.name));
+    for (const pod of readyNow) if (known.has(pod) && !readyBefore.has(pod)) links.get(pod)?.link.retry();
+    readyBefore = readyNow;
     const names = new Set([...watch.items.values()].map(({ metadata }) => metadata.name));
     for (const [pod, { link }] of links) if (!names.has(pod)) void link.close();
     tell();

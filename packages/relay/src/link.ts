@@ -43,6 +43,8 @@ export interface RelayLink extends Closable {
   readonly linked: boolean;
   /** Resolves when it stands for the first time; rejects where it ends before. */
   readonly ready: Promise<void>;
+  /** The relay has become reachable, as far as one knows: where the link doesn't stand, tries at once, and gives up a try that is under way. */
+  retry(): void;
   /**
    * A connection from inside the cluster, once the link stands. Rejects with `DIAL_REFUSED`, `DIAL_GONE`, `DIAL_FAILED`, and `RELAY_LINK_LOST` where
    * the link ends before it is known. Where this authority has taken connections before, it resolves at once, and those `DIAL_` codes are
@@ -72,6 +74,8 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   /** What has taken connections, by protocol and authority. */
   const proven = new Set<string>();
   let over: Error | undefined;
+  /** Fires when a try is to be made at once. */
+  let again = new AbortController();
   const ready = Promise.withResolvers<void>();
   ready.promise.catch(() => {});
   const ended = Promise.withResolvers<Error | undefined>();
@@ -85,7 +89,10 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   const openStream = async (role: Greeting["role"], signal: AbortSignal): Promise<Duplex> => {
     const stream = await options.open(signal);
     stream.on("error", () => {});
+    const onAbort = (): void => void stream.destroy();
     try {
+      signal.throwIfAborted();
+      signal.addEventListener("abort", onAbort, { once: true });
       writeLine(stream, { shipside: PROTOCOL, role, secret: options.secret, client } satisfies Greeting);
       const welcome = (await readLine(stream, GREETING_MS)) as Welcome;
       if (typeof welcome?.ok !== "boolean") throw relayError("RELAY_PROTOCOL", "what answers on the control port is no relay");
@@ -98,6 +105,8 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     } catch (error) {
       stream.destroy();
       throw error;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
     }
   };
 
@@ -120,7 +129,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   /** One life of the link. Resolves when it is lost after it stood, rejects where it never did. */
   const live = async (): Promise<Error | undefined> => {
     const attempt = new AbortController();
-    const signal = AbortSignal.any([lifetime.signal, attempt.signal]);
+    const signal = AbortSignal.any([lifetime.signal, attempt.signal, again.signal]);
     const roles: Greeting["role"][] = options.onConnection ? ["dial", "accept"] : ["dial"];
     const results = await Promise.allSettled(
       roles.map((role) =>
@@ -164,6 +173,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   const run = async (): Promise<void> => {
     for (let failures = 0; !lifetime.signal.aborted; ) {
       let reason: Error | undefined;
+      again = new AbortController();
       try {
         const began = performance.now();
         reason = (await live()) ?? relayError("RELAY_LINK_LOST", "the relay ended the link");
@@ -180,7 +190,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
         break;
       }
       await sleep(Math.min(100 * 2 ** Math.min(failures - 1, 6), 3_000) * (0.5 + Math.random() / 2), undefined, {
-        signal: lifetime.signal,
+        signal: AbortSignal.any([lifetime.signal, again.signal]),
       }).catch(() => {});
     }
     lifetime.abort(over ?? closedError);
@@ -223,6 +233,9 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
       return lanes !== undefined;
     },
     ready: ready.promise,
+    retry() {
+      if (lanes === undefined) again.abort(relayError("RELAY_LINK_LOST", "the relay is there again: the link is tried anew"));
+    },
     async connect(authority, { protocol = "tcp", signal = lifetime.signal } = {}) {
       const on = await standing(signal);
       const request = { authority, ...(protocol === "udp" && { headers: { [HEADERS.protocol]: protocol } }), signal };

@@ -7,6 +7,7 @@ import type { Developers } from "./developers.ts";
 import { HEAD_MS } from "./http1.ts";
 import { LINGER_MS } from "./http1-upstreams.ts";
 import type { Leases } from "./lease.ts";
+import { createNames } from "./names.ts";
 import { serveHttp } from "./sniff.ts";
 import { serveConnection } from "./tcp.ts";
 import { createTlsEnd, type TlsEnd } from "./tls-end.ts";
@@ -61,6 +62,7 @@ export async function startAccept(options: AcceptOptions): Promise<Accept> {
   const idle = new Set<() => void>();
   let drainingSince: number | undefined;
 
+  const names = createNames();
   const tlsEnds = new Map<number, TlsEnd>();
 
   const take = (socket: Socket, context: PortContext, tls: TlsEnd | undefined): void => {
@@ -79,7 +81,7 @@ export async function startAccept(options: AcceptOptions): Promise<Accept> {
   try {
     for (const port of config.accept) {
       const signals = { draining: draining.signal, leaving: leaving.signal };
-      const context: PortContext = { port, leases, developers, logger, ...signals, idle, headMs };
+      const context: PortContext = { port, leases, developers, logger, names, ...signals, idle, headMs };
       if (port.protocol === "UDP") {
         const datagrams = closer.use(await serveDatagrams(context, { host }));
         listening.set(port.port, datagrams.port);

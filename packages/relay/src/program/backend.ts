@@ -1,4 +1,3 @@
-import { lookup } from "node:dns/promises";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -36,17 +35,13 @@ export async function dialBackend(context: PortContext, info: ConnectionInfo, si
 }
 
 /** Where the pods are, best first. Rejects with `DIAL_REFUSED` where there are none. */
-export async function backendAddresses({ port, leaving }: PortContext, { peer }: ConnectionInfo): Promise<Address[]> {
+export async function backendAddresses({ port, leaving, names }: PortContext, { peer }: ConnectionInfo): Promise<Address[]> {
   const { backend, restored } = port;
   if (!backend) throw relayError("DIAL_REFUSED", `port ${port.port} has nobody behind it now`);
-  if (leaving.aborted && restored) return [restored];
-  if (!backend.perClient) return [backend];
-  const found = await lookup(backend.host, { all: true });
+  const { host, port: number, perClient = false } = leaving.aborted && restored ? { ...restored } : backend;
+  const found = await names.addresses(host);
   const client = peer.slice(0, peer.lastIndexOf(":"));
-  return inOrderFor(
-    client,
-    found.map(({ address }) => address),
-  ).map((host) => ({ host, port: backend.port }));
+  return (perClient ? inOrderFor(client, found) : found).map((address) => ({ host: address, port: number }));
 }
 
 async function connectToFirst(addresses: readonly Address[], signal: AbortSignal): Promise<Socket> {

@@ -4,6 +4,7 @@ import { codeOf, type Logger } from "@shipside/core";
 import type { AcceptPort } from "../protocol.ts";
 import type { ConnectionInfo, Developers } from "./developers.ts";
 import type { HeldLease, Leases } from "./lease.ts";
+import type { Names } from "./names.ts";
 import type { SecureBackend } from "./tls-backend.ts";
 
 /** What those who serve one port of the relay's share. */
@@ -12,6 +13,7 @@ export interface PortContext {
   readonly leases: Leases;
   readonly developers: Developers;
   readonly logger: Logger;
+  readonly names: Names;
   /** The connections whose TLS ended here: to the backend it begins anew. */
   readonly secure?: SecureBackend;
   /** Fires when connections are to be brought to an end. */
