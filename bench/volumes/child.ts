@@ -15,7 +15,7 @@ export interface Program {
 export async function startProgram(stack: AsyncDisposableStack, name: string, options: object): Promise<Program> {
   const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
   // As the daemon's process is started: `daemonCommand`.
-  const args = ["--max-semi-space-size=2", "--expose-gc", "--conditions=@shipside/source", file, JSON.stringify(options)];
+  const args = ["--max-semi-space-size=2", "--conditions=@shipside/source", file, JSON.stringify(options)];
   const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
   stack.defer(() => stop(child, () => child.stdin!.end()));
   const lines = createInterface(child.stdout!);

@@ -4,6 +4,7 @@ import { kubeError } from "./errors.ts";
 import { PODS } from "./objects.ts";
 import { resourcePath } from "./paths.ts";
 import type { Upgraded } from "./portforward/carrier.ts";
+import { createRelief } from "./portforward/relief.ts";
 import { webSocketHandshake } from "./portforward/websocket.ts";
 import { createWebSocketPipe } from "./portforward/websocket-pipe.ts";
 import type { Status } from "./status-error.ts";
@@ -71,6 +72,7 @@ function converse(upgraded: Upgraded, what: string, { stdin, onStdout, signal }:
   return new Promise((resolve, reject) => {
     const received: Record<number, Buffer[]> = { [STDOUT]: [], [STDERR]: [], [OUTCOME]: [] };
     const textOf = (channel: number): Buffer => Buffer.concat(received[channel]!);
+    const relief = createRelief();
     let channel = -1;
     let sent = 0;
     let holding = 0;
@@ -89,6 +91,7 @@ function converse(upgraded: Upgraded, what: string, { stdin, onStdout, signal }:
     const pipe = createWebSocketPipe(upgraded, {
       payload(chunk, first) {
         if (first) channel = chunk[0]!;
+        relief(chunk.length);
         const bytes = first ? chunk.subarray(1) : chunk;
         if (onStdout && channel === STDOUT) handOver(bytes);
         // The chunk is the pipe's own memory.

@@ -2,7 +2,6 @@ import { codeOf, createCloser, hasCode, type MountedVolume, type VolumeDriver, t
 import type { Cluster, ExecResult } from "@shipside/kube";
 import { volumesError } from "../errors.ts";
 import { emptyTree } from "../remove-tree.ts";
-import { collectOften } from "./collect-often.ts";
 import { tarReader } from "./tar-reader.ts";
 import { type Unpacked, unpackInto } from "./unpack.ts";
 
@@ -47,7 +46,6 @@ async function copy(cluster: Pick<Cluster, "exec">, request: VolumeMountRequest)
   await using unpacking = unpackInto(request.localPath);
   const reader = tarReader(unpacking);
   await sendTar(cluster, request, (chunk) => {
-    collectOften(chunk);
     reader.push(chunk);
     return unpacking.busy;
   });

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { type Closable, createCloser, type Logger, splice } from "@shipside/core";
-import { collectOften } from "../collect-often.ts";
 
 /** For sshfs: it splits its command at spaces and its options at commas. */
 const PLAIN_PATH = /^[\w./-]+$/;
@@ -71,7 +70,6 @@ export async function serveBridges({ open, logger }: BridgeServerOptions): Promi
       const stream = await open(until);
       stream.on("error", () => {});
       socket.on("data", cutAfterStandstill);
-      for (const end of [socket, stream]) end.on("data", collectOften);
       const { error } = await splice(socket, stream, { signal: lifetime.signal });
       if (error && !lifetime.signal.aborted) logger.debug("a stream to a volume was lost", { error: error.message });
     } catch (error) {
