@@ -60,8 +60,8 @@ export function DetailPanel({ summary, tab, other, onTab, onClose, onPin, onCopy
           ✕
         </button>
         <h2>
-          <span class={`status ${tone(summary)}`}>{summary.status ?? (summary.state === "failed" ? "failed" : "open")}</span>{" "}
-          {summary.method} <span class="address">{shown?.url ?? summary.path}</span>
+          <span class={`status ${tone(summary)}`}>{summary.status ?? summary.state}</span> {summary.method}{" "}
+          <span class="address">{shown?.url ?? summary.path}</span>
         </h2>
       </header>
       <div class="actions">
@@ -166,7 +166,7 @@ function Panel({
               </span>
             )}
             {connection.route && <span>{connection.route}</span>}
-            <span>HTTP/{detail.httpVersion}</span>
+            {detail.httpVersion && <span>HTTP/{detail.httpVersion}</span>}
           </p>
           {body("request")}
           <h3>Headers</h3>

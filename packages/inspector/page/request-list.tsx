@@ -106,7 +106,7 @@ export function RequestList({ items, selected, marked, onSelect, onOpen }: Reque
             style={{ transform: `translateY(${(from + at) * ROW}px)` }}
             onClick={() => onOpen(item.id)}
           >
-            <span class="status">{item.status ?? (item.state === "failed" ? "ERR" : "…")}</span>
+            <span class="status">{item.status ?? { failed: "ERR", open: "…", done: "–" }[item.state]}</span>
             <span class="method">{item.method}</span>
             <span class="path">
               {item.pinned && <span title="pinned">★ </span>}

@@ -1,3 +1,4 @@
+import { inspectorError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { isOfTheConnection, isToken, maskHeaders } from "./headers.ts";
@@ -17,9 +18,14 @@ function asText(bytes: Uint8Array): string | undefined {
  * file that a value seems to name. What is masked stays so unless `reveal`; a body that was cut is sent as far as it was kept.
  */
 export function toCurl(exchange: Exchange, { reveal = false }: { reveal?: boolean } = {}): string {
+  if (exchange.httpVersion === "")
+    throw inspectorError("INSPECTOR_REPLAY_INVALID", `${exchange.id} is a connection of ${exchange.method}, and no request`, {
+      hint: "curl is for requests",
+    });
   const headers = reveal ? exchange.requestHeaders : maskHeaders(exchange.requestHeaders);
   const { kept } = exchange.requestBody;
   const words = ["curl", "--globoff", "--path-as-is", "--include"];
+  if (exchange.httpVersion === "2") words.push("--http2-prior-knowledge");
   if (exchange.method === "HEAD") words.push("--head");
   else if (exchange.method !== (kept.length > 0 ? "POST" : "GET")) words.push("--request", shellWord(exchange.method));
   words.push("--url", shellWord(urlOf(exchange)));

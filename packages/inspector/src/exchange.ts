@@ -51,7 +51,7 @@ export interface Exchange {
   readonly method: string;
   /** As it stood in the request line: mostly a path with a query. */
   readonly path: string;
-  /** `1.0`, `1.1` or `2`. */
+  /** `1.0`, `1.1` or `2`; "" where it is no request, but the summary of a connection that is no HTTP: its method names the protocol. */
   readonly httpVersion: string;
   readonly requestHeaders: HeaderList;
   readonly requestBody: Body;

@@ -36,7 +36,7 @@ export const FILTER_KEYS = [
 ] as const;
 export type FilterKey = (typeof FILTER_KEYS)[number];
 
-const STATES = ["open", "done", "failed", "pinned", "replay", "incoming", "outgoing", "websocket"];
+const STATES = ["open", "done", "failed", "pinned", "replay", "incoming", "outgoing", "websocket", "connection"];
 
 const invalid = (message: string, hint: string): Error => inspectorError("INSPECTOR_FILTER_INVALID", message, { hint });
 
@@ -198,5 +198,6 @@ function isIn(state: string, exchange: Exchange): boolean {
   if (state === "replay") return exchange.replayOf !== undefined;
   if (state === "incoming" || state === "outgoing") return exchange.connection.direction === state;
   if (state === "websocket") return exchange.status === 101;
+  if (state === "connection") return exchange.httpVersion === "";
   return exchange.state === state;
 }

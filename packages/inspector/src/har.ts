@@ -51,7 +51,8 @@ export interface HarEntry {
 /** HTTP Archive 1.2, which browsers' tools open. Bodies are decoded; what is no UTF-8 is base64. */
 export async function toHar(exchanges: readonly Exchange[], { reveal = false }: HarOptions = {}): Promise<Har> {
   const entries: HarEntry[] = [];
-  for (const exchange of exchanges) entries.push(await entryOf(exchange, reveal));
+  // An archive is of requests; the summary of another protocol's connection is none.
+  for (const exchange of exchanges) if (exchange.httpVersion !== "") entries.push(await entryOf(exchange, reveal));
   const comment = reveal ? "" : "secret headers are masked";
   return { log: { version: "1.2", creator: { name: "shipside", version: "1", comment }, entries } };
 }

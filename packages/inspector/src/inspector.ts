@@ -84,7 +84,8 @@ export function createInspector(options: InspectorOptions = {}): Inspector {
   const ended = new AbortController();
   closer.defer(() => queue.clear());
   closer.defer(() => ended.abort());
-  const { replayTargets = localTarget } = options;
+  const { replayTargets: targets = localTarget } = options;
+  const replayTargets = (exchange: Exchange): readonly ReplayTarget[] => (exchange.httpVersion === "" ? [] : targets(exchange));
 
   const connection: Inspector["connection"] = (facts, later) => {
     if (closer.closing) return {};

@@ -88,6 +88,11 @@ interface Outgoing {
 }
 
 function checked(original: Exchange, edit: ReplayEdit): Outgoing {
+  const invalid = (why: string): Error =>
+    inspectorError("INSPECTOR_REPLAY_INVALID", `request ${original.id} can't be sent again so: ${why}`, {
+      hint: "correct that part of the request",
+    });
+  if (original.httpVersion === "") throw invalid(`it is a connection of ${original.method}, and no request`);
   const { requestBody } = original;
   if (edit.body === undefined && requestBody.kept.length < requestBody.bytes)
     throw inspectorError(
@@ -99,10 +104,6 @@ function checked(original: Exchange, edit: ReplayEdit): Outgoing {
     );
   const { method = original.method, path = original.path, body = requestBody.kept } = edit;
   const headers = (edit.headers ?? original.requestHeaders).filter(([name]) => !isOfTheConnection(name));
-  const invalid = (why: string): Error =>
-    inspectorError("INSPECTOR_REPLAY_INVALID", `request ${original.id} can't be sent again so: ${why}`, {
-      hint: "correct that part of the request",
-    });
   if (!isToken(method) || method === "CONNECT") throw invalid(`${JSON.stringify(method)} is no method that can be sent again`);
   if (original.httpVersion === "2" && /^application\/grpc\b/i.test(headerOf(headers, "content-type") ?? ""))
     throw inspectorError(

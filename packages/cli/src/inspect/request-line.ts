@@ -6,7 +6,8 @@ export function requestLine(request: TailedRequest, paint: Paint): string {
   const { startedAt, method, path, host, status, state, duration, responseBytes, replayOf, direction, service, caller, route } =
     request;
   const at = new Date(startedAt).toLocaleString("sv-SE").slice(11);
-  const answer = status === null ? "ERR" : String(status);
+  // A connection of another protocol has no status when it is over.
+  const answer = status === null ? (state === "failed" ? "ERR" : "-") : String(status);
   const to = service || host;
   const between = direction === "incoming" ? `${to} ← ${caller || "unknown"}` : `→ ${to}`;
   return [
@@ -21,8 +22,8 @@ export function requestLine(request: TailedRequest, paint: Paint): string {
 }
 
 function styleOf(status: number | null, state: TailedRequest["state"]): Style {
-  if (state === "failed" || status === null || status >= 500) return "red";
-  return status >= 400 ? "yellow" : "green";
+  if (state === "failed" || (status ?? 0) >= 500) return "red";
+  return (status ?? 0) >= 400 ? "yellow" : "green";
 }
 
 function sizeOf(bytes: number): string {

@@ -27,7 +27,7 @@ export function sessionViews(sessions: () => readonly Session[], now: () => numb
   };
 }
 
-export function viewOf(session: Pick<Session, "info" | "services">, probe: ProbeResult | undefined): SessionView {
+function viewOf(session: Pick<Session, "info" | "services">, probe: ProbeResult | undefined): SessionView {
   const { id, name, kind, workload, namespace, context, openedAt, stale, incoming, names } = session.info();
   const away = probe && "error" in probe ? [`the API server does not answer: ${probe.error.message}`] : [];
   const strays = incoming && !isArriving(incoming) ? ["the cluster's traffic does not come here now: no relay is linked"] : [];

@@ -4,6 +4,8 @@ import { createEventStreamReader } from "./event-stream-reader.ts";
 import { createHttp1Parser, type Framing, type Http1Parser } from "./http1-parser.ts";
 import { PREFACE } from "./http2-frames.ts";
 import { createHttp2Reader } from "./http2-reader.ts";
+import { recognise } from "./protocols.ts";
+import { createSummaryReader } from "./summary-reader.ts";
 import { createWebSocketReader } from "./websocket-reader.ts";
 
 type Direction = "in" | "out";
@@ -41,7 +43,8 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
   let told = false;
   /** What passed before it could be told which protocol it is. */
   let early: Early[] | undefined = [];
-  let http2: ConnectionReader | undefined;
+  /** Who reads it where it is no HTTP/1. */
+  let whole: ConnectionReader | undefined;
 
   const since = (exchange: OpenExchange): number => Math.max(0, now - exchange.startedAt);
   const settle = (exchange: OpenExchange, state: "done" | "failed", note?: string): void => {
@@ -152,7 +155,10 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
   };
   const begin = (chunks: readonly Early[], found: boolean): void => {
     early = undefined;
-    if (found) http2 = createHttp2Reader(facts, store, onUnread);
+    const said = (by: Direction): Buffer => Buffer.concat(chunks.filter((each) => each.direction === by).map(({ bytes }) => bytes));
+    const other = found ? undefined : recognise(said("in"), said("out"));
+    if (found) whole = createHttp2Reader(facts, store, onUnread);
+    else if (other) whole = createSummaryReader(other, { facts, store, startedAt: chunks[0]?.at ?? now });
     for (const { direction, bytes, at } of chunks) reader.data(direction, bytes, at);
   };
 
@@ -166,7 +172,7 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
         early.push({ direction, bytes: Uint8Array.from(bytes), at });
         return;
       }
-      if (http2) return http2.data(direction, bytes, at);
+      if (whole) return whole.data(direction, bytes, at);
       if (tunnel && direction === "in") {
         tunnel.in(bytes);
         return;
@@ -179,19 +185,19 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
     },
     end(direction, at) {
       now = at;
-      if (http2) return http2.end(direction, at);
+      if (whole) return whole.end(direction, at);
       reading?.[direction].end();
     },
     close(error, at) {
       now = at;
-      if (http2) return http2.close(error, at);
+      if (whole) return whole.close(error, at);
       if (early && early.length > 0) begin(early, false);
       const ended = error ? `the connection broke: ${error.message}` : "the connection ended before the answer";
       if (upgraded) settle(upgraded, error ? "failed" : "done", error && ended);
       giveUp(ended);
     },
     gap: () => {
-      if (http2) return http2.gap();
+      if (whole) return whole.gap();
       early = undefined;
       tunnel = undefined;
       giveUp("a part of it was not captured: too much came at once");
