@@ -45,6 +45,37 @@ test("greets with version 3 and the extensions", async () => {
   await serving;
 });
 
+test("what came together is answered in order, by few writes, and what is done isn't kept waiting for what takes long", async () => {
+  const [near, far] = duplexPair();
+  const serving = serveFiles(far, { roots: [root] });
+  await writeFile(join(root, "f"), "x".repeat(5_000));
+  const writes = vi.spyOn(far, "write");
+  const asked = [
+    { type: "open", path: join(root, "f"), flags: READ | WRITE, attributes: {} },
+    ...Array.from({ length: 20 }, (_, at) => ({ type: "write" as const, handle: "0", offset: at, data: Buffer.from("y") })),
+    { type: "fsync", handle: "0" },
+    { type: "read", handle: "0", offset: 0, length: 5_000 },
+    { type: "lstat", path: join(root, "f") },
+    { type: "close", handle: "0" },
+  ] as const;
+  near.write(Buffer.concat(asked.map((request, id) => framed(encodeRequest({ id, ...request })))));
+  const ids: number[] = [];
+  let received = Buffer.alloc(0);
+  for await (const chunk of near) {
+    received = Buffer.concat([received, chunk as Buffer]);
+    for (; received.length >= 4 && received.length >= 4 + received.readUInt32BE(0); ) {
+      ids.push(received.readUInt32BE(5));
+      received = received.subarray(4 + received.readUInt32BE(0));
+    }
+    if (ids.length === asked.length) near.end();
+  }
+  await serving;
+  expect(ids).toEqual(asked.map((_, id) => id));
+  // Before the fsync; its own; the bytes; after them.
+  expect(writes.mock.calls.length).toBeLessThanOrEqual(4);
+  expect(await readFile(join(root, "f"), "latin1")).toMatch(/^y{20}x{4980}$/);
+});
+
 test("writes, reads, appends, truncates and syncs", async () => {
   const handle = await client.open("a", READ | WRITE | CREATE | EXCLUSIVE, 0o640);
   const data = Buffer.from(Array.from({ length: 100_000 }, (_, at) => at & 0xff));
