@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import { request } from "node:http";
+import { createServer as createHttp2 } from "node:http2";
+import type { AddressInfo } from "node:net";
 import type { InspectorPlace } from "@shipside/daemon/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { untilSaid } from "./cli.harness.ts";
@@ -160,4 +162,38 @@ test("the daemon's: one for all its sessions; what tunnels carry with --inspect,
   await at.user.run(["session", "close", "--all"]);
   const [exit] = await over;
   expect(exit).toEqual([0, null]);
+}, 90_000);
+
+test("a call of gRPC from a pod, through the relay: its status and its messages", async () => {
+  const frame = (text: string): Buffer => Buffer.concat([Buffer.from([0, 0, 0, 0, text.length]), Buffer.from(text)]);
+  const calls = createHttp2().on("stream", (stream) => {
+    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "5", "grpc-message": "no such cart" }));
+    stream.end(frame("three"));
+  });
+  await new Promise<void>((resolve) => calls.listen(0, "127.0.0.1", resolve));
+  const port = (calls.address() as AddressInfo).port;
+  const child = at.user.start(["intercept", "service/core", "--port", `3020:${port}`, "--path", "/shop.Cart/*", ...at.where()]);
+  try {
+    await untilSaid(child, /ready in/);
+    const [{ link }] = JSON.parse((await at.user.run(["inspect", "--json"])).stdout) as [InspectorPlace];
+    await at.sample.node(`const session = require("node:http2").connect("http://core:3020");
+      const call = session.request({ ":method": "POST", ":path": "/shop.Cart/Get", "content-type": "application/grpc", te: "trailers" });
+      call.resume().on("close", () => session.close()).end(Buffer.from("00000000036b6579", "hex"));`);
+    await expect
+      .poll(async () => (await api(link, "GET", "/exchanges?filter=header:grpc-status=5")).exchanges)
+      .toMatchObject([
+        { method: "POST", path: "/shop.Cart/Get", status: 200, state: "done", route: "requests with path /shop.Cart/*" },
+      ]);
+    const shown = await api(link, "GET", "/exchanges/1");
+    expect(shown).toMatchObject({
+      ...{ httpVersion: "2", grpcStatus: "5 NOT_FOUND: no such cart" },
+      request: { body: { kind: "grpc", frames: [{ bytes: 3, hex: "6b6579" }] } },
+      response: { body: { kind: "grpc", frames: [{ bytes: 5 }] } },
+    });
+  } finally {
+    child.kill("SIGINT");
+    await once(child, "exit");
+    calls.close();
+  }
 }, 90_000);
