@@ -150,11 +150,9 @@ function uint64(bytes: Buffer, at: number): number {
 
 function setattr(uint32: (at: number) => number, wide: (at: number) => number): { changes: Changes; handle?: number } {
   const valid = uint32(0);
-  // A second before 1970 is one near 2^64.
-  const seconds = (at: number, nanoseconds: number): number => {
-    const whole = wide(at);
-    return (whole >= 2 ** 63 ? whole - 2 ** 64 : whole) + uint32(nanoseconds) / 1e9;
-  };
+  // A second before 1970 has the upper half of a negative number.
+  const seconds = (at: number, nanoseconds: number): number =>
+    uint32(at) + (uint32(at + 4) | 0) * 2 ** 32 + uint32(nanoseconds) / 1e9;
   const changes: Changes = {};
   if (valid & SET.MODE) changes.mode = uint32(68);
   if (valid & SET.UID) changes.uid = uint32(76);

@@ -1,0 +1,54 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { createNodes } from "./nodes.ts";
+import { ROOT_ID } from "./protocol.ts";
+
+const FILE = 0o100000;
+const DIRECTORY = 0o040000;
+
+test("a number stays with its file whatever its name becomes, and is never given again", () => {
+  const nodes = createNodes();
+  const root = nodes.get(ROOT_ID)!;
+  const d = nodes.look(root, "d", DIRECTORY);
+  const f = nodes.look(d, "f", FILE);
+  expect(nodes.look(d, "f", FILE)).toBe(f);
+  nodes.move(root, "d", root, "e");
+  expect(nodes.path(f)).toBe("e/f");
+  nodes.remove(d, "f");
+  expect([nodes.path(f), nodes.get(f.id)]).toEqual([undefined, f]);
+  const other = nodes.look(d, "f", FILE);
+  expect(other.id).not.toBe(f.id);
+  // What is a directory now is another one.
+  expect(nodes.look(d, "f", DIRECTORY).id).not.toBe(other.id);
+  nodes.forget(f.id, 1);
+  expect(nodes.get(f.id)).toBe(f);
+  nodes.forget(f.id, 1);
+  expect(nodes.get(f.id)).toBeUndefined();
+});
+
+test("whatever is done, a path leads to who has it, and all is forgotten in the end", () => {
+  const name = fc.constantFrom("a", "b", "c");
+  const step = fc.tuple(fc.constantFrom("look", "remove", "move"), fc.nat(5), name, fc.nat(5), name);
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const nodes = createNodes();
+      const root = nodes.get(ROOT_ID)!;
+      const directories = [root];
+      const known = new Set<ReturnType<typeof nodes.look>>();
+      for (const [kind, first, one, second, other] of steps) {
+        const [parent, into] = [directories[first % directories.length]!, directories[second % directories.length]!];
+        if (kind === "look") {
+          const made = nodes.look(parent, one, DIRECTORY);
+          if (!known.has(made) && nodes.path(made) !== undefined) directories.push(made);
+          known.add(made);
+        } else if (kind === "remove") nodes.remove(parent, one);
+        // No kernel moves a directory into itself.
+        else if (!`${nodes.path(into)}/`.startsWith(`${nodes.path(parent)}/${one}/`.replace(/^\//, "")))
+          nodes.move(parent, one, into, other);
+        for (const node of known) if (node.parent) expect(nodes.child(node.parent, node.name)).toBe(node);
+      }
+      for (const node of known) nodes.forget(node.id, node.lookups);
+      expect(nodes.size).toBe(1);
+    }),
+  );
+});

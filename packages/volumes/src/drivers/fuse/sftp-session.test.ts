@@ -1,0 +1,63 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { duplexPair, PassThrough, Duplex as Stream } from "node:stream";
+import { serveFiles } from "@shipside/relay";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { FLAGS, reply, request } from "./sftp-packets.ts";
+import { openSftpSession } from "./sftp-session.ts";
+
+/** A stream whose bytes come in pieces of these lengths. */
+function cut(stream: Stream, lengths: readonly number[]): Stream {
+  const out = new PassThrough();
+  let turn = 0;
+  stream.on("data", (chunk: Buffer) => {
+    for (let at = 0; at < chunk.length; ) {
+      const length = lengths[turn++ % lengths.length]!;
+      out.write(chunk.subarray(at, at + length));
+      at += length;
+    }
+  });
+  stream.on("end", () => out.end());
+  return Stream.from({ readable: out, writable: stream });
+}
+
+test("what a server has comes whole, however its stream is cut, many requests at a time", async () => {
+  const root = await mkdtemp(join(tmpdir(), "sftp-session-"));
+  const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * 7 + (at >> 9)) & 0xff));
+  await writeFile(join(root, "f"), bytes);
+  try {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 9_000 }), { minLength: 1, maxLength: 8 }), async (lengths) => {
+        const [near, far] = duplexPair();
+        const serving = serveFiles(far, { roots: [root] });
+        const session = await openSftpSession(cut(near, lengths));
+        expect(session.user.uid).toBe(process.getuid!());
+        const handle = await session.ask(request.open("f", FLAGS.READ), reply.handle);
+        const into = Buffer.alloc(bytes.length + 10);
+        const piece = 100_000;
+        const reads = session.together(() =>
+          [0, 1, 2, 3].map((each) =>
+            session.readInto(request.read(handle, each * piece, piece), into.subarray(each * piece, (each + 1) * piece)),
+          ),
+        );
+        const told = session.ask(request.fstat(handle), reply.attributes);
+        const absent = session.ask(request.lstat("none"), reply.attributes).catch((error: { code: string }) => error.code);
+        expect(await Promise.all(reads)).toEqual([piece, piece, piece, 0]);
+        expect(into.subarray(0, bytes.length).equals(bytes)).toBe(true);
+        expect((await told).size).toBe(bytes.length);
+        expect(await absent).toBe("ENOENT");
+        const late = session.ask(request.fstat(handle), reply.attributes);
+        session.end();
+        await expect(late).rejects.toMatchObject({ code: "EIO" });
+        near.destroy();
+        far.destroy();
+        await serving;
+      }),
+      { numRuns: 20 },
+    );
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+});
