@@ -13,13 +13,29 @@ const uid = process.getuid?.() === 0 ? NOBODY : process.getuid?.();
 /** Says when it listens, on the port alone that stands in its env, and answers who it is. */
 const server = (port: number): string => `
   require("node:http").createServer((q, s) => s.end("inside " + q.url + " as " + process.getuid()))
-    .listen(${port}, "127.0.0.1", () => console.log("listening"));`;
+    .listen(${port}, "127.0.0.1", () => console.log("listening"));
+  const udp = require("node:dgram").createSocket("udp4", (d, from) => udp.send("inside " + d, from.port, from.address)).bind(5353);`;
+
+/** Asks until there is an answer: a datagram may be lost. */
+const ping = `
+  const socket = require("node:dgram").createSocket("udp4", (d) => { console.log(String(d)); process.exit(); });
+  setInterval(() => socket.send("ping", 5300, "webhook"), 300);
+  setTimeout(() => process.exit(), 15000);`;
 
 test.skipIf(process.platform !== "linux")(
-  "run --intercept, --expose: flagged requests of a pod come to the command inside, as its user; the rest to the pods",
+  "run --intercept, --expose: flagged requests of a pod come to the command inside, as its user, datagrams too; the rest to the pods",
   { timeout: 90_000 },
   async () => {
-    const arrivals = ["--intercept", "core:3020:80", "-x", "x-user: alice", "--expose", "webhook:8080:80"];
+    const arrivals = [
+      "--intercept",
+      "core:3020:80",
+      "-x",
+      "x-user: alice",
+      "--expose",
+      "webhook:8080:80",
+      "--expose",
+      "webhook:5300:5353/udp",
+    ];
     const words = ["run", "deployment/core", ...arrivals, ...at.where(), "--", process.execPath, "-e", server(80)];
     const child = at.user.start(words);
     onTestFinished(() => void child.kill("SIGKILL"));
@@ -35,6 +51,7 @@ test.skipIf(process.platform !== "linux")(
       `inside /x as ${uid}`,
       theirs,
     ]);
+    expect(await at.sample.node(ping)).toBe("inside ping\n");
     const listed = JSON.parse((await at.user.run(["session", "list", "--json"])).stdout);
     expect(listed.map(({ kind }: { kind: string }) => kind).sort()).toEqual(["expose", "intercept", "teleport"]);
     const ended = once(child, "exit");

@@ -1,3 +1,4 @@
+import type { Socket as DatagramSocket } from "node:dgram";
 import { join } from "node:path";
 import {
   type Closable,
@@ -41,6 +42,8 @@ export interface HostOptions {
   journal?: Journal;
   /** How a probe looks names up. Default: as the system does, where `hosts` is the machine's file or an owner of yours. */
   resolve?: (name: string) => Promise<string[]>;
+  /** Makes the UDP sockets by which local ports are reached that are elsewhere than on this machine. */
+  datagramSocket?: () => Promise<DatagramSocket>;
   /** Passed to the tunnels: the addresses' range, who makes the listening sockets, how long a connection is held. */
   pool?: TunnelOptions["pool"];
   listeners?: ListenerFactory;
@@ -138,6 +141,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
     const session = await openSession(wanted, {
       cluster: await cluster.again(),
       inCluster: options.bind === "cluster",
+      datagramSocket: options.datagramSocket,
       openTunnel: async ({ namespace, rules, host, address, dialer, look }, relay, until) => {
         const which = host ?? namespace;
         return tunnels.acquire(

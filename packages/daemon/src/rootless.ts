@@ -27,7 +27,7 @@ export interface Rootless extends Closable {
   /**
    * For the session host whose sessions are to be in the namespaces: their names, addresses, listeners and local ports. Close it before this.
    */
-  readonly hostOptions: Pick<HostOptions, "hosts" | "listeners" | "bind" | "plugins">;
+  readonly hostOptions: Pick<HostOptions, "hosts" | "listeners" | "bind" | "plugins" | "datagramSocket">;
   /** Gives the namespaces the session's DNS and the rest of the world, once, before a command runs. */
   join(session: JoinedSession): Promise<Joined>;
   /** The session's services, or their names, are others now. */
@@ -114,6 +114,7 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
   return {
     hostOptions: {
       ...{ hosts: hostsBesideDns(namespace.hosts), listeners, bind: "cluster" },
+      datagramSocket: async () => (await listeners.listenDatagrams({ address: "127.0.0.1", port: 0 })).socket,
       plugins: [{ name: "rootless", interceptors: [arrivalsInside(namespace)] }],
     },
     async join(session) {

@@ -1,3 +1,4 @@
+import type { Socket as DatagramSocket } from "node:dgram";
 import type { Closable, Logger, Plugin, Tap } from "@shipside/core";
 import type { Cluster } from "@shipside/kube";
 import {
@@ -28,6 +29,8 @@ export interface IncomingComponents {
   /** Its id. */
   session: string;
   plugins: readonly Plugin[];
+  /** As the proxy package takes it. */
+  datagramSocket?: (() => Promise<DatagramSocket>) | undefined;
   logger: Logger;
   signal: AbortSignal;
   emit(event: SessionEvent): void;
@@ -48,6 +51,7 @@ export async function openIncoming(options: SessionOptions, components: Incoming
   const common = {
     ...{ cluster, namespace, holder: me.holder, ports: ports.map(parsePort), logger, signal, onEvent },
     interceptors: plugins.flatMap(({ interceptors = [] }) => interceptors),
+    ...(components.datagramSocket && { datagramSocket: components.datagramSocket }),
     ...(tap && { tap }),
     ...(graceSeconds !== undefined && { graceSeconds }),
     ...(image !== undefined && { image }),

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Socket as DatagramSocket } from "node:dgram";
 import {
   type Closable,
   createCloser,
@@ -69,6 +70,8 @@ export interface SessionComponents extends TunnelSources {
   /** Resolves names as programs of this machine do, or says why it isn't asked. */
   resolve: NonNullable<ProbeTunnelsOptions["resolve"]>;
   journal: Journal;
+  /** Of where local UDP ports are, if not of this process. */
+  datagramSocket?: (() => Promise<DatagramSocket>) | undefined;
   plugins: readonly Plugin[];
   logger: Logger;
   /** Released with the session. Undefined: there is no inspector for it. */
@@ -243,7 +246,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
       incoming = closer.use(
         await openIncoming(options, {
           ...{ cluster, namespace, journal, session: id, plugins, logger, signal, emit, warn },
-          tap: taps?.incoming,
+          ...{ tap: taps?.incoming, datagramSocket: components.datagramSocket },
         }),
       );
       void incoming.ended.then((error) => error && giveUp(error));
