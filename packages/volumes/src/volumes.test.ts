@@ -139,6 +139,15 @@ it("writes what the pod's container has, as the kubelet lays it out, and leaves 
   expect(await readdir(scratch)).toEqual([]);
 });
 
+it("has what was optional and absent as soon as it is there, and no longer than it is", async () => {
+  await using _volumes = await openVolumes(cluster, { workload: "pod/app", namespace, dir, only: ["maybe"] });
+  expect(await read("etc/maybe/late").catch(() => "absent")).toBe("absent");
+  await cluster.create(CONFIG_MAPS, { metadata: { name: "absent", namespace }, data: { late: "here" } });
+  await expect.poll(() => read("etc/maybe/late").catch(() => ""), { timeout: 5_000 }).toBe("here");
+  await cluster.delete(CONFIG_MAPS, { namespace, name: "absent" });
+  await expect.poll(() => existsSync(join(dir, "etc/maybe/late")), { timeout: 5_000 }).toBe(false);
+});
+
 it("brings the service account's token, certificate and namespace: the API server knows by it who asks", async () => {
   await using volumes = await openVolumes(cluster, { workload: "pod/app", namespace, dir, only: [TOKENS] });
   expect(volumes.obstacles).toEqual([]);

@@ -121,6 +121,23 @@ describe.skipIf(missing !== undefined)("a directory mounted by sshfs", () => {
     }
   });
 
+  it("locks hold between programs of this machine", async () => {
+    await using place = await makePlace();
+    await place.mount();
+    const file = join(place.local, "locked");
+    await writeFile(file, "");
+    const holder = spawn("flock", [file, "sh", "-c", "echo held; read _"], { stdio: ["pipe", "pipe", "ignore"] });
+    try {
+      await once(holder.stdout, "data");
+      await expect(run("flock", ["--nonblock", file, "true"])).rejects.toMatchObject({ code: 1 });
+      holder.stdin.end("\n");
+      await once(holder, "exit");
+      await run("flock", ["--nonblock", file, "true"]);
+    } finally {
+      holder.kill("SIGKILL");
+    }
+  });
+
   it("what changes there is seen here within the time of the caches", async () => {
     await using place = await makePlace();
     await place.mount({ cacheSeconds: 1 });
