@@ -29,6 +29,7 @@ import { makePlace } from "../sshfs/fixtures/place.ts";
 import { mountAt } from "../sshfs/mount-table.ts";
 import { removeStaleMount } from "../sshfs/unmount.ts";
 import { missingForFuse } from "./driver.ts";
+import { programOf } from "./fixtures/program-of.ts";
 import { mountFuse } from "./mount.ts";
 
 const run = promisify(execFile);
@@ -305,13 +306,3 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect(await readdir(place.local)).toEqual([]);
   }, 60_000);
 });
-
-/** The process that answers for a mount. */
-async function programOf(local: string): Promise<number> {
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    const argv = (await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "")).split("\0");
-    if (argv.some((each) => each.endsWith("fuse/program.ts")) && argv.some((each) => each.includes(`"localPath":"${local}"`)))
-      return Number(pid);
-  }
-  throw new Error("no process has this mount");
-}
