@@ -1,24 +1,16 @@
 import { realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Closable, createCloser, errorToJson, hasCode, type Logger, silentLogger, type VolumeDriver } from "@shipside/core";
-import {
-  byPreference,
-  type Cluster,
-  isLive,
-  PODS,
-  type Pod,
-  podsOf,
-  resolveWorkload,
-  selectorString,
-  type Workload,
-} from "@shipside/kube";
+import { byPreference, type Cluster, isLive, type Pod, podsOf, resolveWorkload, type Workload } from "@shipside/kube";
 import { openApiObjects } from "./api-objects.ts";
 import { brings } from "./choose-drivers.ts";
 import type { PodFacts } from "./downward.ts";
 import { snapshotDriver } from "./drivers/snapshot.ts";
 import { openEmptyDirs } from "./empty-dirs.ts";
 import { volumesError } from "./errors.ts";
+import { asksDownward, followPods } from "./follow-pods.ts";
 import { isBelow } from "./local-path.ts";
+import { insideDrive, obstacleOf } from "./obstacles.ts";
 import { claimDirectory, type PlaceKind } from "./owned-directory.ts";
 import { type Obstacle, type PlannedMount, plan } from "./plan.ts";
 import { mountProjected, type ProjectedVolume } from "./projected.ts";
@@ -244,7 +236,7 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
         tell({ code, message, ...(hint !== undefined && { hint }), volume, mountPath });
       }
     }
-    if (usable.some(asksDownward)) closer.defer(followPods(cluster, where, { facts, signal, onChange: refresher.request }));
+    if (usable.some(asksDownward)) closer.defer(followPods(cluster, workload, { facts, signal, onChange: refresher.request }));
     closer.defer(stop);
     opened = true;
     return {
@@ -299,79 +291,12 @@ function defaultContainer({ workload, pod }: Where): string | undefined {
   return annotations?.["kubectl.kubernetes.io/default-container"];
 }
 
-function obstacleOf(
-  mount: PlannedMount,
-  { driver, unable, pod, refusal }: Where & { driver: VolumeDriver | undefined; unable: ReadonlyMap<VolumeDriver, string> },
-): Obstacle | undefined {
-  if (mount.obstacle || mount.means !== "driver") return mount.obstacle;
-  const what = `volume ${mount.volume} (${mount.kind})`;
-  if (!driver) return { code: "VOLUMES_NO_DRIVER", message: `${what} needs a driver`, hint: 'driver: "snapshot" copies it once' };
-  const why = unable.get(driver) ?? (brings(driver, mount.kind) ? undefined : `it brings ${driver.kinds?.join(", ")} alone`);
-  if (why !== undefined)
-    return {
-      code: "VOLUMES_NO_DRIVER",
-      message: `the driver ${driver.name} can't bring ${what}: ${why}`,
-      hint: "another driver may",
-    };
-  if (refusal) {
-    const { code, message, hint } = errorToJson(refusal);
-    return { code, message: `${what} takes its pod: ${message}`, ...(hint !== undefined && { hint }) };
-  }
-  return pod
-    ? undefined
-    : {
-        code: "VOLUMES_NEEDS_POD",
-        message: `${what} can be reached through a running pod only`,
-        hint: "mount again when one runs",
-      };
-}
-
 const driversOf = (given: OpenVolumesOptions["driver"], cluster: Cluster): readonly VolumeDriver[] =>
   given === undefined ? [] : given === "snapshot" ? [snapshotDriver({ cluster })] : "mount" in given ? [given] : given;
 
 /** How it is cleared after a crash. */
 const placeOf = ({ means, subPath }: PlannedMount, driver: VolumeDriver | undefined): PlaceKind =>
   means === "api" ? (subPath === undefined ? "payload" : "copy") : means === "here" || driver?.copies ? "copy" : "mount";
-
-/** Files from the API, or a copy, would be written into the volume itself, for every pod that mounts it to see. */
-function insideDrive(
-  mount: PlannedMount,
-  outer: readonly PlannedMount[],
-  driverOf: (mount: PlannedMount) => VolumeDriver | undefined,
-): Obstacle | undefined {
-  if (mount.means === "driver" && !driverOf(mount)?.copies) return undefined;
-  const isDrive = (each: PlannedMount): boolean => each.means === "driver" && !driverOf(each)?.copies;
-  const drive = outer.find((each) => isDrive(each) && isBelow(mount.localPath!, each.localPath!));
-  if (!drive) return undefined;
-  return {
-    code: "VOLUMES_PATH_UNSAFE",
-    message: `volume ${mount.volume} is mounted inside volume ${drive.volume}, and its files would be written into that`,
-    hint: `leave ${drive.volume} out with \`only\`, or take a driver that copies`,
-  };
-}
-
-const asksDownward = ({ kind, source }: PlannedMount): boolean =>
-  kind === "downwardAPI" || (kind === "projected" && ((source["sources"] ?? []) as object[]).some((each) => "downwardAPI" in each));
-
-/** Keeps `facts.pod` the one to ask; while there is none, what came from the last one stays. Returns what ends it. */
-function followPods(
-  cluster: Cluster,
-  { workload }: Where,
-  { facts, signal, onChange }: { facts: PodFacts; signal: AbortSignal; onChange(): void },
-): () => Promise<void> {
-  const { namespace, name, selector, kind } = workload;
-  // A cron job's pods have nothing in common to look for.
-  if (!selector && kind !== "pod") return async () => {};
-  const which = selector ? { labelSelector: selectorString(selector) } : { fieldSelector: `metadata.name=${name}` };
-  const watch = cluster.watch(PODS, { namespace, signal, ...which });
-  watch.events.on("change", () => {
-    const best = [...watch.items.values()].filter(isLive).sort(byPreference)[0];
-    if (!best) return;
-    facts.pod = best;
-    onChange();
-  });
-  return () => watch.close();
-}
 
 function checkOptions({ workload, dir, only, driver, from }: OpenVolumesOptions): void {
   const bad = (what: string, hint: string): Error => volumesError("VOLUMES_OPTION_INVALID", `openVolumes: ${what}`, { hint });
