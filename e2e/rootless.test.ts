@@ -116,7 +116,7 @@ describe.skipIf(process.platform !== "linux")("a command in namespaces of its ow
         const { address } = await dns.lookup("web");
         const { address: pod } = await dns.lookup("db-0.db.${NAMESPACE}.svc.cluster.local");
         const own = await new Promise((resolve) => {
-          const server = require("node:net").createServer().listen(81, () => resolve(server.address().port));
+          const server = require("node:net").createServer().listen(80, () => resolve(server.address().port));
           server.unref();
         });
         process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
@@ -138,7 +138,7 @@ describe.skipIf(process.platform !== "linux")("a command in namespaces of its ow
     const { podIP } = cluster.store.get("pods", NAMESPACE, "db-0")!["status"] as { podIP: string };
     const got = JSON.parse(ran.stdout);
     expect(got).toMatchObject({
-      ...{ address: clusterIP, pod: podIP, own: 81 },
+      ...{ address: clusterIP, pod: podIP, own: 80 },
       ...{ byName: expect.stringMatching(/^from web-/), byAddress: expect.stringMatching(/^from web-/), byPod: "from db-0" },
       ...{ greeting: "I am web", api: "10.96.0.1", apiPort: "443" },
       ...(process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : { uid: process.getuid!() }),

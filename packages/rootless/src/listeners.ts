@@ -13,6 +13,7 @@ import {
 } from "@shipside/core";
 import type { CallAgent } from "./agent-client.ts";
 import { rootlessError } from "./errors.ts";
+import { type Claim, redirects } from "./redirects.ts";
 
 /** Listeners in the network namespace, on any address: it is given to the namespace first. They are accepted from in this process. */
 export interface NamespaceListeners extends Required<ListenerFactory> {
@@ -24,6 +25,7 @@ export function namespaceListeners(call: CallAgent): NamespaceListeners {
   const closer = createCloser();
   const open = new Set<string>();
   const addresses = addressBatches(call);
+  const redirected = redirects(call);
   // One at a time, so that the agent can hand over each socket at once: see there.
   const turns = createTurns();
 
@@ -69,12 +71,29 @@ export function namespaceListeners(call: CallAgent): NamespaceListeners {
     const what = `could not listen on ${wanted.address}:${wanted.port}${udp} in the namespace`;
     const closed = (): Error => rootlessError("LISTEN_FAILED", `${what}: the listener factory was closed`);
     if (closer.closing) throw closed();
+    const { address, port } = wanted;
+    let claim: Claim | undefined;
     try {
-      await addresses.have(wanted.address);
-      const listener = await turns.run(() => how(wanted));
-      if (!closer.closing) return listener;
+      [claim] = await Promise.all([
+        redirected.claim({ protocol: udp === "" ? "tcp" : "udp", address, port }),
+        addresses.have(address),
+      ]);
+      const listener = await turns.run(() => how({ address, port: claim?.port ?? port }));
+      if (!claim) {
+        if (!closer.closing) return listener;
+      } else if (!closer.closing) {
+        const { lead, release } = claim;
+        await lead();
+        const close = async (): Promise<void> => {
+          // With the namespaces goes all that leads there.
+          if (!closer.closing) await release().catch(() => {});
+          await listener.close();
+        };
+        return { ...listener, port, close, [Symbol.asyncDispose]: close };
+      }
       await listener.close();
     } catch (cause) {
+      await claim?.release().catch(() => {});
       throw listenError(what, cause);
     }
     throw closed();

@@ -68,6 +68,35 @@ describe.runIf(process.platform === "linux")("namespaces", () => {
     expect((await sh(namespace, "cat /proc/1/cmdline | tr '\\0' ' '")).out).toMatch(/^sh -c/);
   });
 
+  it("leave every port to programs that listen on all addresses, those of services too", async () => {
+    await using namespace = await openNamespace();
+    const served = await Promise.all(
+      ["10.96.0.9", "10.96.0.10", "fd00:10:96::9"].map((address) => namespace.listeners.listen({ address, port: 8080 })),
+    );
+    for (const { server, address } of served) server.on("connection", (socket) => socket.end(address));
+    await using dns = await namespace.listeners.listenDatagrams({ address: "127.0.0.53", port: 53 });
+    dns.socket.on("message", (message, from) => dns.socket.send(`re:${message}`, from.port, from.address));
+    expect(served.map(({ port }) => port)).toEqual([8080, 8080, 8080]);
+    const program = `
+      const net = require("net"), udp = require("dgram").createSocket("udp4");
+      const text = (host) => new Promise((r) => net.connect(8080, host).on("data", (d) => r(String(d))).on("error", (e) => r(e.code)));
+      net.createServer((s) => s.end("own")).listen(8080, () => udp.bind(53, async () => {
+        const hosts = ["10.96.0.9", "10.96.0.10", "fd00:10:96::9", "127.0.0.1", "10.96.0.11"];
+        const answers = []; for (const host of hosts) answers.push(await text(host));
+        const asker = require("dgram").createSocket("udp4").on("message", (m) => { console.log([...answers, m].join(" ")); process.exit(0); });
+        asker.send("who", 53, "127.0.0.53");
+      }));`;
+    expect((await sh(namespace, `${NODE} -e '${program}'`)).out).toBe(
+      "10.96.0.9 10.96.0.10 fd00:10:96::9 own ENETUNREACH re:who\n",
+    );
+    await served[0]!.close();
+    const again = `require("net").connect(8080, "10.96.0.9").on("error", (e) => console.log(e.code)).on("data", (d) => console.log(String(d)))`;
+    expect((await sh(namespace, `${NODE} -e '${again}'`)).out).toBe("ECONNREFUSED\n");
+    await using anew = await namespace.listeners.listen({ address: "10.96.0.9", port: 8080 });
+    anew.server.on("connection", (socket) => socket.end("anew"));
+    expect((await sh(namespace, `${NODE} -e '${again}'`)).out).toBe("anew\n");
+  });
+
   it("have a host name of their own, in full too, whose address is theirs; the machine's stays", async () => {
     const machines = hostname();
     await using namespace = await openNamespace();

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { addAddresses } from "./addresses.ts";
 import { watchListening } from "./listening.ts";
 import { mountAt } from "./mount.ts";
+import { redirect } from "./redirect.ts";
 import type { AgentMessage, AgentRequest, AgentResults, Op } from "./requests.ts";
 import { killRun, startRun } from "./runs.ts";
 import { bindSocket, connectSocket, listenSocket } from "./sockets.ts";
@@ -36,6 +37,9 @@ async function answer(
     case "connect":
       await connectSocket(request, (socket) => hand({}, socket));
       return undefined;
+    case "redirect":
+      await redirect(request);
+      return {};
     case "write":
       await writeFile(request.path, request.text);
       return {};

@@ -1,3 +1,5 @@
+import type { Redirections } from "./redirect.ts";
+
 /** What is asked of the agent, over the IPC channel between it and the process that made its namespaces. */
 export type AgentRequest =
   /** Has these addresses on the loopback interface, those that are there already included. */
@@ -8,6 +10,7 @@ export type AgentRequest =
   | { op: "bind"; address: string; port: number }
   /** The answer brings the connected socket. */
   | { op: "connect"; address: string; port: number }
+  | ({ op: "redirect" } & Redirections)
   /** What a file of the namespaces' own holds from now on. */
   | { op: "write"; path: string; text: string }
   /** What `hostname` says from now on. */
@@ -22,6 +25,7 @@ export interface AgentResults {
   listen: { port: number };
   bind: { port: number };
   connect: Record<string, never>;
+  redirect: Record<string, never>;
   write: Record<string, never>;
   hostname: Record<string, never>;
   /** By which it is killed, and told of when it has ended. */
