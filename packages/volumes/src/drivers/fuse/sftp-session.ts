@@ -27,6 +27,9 @@ interface Waiting {
 
 /** The longest that a server sends, in bytes: a READ's, or a page of names. */
 const LONGEST = 300 * 1024;
+/** How long a write may wait for others, in ms, and how many bytes of them. */
+const HELD_MS = 1;
+const MOST_HELD = 64 * 1024;
 /** Length, type, id, and a DATA's own length. */
 const DATA_HEAD = 13;
 
@@ -41,6 +44,7 @@ export async function openSftpSession(stream: Duplex): Promise<SftpSession> {
   const end = (): void => {
     if (ended) return;
     ended = true;
+    clearTimeout(held);
     stream.destroy();
     for (const { reject } of waiting.splice(0).slice(first)) reject(new FileError("EIO"));
     first = 0;
@@ -83,9 +87,27 @@ export async function openSftpSession(stream: Duplex): Promise<SftpSession> {
       putId(packet, ids++ >>> 0);
       waiting.push({ resolve: resolve as Waiting["resolve"], reject, read, ...(into && { into }) });
     });
+  let held: NodeJS.Timeout | undefined;
+  const release = (): void => {
+    if (!held) return;
+    clearTimeout(held);
+    held = undefined;
+    stream.uncork();
+  };
+  /** Nobody waits for the answer of a write: many small ones leave together, and wake those on the way once. */
+  const hold = (): void => {
+    if (held) return;
+    stream.cork();
+    held = setTimeout(release, HELD_MS);
+  };
+  const send = (packet: Buffer): void => {
+    if (ended) return;
+    stream.write(packet);
+    release();
+  };
   const ask: SftpSession["ask"] = (packet, read) => {
     const answer = enqueue<ReturnType<typeof read>>(packet, read);
-    if (!ended) stream.write(packet);
+    send(packet);
     return answer;
   };
   const together: SftpSession["together"] = (work) => {
@@ -110,16 +132,19 @@ export async function openSftpSession(stream: Duplex): Promise<SftpSession> {
     ask,
     write(head, data, sent) {
       const answer = enqueue<void>(head, reply.done);
-      if (ended) sent();
-      else {
-        stream.write(head);
-        stream.write(data, sent);
+      if (ended) {
+        sent();
+        return answer;
       }
+      hold();
+      stream.write(head);
+      stream.write(data, sent);
+      if (stream.writableLength > MOST_HELD) release();
       return answer;
     },
     readInto(packet, into) {
       const answer = enqueue<number>(packet, nothingMore, into);
-      if (!ended) stream.write(packet);
+      send(packet);
       return answer;
     },
     together,
