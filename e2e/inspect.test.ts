@@ -43,6 +43,9 @@ test("a flagged request from a pod: on the terminal and in the API, with the pod
 
   const [{ link, url }] = JSON.parse((await at.user.run(["inspect", "--json"])).stdout) as [InspectorPlace];
   expect((await at.user.run(["inspect"])).stdout).toContain(`${url}/#token=`);
+  // The page that is shipped, and all that it is made of.
+  for (const path of ["/", "/app.js", "/app.css", "/icon.svg"])
+    expect([path, (await fetch(url + path)).status]).toEqual([path, 200]);
   expect((await at.user.run(["status"])).stdout).toContain(`its traffic is on ${url}`);
 
   const tailing = at.user.start(["inspect", "--tail", "path:/cart|/broken"]);
@@ -81,6 +84,7 @@ test("a flagged request from a pod: on the terminal and in the API, with the pod
     replayTargets: [{ name: "local" }, { name: "cluster", origin: `http://core.${NAMESPACE}:3020` }],
   });
   const here = await api(link, "POST", `/exchanges/${id}/replay`, { target: "local", edit: { path: "/edited" } });
+  expect(here).toMatchObject({ replayOf: id, caller: "", route: expect.stringMatching(/^sent again to local/) });
   expect((await api(link, "GET", `/exchanges/${here.id}`)).response.body.text).toContain("/edited");
   const there = await api(link, "POST", `/exchanges/${id}/replay`, { target: "cluster" });
   expect((await api(link, "GET", `/exchanges/${there.id}`)).response.body.text).toContain('"version": "cluster"');

@@ -43,8 +43,10 @@ export async function replay(
 ): Promise<Exchange> {
   const what = checked(original, edit);
   const base = new URL(target.origin);
+  // Who called then isn't who calls now.
+  const { peer: _peer, caller: _caller, ...connection } = original.connection;
   const exchange = store.add({
-    connection: { ...original.connection, route: `sent again to ${target.name} (${target.origin})` },
+    connection: { ...connection, route: `sent again to ${target.name} (${target.origin})` },
     startedAt: Date.now(),
     method: what.method,
     path: what.path,

@@ -20,6 +20,9 @@ test("a request on a line: when, answer, what, between whom, how long, how much,
   );
   const out: TailedRequest = { ...one, status: null, state: "failed", direction: "outgoing", replayOf: 1, route: "" };
   expect(requestLine(out, paint)).toBe("12:00:05  ERR  ↻ GET /cart  → core  12 ms  12.3 kB");
+  expect(requestLine({ ...one, replayOf: 1, caller: "", route: "" }, paint)).toContain("↻ GET /cart  core ← you");
+  const other: TailedRequest = { ...one, method: "REDIS", path: "begins with HELLO", status: null, route: "" };
+  expect(requestLine(other, paint)).toContain("12:00:05  -    REDIS begins with HELLO");
 });
 
 let server: Server;

@@ -9,7 +9,7 @@ export function requestLine(request: TailedRequest, paint: Paint): string {
   // A connection of another protocol has no status when it is over.
   const answer = status === null ? (state === "failed" ? "ERR" : "-") : String(status);
   const to = service || host;
-  const between = direction === "incoming" ? `${to} ← ${caller || "unknown"}` : `→ ${to}`;
+  const between = direction === "incoming" ? `${to} ← ${replayOf === null ? caller || "unknown" : "you"}` : `→ ${to}`;
   return [
     paint("dim", at),
     paint(styleOf(status, state), answer.padEnd(3)),
