@@ -212,7 +212,17 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
       const readOnly = mount.readOnly || options.readOnly === true;
       // As the system calls it: a mount is known by that alone.
       const real = await realpath(localPath);
-      const request = { volume, remotePath: mountPath, localPath: real, readOnly, pod, container: planned.container, signal };
+      const innerOf = inner.filter((path) => isBelow(path, mount.localPath)).map((path) => path.slice(mount.localPath.length + 1));
+      const request = {
+        inner: innerOf,
+        volume,
+        remotePath: mountPath,
+        localPath: real,
+        readOnly,
+        pod,
+        container: planned.container,
+        signal,
+      };
       const driver = driverOf(mount)!;
       closer.use(await driver.mount({ ...request, ...(subPath !== undefined && { subPath }) }, { logger }));
       const { name, copies } = driver;

@@ -14,6 +14,8 @@ export interface VolumeMountRequest {
   /** Absolute local directory; it exists and is empty. */
   localPath: string;
   readOnly: boolean;
+  /** Below `localPath`, where other volumes are mounted afterwards: what is there is none of this one's. */
+  inner?: readonly string[];
   pod: PodRef;
   signal: AbortSignal;
 }

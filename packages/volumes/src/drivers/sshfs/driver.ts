@@ -81,6 +81,7 @@ export function claimDriver(options: SshfsOptions, { name, unavailable, mount }:
           ...{ localPath, readOnly: request.readOnly || onlyRead, signal, logger },
           remotePath: [claimPath(at.claim), at.path].filter(Boolean).join("/"),
           ...(cacheSeconds !== undefined && { cacheSeconds }),
+          ...(request.inner && { inner: request.inner }),
           async open(until) {
             const soon = AbortSignal.any([until, AbortSignal.timeout(AWAY_MS)]);
             const link = await relay.link(soon);

@@ -20,6 +20,8 @@ export interface SshfsMountOptions {
   /** Absolute, as the server sees it. */
   remotePath: string;
   readOnly: boolean;
+  /** See `VolumeMountRequest`. A mount has them over it, and needs not know. */
+  inner?: readonly string[];
   /** A fresh SFTP stream: at first, and again after each time that it was lost. Rejecting fails what the file system was asked. */
   open(signal: AbortSignal): Promise<Duplex>;
   /** How long names and attributes may be out of date, in s. Default 2. */

@@ -124,6 +124,20 @@ it("its process gone, what is in the cluster is cleared here, and nothing else",
   await mounted.close().catch(() => {});
 }, 30_000);
 
+it("what is mounted inside is another volume's: it isn't copied into this one, nor taken from it", async () => {
+  await mkdir(there("logs"));
+  await writeFile(there("logs/hidden"), "of this volume, under the other's mount");
+  const mounted = await mount({ inner: ["logs"] });
+  await mkdir(here("logs"));
+  await writeFile(here("logs/file"), "of the other");
+  await writeFile(here("f"), "of this");
+  await isIn(there("f"), "of this");
+  expect(await readdir(there("logs"))).toEqual(["hidden"]);
+  await rm(here("logs/file"));
+  await mounted.close();
+  expect([await readdir(there("logs")), await readdir(place.local)]).toEqual([["hidden"], ["logs"]]);
+});
+
 it("read-only: files can't be written here, what changes there comes all the same", async () => {
   await writeFile(there("f"), "1", { mode: 0o664 });
   await using _mounted = await mount({ readOnly: true });

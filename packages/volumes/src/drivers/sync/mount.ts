@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from "node:fs";
 import { readdir, realpath } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { abortError, createCloser, hasCode, type MountedVolume } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
 import { emptyTree } from "../../remove-tree.ts";
@@ -41,12 +41,14 @@ const ROUNDS = 8;
  * left to the cluster, and empties the local folder. Codes: `VOLUMES_SUBPATH_MISSING`, `VOLUMES_MOUNT_FAILED`; of closing `VOLUMES_SYNC_PENDING`.
  */
 export async function mountSync(options: SyncMountOptions): Promise<MountedVolume> {
-  const { localPath, remotePath, readOnly, signal, logger, ignore = [], everyMs = 2_000, onProgress } = options;
+  const { localPath, remotePath, readOnly, signal, logger, ignore = [], inner = [], everyMs = 2_000, onProgress } = options;
   signal.throwIfAborted();
   const lifetime = new AbortController();
   const closer = createCloser();
   const journal = syncJournal(await realpath(localPath));
-  const ignored = ignoreRule(ignore);
+  const others = new Set(inner.map((path) => Buffer.from(path).toString("latin1")));
+  const fits = ignoreRule(ignore);
+  const ignored = (path: string): boolean => others.has(path) || fits(path);
   const local = await localTree(localPath, { ignored, readOnly });
   let session: SftpSession | undefined;
   let opening: AbortSignal = signal;
@@ -138,7 +140,7 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
     }
     const left = await removeAgreed(local, agreed);
     await journal.remove();
-    if (left.length === 0) left.push(...(await readdir(localPath, { encoding: "latin1" })));
+    if (left.length === 0) left.push(...(await otherFiles(localPath)));
     if (left.length === 0) return;
     const some = left.slice(0, 5).map((path) => Buffer.from(path, "latin1").toString());
     throw volumesError(
@@ -148,6 +150,14 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
     );
   });
   return { localPath, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
+}
+
+/** What was let alone here. */
+async function otherFiles(localPath: string): Promise<string[]> {
+  const entries = await readdir(localPath, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => Buffer.from(relative(localPath, join(entry.parentPath, entry.name))).toString("latin1"));
 }
 
 /** Waits until it is time, or something has happened. */
