@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseSocketTable } from "./listening.ts";
+import { parseSocketTable, readListening } from "./listening.ts";
 
 const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 const line = (local: string, state: string): string =>
@@ -26,6 +26,19 @@ describe("the kernel's table of sockets", () => {
 
   it("takes any text", () => {
     fc.assert(fc.property(fc.string(), (text) => void expect(parseSocketTable(text)).toEqual([])));
+  });
+
+  it.runIf(process.platform === "linux")("is read as far as sockets listen, however many are connected", async () => {
+    const server = createServer((socket) => socket.on("error", () => {}));
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as { port: number };
+    const clients = Array.from({ length: 400 }, () => connect(port, "127.0.0.1"));
+    await Promise.all(clients.map((client) => once(client, "connect")));
+    const [whole, part] = [readFileSync("/proc/self/net/tcp", "utf8"), await readListening("/proc/self/net/tcp")];
+    expect(parseSocketTable(part)).toContainEqual({ address: "127.0.0.1", port });
+    expect(whole.length - part.length).toBeGreaterThan(40_000);
+    for (const client of clients) client.resetAndDestroy();
+    server.close();
   });
 
   it.runIf(process.platform === "linux")("is read as this kernel writes it", async () => {
