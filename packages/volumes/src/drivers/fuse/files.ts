@@ -78,6 +78,7 @@ export function createFiles(): Files {
         });
       },
       async settle() {
+        session.push();
         if (unanswered > 0) await new Promise<void>((resolve) => settled.push(resolve));
         const failed = failure;
         failure = undefined;

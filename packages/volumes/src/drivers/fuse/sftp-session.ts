@@ -12,6 +12,8 @@ export interface SftpSession {
   write(head: Buffer, data: Buffer, sent: () => void): Promise<void>;
   /** Reads into a place. Resolves with how many bytes there were. */
   readInto(packet: Buffer, into: Buffer): Promise<number>;
+  /** A write may wait a moment for others: no longer. */
+  push(): void;
   /** What is sent until the end of `work` leaves together. */
   together<T>(work: () => T): T;
   end(): void;
@@ -147,6 +149,7 @@ export async function openSftpSession(stream: Duplex): Promise<SftpSession> {
       send(packet);
       return answer;
     },
+    push: release,
     together,
     end,
   };
