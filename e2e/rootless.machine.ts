@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { chmod, copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
@@ -6,7 +7,11 @@ import { NOBODY, newUser, type User } from "./cli.harness.ts";
 import { canMount, type MountNamespace, openMountNamespace } from "./mount-namespace.ts";
 
 /** Root makes one: a machine whose every user may open /dev/net/tun and /dev/fuse, and sees what is mounted later, as on most. */
-export const canHaveUsualMachine = process.platform === "linux" && process.getuid?.() === 0 && canMount;
+export const canHaveUsualMachine =
+  process.platform === "linux" &&
+  process.getuid?.() === 0 &&
+  canMount &&
+  ["pasta", "slirp4netns"].some((program) => existsSync(`/usr/bin/${program}`));
 
 export interface UsualMachine extends AsyncDisposable {
   readonly cluster: EmbeddedCluster;
