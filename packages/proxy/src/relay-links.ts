@@ -127,7 +127,7 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
   const follow = (): void => {
     const known = new Set(links.keys());
     for (const pod of watch.items.values()) if (isLive(pod)) linkTo(pod.metadata.name);
-    // While its container starts anew, what is asked of a pod may hang for longer than that takes.
+    // Tries while its container started anew have made the pauses long.
     const readyNow = new Set(readyPods().map(({ metadata }) => metadata.name));
     for (const pod of readyNow) if (known.has(pod) && !readyBefore.has(pod)) links.get(pod)?.link.retry();
     readyBefore = readyNow;

@@ -43,7 +43,7 @@ export interface RelayLink extends Closable {
   readonly linked: boolean;
   /** Resolves when it stands for the first time; rejects where it ends before. */
   readonly ready: Promise<void>;
-  /** The relay has become reachable, as far as one knows: where the link doesn't stand, tries at once, and gives up a try that is under way. */
+  /** The relay has become reachable, as far as one knows: the pause until the next try is cut short. */
   retry(): void;
   /**
    * A connection from inside the cluster, once the link stands. Rejects with `DIAL_REFUSED`, `DIAL_GONE`, `DIAL_FAILED`, and `RELAY_LINK_LOST` where
@@ -74,7 +74,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   /** What has taken connections, by protocol and authority. */
   const proven = new Set<string>();
   let over: Error | undefined;
-  /** Fires when a try is to be made at once. */
+  /** Cuts the pause after a try that failed. */
   let again = new AbortController();
   const ready = Promise.withResolvers<void>();
   ready.promise.catch(() => {});
@@ -89,10 +89,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   const openStream = async (role: Greeting["role"], signal: AbortSignal): Promise<Duplex> => {
     const stream = await options.open(signal);
     stream.on("error", () => {});
-    const onAbort = (): void => void stream.destroy();
     try {
-      signal.throwIfAborted();
-      signal.addEventListener("abort", onAbort, { once: true });
       writeLine(stream, { shipside: PROTOCOL, role, secret: options.secret, client } satisfies Greeting);
       const welcome = (await readLine(stream, GREETING_MS)) as Welcome;
       if (typeof welcome?.ok !== "boolean") throw relayError("RELAY_PROTOCOL", "what answers on the control port is no relay");
@@ -105,8 +102,6 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     } catch (error) {
       stream.destroy();
       throw error;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
     }
   };
 
@@ -129,7 +124,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   /** One life of the link. Resolves when it is lost after it stood, rejects where it never did. */
   const live = async (): Promise<Error | undefined> => {
     const attempt = new AbortController();
-    const signal = AbortSignal.any([lifetime.signal, attempt.signal, again.signal]);
+    const signal = AbortSignal.any([lifetime.signal, attempt.signal]);
     const roles: Greeting["role"][] = options.onConnection ? ["dial", "accept"] : ["dial"];
     const results = await Promise.allSettled(
       roles.map((role) =>
@@ -234,7 +229,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     },
     ready: ready.promise,
     retry() {
-      if (lanes === undefined) again.abort(relayError("RELAY_LINK_LOST", "the relay is there again: the link is tried anew"));
+      if (lanes === undefined) again.abort();
     },
     async connect(authority, { protocol = "tcp", signal = lifetime.signal } = {}) {
       const on = await standing(signal);
