@@ -13,6 +13,7 @@ const HELP = `pnpm bench volumes [options]
 
   --rounds N      interleaved rounds of each figure, 1 to 100; default 5
   --rtt N         time there and back to the server, in ms, 0 to 1000; default 0: straight by loopback
+  --driver NAME   ours: sshfs, the default, or fuse
   --link tls      ours through TLS, ended by a process beside the relay; default
   --link plain    ours without: as though encryption cost nothing
   --mib N         size of a sequential transfer; default 128
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     rtt: { type: "string", default: "0" },
     link: { type: "string", default: "tls" },
+    driver: { type: "string", default: "sshfs" },
     mib: { type: "string", default: "128" },
     operations: { type: "string", default: "2000" },
     files: { type: "string", default: "10000" },
@@ -74,6 +76,7 @@ if (values.help) {
   console.log(HELP);
 } else {
   const [rounds, rttMs] = [whole("rounds", 1, 100), whole("rtt", 0, 1_000)];
+  if (values.driver !== "sshfs" && values.driver !== "fuse") throw new Error(`--driver is sshfs or fuse\n\n${HELP}`);
   if (values.link !== "tls" && values.link !== "plain") throw new Error(`--link is tls or plain\n\n${HELP}`);
   const rows: VolumesRow[] = [];
   const show = (row: VolumesRow, must: string): void => {
@@ -94,7 +97,7 @@ if (values.help) {
       files: whole("files", 100, 1_000_000),
       project: makeProject(join(base, "project")),
     };
-    const options = { rttMs, tls: values.link === "tls" };
+    const options = { rttMs, tls: values.link === "tls", driver: values.driver } as const;
     const [ours, peer]: Mounted[] = [
       await mountOurs(stack, { base: join(base, "ours"), ...options }),
       await mountOpenSsh(stack, { base: join(base, "openssh"), ...options }),

@@ -5,19 +5,20 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { silentLogger } from "@shipside/core";
 import { FILES_AUTHORITY, openRelayLink } from "@shipside/relay";
-import { mountSshfs } from "@shipside/volumes";
+import { mountFuse, mountSshfs } from "@shipside/volumes";
 import { createRelief } from "../../packages/kube/src/portforward/relief.ts";
 
 export interface MounterOptions {
   port: number;
   host: string;
   tls: boolean;
+  driver: "sshfs" | "fuse";
   secret: string;
   remotePath: string;
   localPath: string;
 }
 
-const { port, host, tls, secret, remotePath, localPath } = JSON.parse(process.argv[2]!) as MounterOptions;
+const { port, host, tls, driver, secret, remotePath, localPath } = JSON.parse(process.argv[2]!) as MounterOptions;
 const to = { port, host, noDelay: true, allowHalfOpen: true };
 
 /** What a way through an API server does by itself: see `relieveGarbage`. */
@@ -47,7 +48,8 @@ await using link = openRelayLink({
   },
 });
 await link.ready;
-await using _mount = await mountSshfs({
+const mount = driver === "fuse" ? mountFuse : mountSshfs;
+await using _mount = await mount({
   name: "bench",
   ...{ remotePath, localPath, readOnly: false, logger: silentLogger, signal: new AbortController().signal },
   open: (signal) => link.connect(FILES_AUTHORITY, { signal }),

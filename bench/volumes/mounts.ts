@@ -26,6 +26,8 @@ export interface MountOptions {
   rttMs: number;
   /** Of our link: it is encrypted, as the way through an API server is. */
   tls: boolean;
+  /** Of ours. */
+  driver: MounterOptions["driver"];
 }
 
 /** An address that no other program on the machine listens on. */
@@ -33,7 +35,7 @@ const RELAY_HOST = `127.88.${process.pid & 255}.${(process.pid >> 8) & 255 || 2}
 const CONTROL_PORT = 28600;
 
 /** Our driver's mount over a link to the program that a relay's pod runs. */
-export async function mountOurs(stack: AsyncDisposableStack, { base, rttMs, tls }: MountOptions): Promise<Mounted> {
+export async function mountOurs(stack: AsyncDisposableStack, { base, rttMs, tls, driver }: MountOptions): Promise<Mounted> {
   const { local, remote } = await places(base);
   const directory = join(base, "relay");
   await mkdir(directory);
@@ -55,7 +57,14 @@ export async function mountOurs(stack: AsyncDisposableStack, { base, rttMs, tls 
     const options: WayOptions = { ...at, delayMs: rttMs / 2, ...(tls && { cert, key }) };
     at = { host: "127.0.0.1", port: Number((await startProgram(stack, "way", options)).said) };
   }
-  await startProgram(stack, "mounter", { ...at, tls, secret, remotePath: remote, localPath: local } satisfies MounterOptions);
+  await startProgram(stack, "mounter", {
+    ...at,
+    tls,
+    driver,
+    secret,
+    remotePath: remote,
+    localPath: local,
+  } satisfies MounterOptions);
   return { name: "ours", local, remote };
 }
 
