@@ -31,7 +31,7 @@ export const fuse: Check = {
     if ((await firstIn(env["PATH"] ?? "", ["sshfs"])) === undefined)
       findings.push(
         warning(
-          "sshfs is not in PATH: PersistentVolumeClaims can't be mounted as drives, only copied",
+          "sshfs is not in PATH: only root can have PersistentVolumeClaims as drives; others have copies",
           "install sshfs (apt install sshfs, dnf install fuse-sshfs)",
         ),
       );
