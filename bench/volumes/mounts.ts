@@ -103,7 +103,11 @@ StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-p
   const args = ["-f", "-F", file("ssh_config"), target, local, ...ssh.flatMap((each) => ["-o", each])];
   const sshfs = spawn("sshfs", args, { stdio: "inherit" });
   stack.defer(async () => {
-    await stop(sshfs, () => execFileSync("fusermount3", ["-u", "-z", local]));
+    await stop(sshfs, () => {
+      execFileSync("fusermount3", ["-u", "-z", local]);
+      // It stays as long as the mount stands in a namespace that somebody else made meanwhile.
+      setTimeout(() => sshfs.kill("SIGTERM"), 2_000).unref();
+    });
   });
   await mounted(local, sshfs);
   return { name: "openssh", local, remote };
