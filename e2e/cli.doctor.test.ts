@@ -129,6 +129,8 @@ describe("--print-rbac", () => {
     ["env diff deployment/core --other-namespace other", ["shop", "other"], "get deployments.apps"],
     ["clean", ["shop"], "delete deployments.apps"],
     ["doctor", ["shop"], "list pods"],
+    ["intercept core --path /mine", ["shop"], "create deployments.apps"],
+    ["expose hook --port 80", ["shop"], "create deployments.apps"],
   ])("%s: a Role for each namespace", async (words, namespaces, right) => {
     const file = join(user.home, "shipside.yaml");
     const sessions = "teleports: [{ namespace: shop }]\nexposes: [{ namespace: other, service: hook, ports: ['80:9'] }]\n";
