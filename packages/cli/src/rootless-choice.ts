@@ -1,5 +1,5 @@
 import { needsRoot, tryConnectControl } from "@shipside/daemon/client";
-import { flag, type Invocation, list } from "./command.ts";
+import { flag, type Invocation } from "./command.ts";
 import { cliError } from "./errors.ts";
 
 /** Whether a teleport's command has namespaces of its own, and what is to be said of it. */
@@ -43,20 +43,21 @@ export async function chooseRootless(invocation: Invocation, signal: AbortSignal
   };
 }
 
-/** Options that mean something only where the command has paths and ports of its own. Throws `USAGE`. */
+/** What means something only where the command has paths, ports and a name of its own: why, and what to do instead. */
+const INSIDE: ReadonlyArray<readonly [name: string, why: string, instead: string]> = [
+  ["volumes", "a path that others share can't be the workload's", "--mount DIR has them elsewhere"],
+  ["host-port", "the command has this machine's localhost as it is", "leave it out"],
+  ["hostname", "the command has this machine's host name", "leave it out"],
+];
+
+/** Throws `USAGE`. */
 export function refuseInsideOptions(invocation: Invocation, { said }: RootlessChoice): void {
-  if (flag(invocation, "volumes"))
-    throw cliError("USAGE", "--volumes: a path that others share can't be the workload's", {
-      hint: [...said, "use `shipside run`, whose command has paths of its own; or --mount DIR"].join("\n"),
+  for (const [name, why, instead] of INSIDE) {
+    if (invocation.options[name] === undefined) continue;
+    throw cliError("USAGE", `--${name}: ${why}`, {
+      hint: [...said, `use \`shipside run\`, whose command has its own; or ${instead}`].join("\n"),
     });
-  if (list(invocation, "host-port").length > 0)
-    throw cliError("USAGE", "--host-port: the command has this machine's localhost as it is", {
-      hint: [...said, "leave it out; or use `shipside run`, whose command has a localhost of its own"].join("\n"),
-    });
-  if (flag(invocation, "hostname"))
-    throw cliError("USAGE", "--hostname: the command has this machine's host name", {
-      hint: [...said, "leave it out; or use `shipside run`, whose command can have one of its own"].join("\n"),
-    });
+  }
 }
 
 /** It has the session then, and what it lacks it has said. One that can't be asked says so later. */
