@@ -1,7 +1,9 @@
 import { createDirectories, type Directory } from "./directories.ts";
-import { createFiles, type OpenFile, PIECE } from "./files.ts";
+import { createFiles, type OpenFile } from "./files.ts";
 import { createNodes, type Node } from "./nodes.ts";
-import { KEEP_CACHE, LARGEST_IO, OLDEST_MINOR, OUT_HEADER, RENAME_NOREPLACE, ROOT_ID } from "./protocol.ts";
+import { openFlags } from "./open-flags.ts";
+import { KEEP_CACHE, OLDEST_MINOR, RENAME_NOREPLACE, ROOT_ID } from "./protocol.ts";
+import { createReads } from "./reads.ts";
 import {
   type Attributes,
   attributesReply,
@@ -13,7 +15,6 @@ import {
   errorReply,
   initReply,
   openReply,
-  putHeader,
   statfsReply,
   textReply,
   writtenReply,
@@ -50,13 +51,6 @@ const KIND = 0o170000;
 const REGULAR = 0o100000;
 const DIRECTORY = 0o040000;
 const MODE_BITS = 0o7777;
-/** `open(2)`, on every machine that Node runs on under Linux. */
-const ACCESS = 3;
-const WRITE_ONLY = 1;
-const READ_WRITE = 2;
-const O_EXCL = 0o200;
-const O_TRUNC = 0o1000;
-const O_APPEND = 0o2000;
 /** Within so many seconds of its change a file may change again without that showing: the server tells whole seconds. */
 const UNSETTLED_S = 2;
 /** Smaller writes are copied, so that their buffer is free at once. */
@@ -67,7 +61,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
   const nodes = createNodes();
   const files = createFiles();
   const directories = createDirectories();
-  const free: Buffer[] = [];
+  const reads = createReads();
   /** What may be answered early where a program is told to end. */
   const interruptible = new Map<number, () => void>();
   /** While a directory moves no path below it is known. */
@@ -117,17 +111,6 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
     const by = file?.session === session ? file : nodes.path(node) === undefined ? files.of(node) : undefined;
     const packet = by ? ask.fstat(by.remote) : node.id === ROOT_ID ? ask.stat(remotePath) : ask.lstat(pathOf(node));
     return shown(await session.ask(packet, reply.attributes), session);
-  };
-
-  const openFlags = (flags: number): number => {
-    const access = flags & ACCESS;
-    return (
-      (access === WRITE_ONLY ? FLAGS.WRITE : access === READ_WRITE ? FLAGS.READ | FLAGS.WRITE : FLAGS.READ) |
-      // The kernel's idea of where a file ends may be older than another writer's.
-      (flags & O_APPEND ? FLAGS.APPEND : 0) |
-      (flags & O_TRUNC && access !== 0 ? FLAGS.TRUNCATE : 0) |
-      (flags & O_EXCL ? FLAGS.EXCLUSIVE : 0)
-    );
   };
 
   const setattr = async (node: Node, changes: Changes, handle: number | undefined): Promise<Attributes> => {
@@ -182,7 +165,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
     return createReply(unique, entry, cacheSeconds, files.add(nodeOf(entry.node), session, remote));
   };
 
-  /** Without what is below, of which nothing was promised, a new file is made and closed again. */
+  /** What programs open is made by CREATE; this is a plain file by mknod(2). SFTP has no other kind. */
   const mknod = async (unique: number, parent: Node, name: string, mode: number): Promise<Buffer> => {
     if ((mode & KIND) !== REGULAR) throw new FileError("EPERM");
     const session = await current();
@@ -218,31 +201,6 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
       });
     moving = over;
     return done;
-  };
-
-  const read = async (message: Of<"read">, respond: (reply: Buffer) => void): Promise<void> => {
-    const { unique, handle, offset, size } = message;
-    const { session, remote } = files.get(handle);
-    const into = free.pop() ?? Buffer.allocUnsafeSlow(OUT_HEADER + LARGEST_IO);
-    const pieces: Array<Promise<number>> = [];
-    session.together(() => {
-      for (let at = 0; at < size; at += PIECE) {
-        const length = Math.min(PIECE, size - at);
-        const place = into.subarray(OUT_HEADER + at, OUT_HEADER + at + length);
-        pieces.push(session.readInto(ask.read(remote, offset + at, length), place));
-      }
-    });
-    try {
-      let found = 0;
-      // What follows a piece that wasn't full is beyond the file's end.
-      for (const [index, length] of (await Promise.all(pieces)).entries()) if (found === index * PIECE) found += length;
-      putHeader(into, unique, OUT_HEADER + found);
-      respond(into.subarray(0, OUT_HEADER + found));
-    } finally {
-      // All have to be over: they have their places in it.
-      await Promise.allSettled(pieces);
-      free.push(into);
-    }
   };
 
   const write = async ({ unique, handle, offset, data }: Of<"write">, keep: Asker["keep"]): Promise<Buffer> => {
@@ -338,7 +296,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
       case "create":
         return create(message);
       case "read":
-        await read(message, respond);
+        await reads.serve(files.get(message.handle), message, respond);
         return undefined;
       case "write":
         return write(message, keep);

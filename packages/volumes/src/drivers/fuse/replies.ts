@@ -60,7 +60,7 @@ export function initReply(unique: number, offered: { readAhead: number; flags: n
   return made;
 }
 
-/** A file by its number, and for how long that may be taken for granted, in s. */
+/** A file, by the number that the kernel is to know it by. */
 export interface Entry {
   node: number;
   attributes: Attributes;
