@@ -22,6 +22,7 @@ const leaf = { address: "127.72.14.7", names: ["leaf", "leaf.shop"] };
 /** A client's view of a listener: what it answers. */
 async function ask(address: string, port: number): Promise<string> {
   const socket = connect({ host: address, port });
+  socket.setTimeout(10_000, () => socket.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" })));
   await once(socket, "connect");
   return text(socket);
 }
@@ -150,13 +151,16 @@ describe.runIf(isRoot)("the helper", { timeout: 60_000 }, () => {
       }
     };
     const knocking = [knock(), knock(), knock(), knock()];
-    for (let round = 0; round < 20; round++) {
-      await helper.call("listen", { address: at(8), port: 80 });
-      if (round === 19) await until(() => (answers.get("uid 65534") ?? 0) > 20);
-      else await helper.call("unlisten");
+    try {
+      for (let round = 0; round < 20; round++) {
+        await helper.call("listen", { address: at(8), port: 80 });
+        if (round === 19) await until(() => (answers.get("uid 65534") ?? 0) > 20);
+        else await helper.call("unlisten");
+      }
+    } finally {
+      stop = true;
+      await Promise.all(knocking);
     }
-    stop = true;
-    await Promise.all(knocking);
     // Reset: by the end of a listener with somebody in its queue. An empty answer would be the helper's.
     for (const answer of answers.keys()) expect(["uid 65534", "ECONNREFUSED", "ECONNRESET"]).toContain(answer);
   });
