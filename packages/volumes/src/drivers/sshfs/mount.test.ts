@@ -206,12 +206,16 @@ describe.skipIf(missing !== undefined)("a directory mounted by sshfs", () => {
   it("closing takes off what is in use too, and what was open is written", async () => {
     await using place = await makePlace();
     const mount = await place.mount();
-    const file = await open(join(place.local, "f"), "w");
-    await file.write("kept");
-    await mount.close();
-    expect(await mountAt(place.local)).toBeUndefined();
-    await file.close().catch(() => {});
-    expect(await readFile(join(place.remote, "f"), "utf8")).toBe("kept");
+    // Another process: one that serves a mount and begins a program while it has a file of it open waits for itself.
+    const writer = spawn("sh", ["-c", "exec 3>f; printf kept >&3; echo written; exec sleep 60"], { cwd: place.local });
+    try {
+      await once(writer.stdout, "data");
+      await mount.close();
+      expect(await mountAt(place.local)).toBeUndefined();
+      await vi.waitFor(async () => expect(await readFile(join(place.remote, "f"), "utf8")).toBe("kept"));
+    } finally {
+      writer.kill("SIGKILL");
+    }
   });
 
   it("under the mount nothing can be written by who isn't root, and afterwards all is as it was", async () => {
