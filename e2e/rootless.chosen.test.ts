@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { bin, untilSaid } from "./cli.harness.ts";
 import { canHaveUsualMachine, type UsualMachine, usualMachine } from "./rootless.machine.ts";
@@ -127,6 +128,29 @@ describe.skipIf(!canHaveUsualMachine)("on a machine as most are", { timeout: 60_
     child.kill("SIGTERM");
     await ended;
   });
+
+  test.runIf(existsSync("/usr/bin/gdb"))(
+    "gdb attaches from outside, as the same user, and reads what is there; the command goes on",
+    async () => {
+      const child = start(...words("run", "--", "sh", "-c", "echo up; sleep 994; exit 3"));
+      await untilSaid(child, /^up$/m);
+      const sleeper = (): number | undefined => below(child.pid!).find((pid) => commandLine(pid) === "sleep 994 ");
+      await expect.poll(sleeper, { timeout: 10_000 }).toBeDefined();
+      const looks = ["info proc", "x/s **(char***)&environ", "detach"].flatMap((look) => ["-ex", look]);
+      const [program = "", ...args] = machine.enter([
+        ...["gdb", "--batch", "-iex", "set sysroot /", "-p", String(sleeper())],
+        ...looks,
+      ]);
+      const { stdout } = await promisify(execFile)(program, args, { cwd: "/" });
+      expect(stdout).toContain("cmdline = 'sleep 994'");
+      expect(stdout).toMatch(/0x[0-9a-f]+:\s+"\w+=/);
+      expect(stdout).toMatch(/\(process \d+\) detached/);
+      expect(sleeper()).toBeDefined();
+      const ended = once(child, "exit");
+      process.kill(sleeper()!);
+      expect(await ended).toEqual([3, null]);
+    },
+  );
 
   /** A terminal in which this command line runs; `type` what stands there, and wait for what it shows. */
   const terminal = (line: string) => {
