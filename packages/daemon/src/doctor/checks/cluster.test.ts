@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { developer } from "../../developer.ts";
 import { openJournal } from "../../journal.ts";
 import type { Check } from "../check.ts";
@@ -313,17 +313,21 @@ describe("ports", () => {
       ],
     };
     await embedded.apply([{ apiVersion: "v1", kind: "Service", metadata: { name: "crowded", namespace: NAMESPACE }, spec }]);
-    const path = await file(embedded.kubeconfig());
-    const taken = await look(path, ports);
-    squatter.close();
-    expect(taken).toMatchObject([
-      {
-        level: "warning",
-        text: expect.stringContaining(`port ${port} of crowded`),
-        details: { port, holder: { pid: process.pid } },
-      },
-    ]);
-    expect(await look(path, ports)).toMatchObject([{ level: "ok" }]);
+    try {
+      const path = await file(embedded.kubeconfig());
+      expect(await look(path, ports)).toMatchObject([
+        {
+          level: "warning",
+          text: expect.stringContaining(`port ${port} of crowded`),
+          details: { port, holder: { pid: process.pid } },
+        },
+      ]);
+      squatter.close();
+      expect(await look(path, ports)).toMatchObject([{ level: "ok" }]);
+    } finally {
+      squatter.close();
+      embedded.store.remove("services", NAMESPACE, "crowded");
+    }
   });
 });
 
@@ -359,6 +363,12 @@ describe("relays", () => {
     spec: { selector: record.switched, ports: [{ port: 80 }] },
   };
 
+  afterEach(async () => {
+    for (const name of ["shipside-core-1", "shipside-mine-1"]) embedded.store.remove("deployments.apps", NAMESPACE, name);
+    embedded.store.remove("services", NAMESPACE, "web");
+    await rm(join(dir, "state"), { recursive: true, force: true });
+  });
+
   test("none, others', mine without a session, and a Service that leads to none", async () => {
     const kubeconfig = embedded.kubeconfigPath;
     expect(await look(kubeconfig, relays)).toMatchObject([{ level: "ok", text: `none in namespace ${NAMESPACE}` }]);
@@ -381,11 +391,9 @@ describe("relays", () => {
     ]);
 
     // What a running process has on record is in use.
-    const stateDir = join(dir, "state");
-    const journal = openJournal(stateDir);
+    const journal = openJournal(join(dir, "state"));
     await journal.record({ kind: "intercept", data: { relay: "shipside-mine-1" } });
     expect((await look(kubeconfig, relays)).map(({ level }) => level)).toEqual(["problem", "ok"]);
     await journal.close();
-    await rm(stateDir, { recursive: true });
   });
 });
