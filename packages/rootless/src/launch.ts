@@ -33,6 +33,9 @@ export const NAMESPACE_FLAGS: readonly string[] = [
   ...["--uts", "--pid", "--fork", "--kill-child"],
 ];
 
+/** Each command has another user namespace, in which it has the user's ids: whether that can be had. */
+export const AGAIN = "unshare --user true";
+
 /** `ip` stands where an ordinary user's PATH doesn't lead. */
 export const withSystemPath = ({ PATH = "" }: NodeJS.ProcessEnv): { PATH: string } => ({
   PATH: `${PATH}:/usr/sbin:/sbin`,
@@ -59,6 +62,7 @@ for file; do
 done
 umount -l "$scratch"
 ip link set lo up
+${AGAIN}
 { echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start; } 2>/dev/null || true
 exec 2>&${PARKED_FD} ${PARKED_FD}>&- ${SAID_FD}>&-
 "$node" "$agent"

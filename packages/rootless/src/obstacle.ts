@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { codeOf } from "@shipside/core";
 import { rootlessError } from "./errors.ts";
-import { NAMESPACE_FLAGS, withSystemPath } from "./launch.ts";
+import { AGAIN, NAMESPACE_FLAGS, withSystemPath } from "./launch.ts";
 
 /** What forbids it, and what an administrator can do. */
 interface Rule {
@@ -15,8 +15,11 @@ interface Rule {
 
 const RULES: readonly Rule[] = [
   { path: "kernel/unprivileged_userns_clone", forbids: (value) => value === "0", allow: "kernel.unprivileged_userns_clone=1" },
-  { path: "user/max_user_namespaces", forbids: (value) => value === "0", allow: "user.max_user_namespaces=10000" },
-  { path: "user/max_net_namespaces", forbids: (value) => value === "0", allow: "user.max_net_namespaces=10000" },
+  ...["user", "net", "mnt", "pid", "uts"].map((kind) => ({
+    path: `user/max_${kind}_namespaces`,
+    forbids: (value: string) => value === "0",
+    allow: `user.max_${kind}_namespaces=10000`,
+  })),
   {
     path: "kernel/apparmor_restrict_unprivileged_userns",
     forbids: (value) => value === "1",
@@ -38,7 +41,7 @@ export interface ObstacleOptions {
 /** Why `openNamespace` can't do here, with its codes; undefined where it can. Asked of the kernel itself, and nothing is left. */
 export async function findObstacle({ env = process.env, proc, signal }: ObstacleOptions = {}): Promise<Error | undefined> {
   if (process.platform !== "linux") return notLinux();
-  const needs = ["sh", "-c", "ip link set lo up && mount -t tmpfs shipside /tmp"];
+  const needs = ["sh", "-c", `ip link set lo up && mount -t tmpfs shipside /tmp && ${AGAIN}`];
   const options = { env: { ...env, ...withSystemPath(env) }, ...(signal && { signal }) };
   try {
     await promisify(execFile)("unshare", [...NAMESPACE_FLAGS, "--", ...needs], options);
@@ -82,6 +85,13 @@ export async function whyNot(said: string, cause: unknown, root = "/proc"): Prom
   }
   if (!/not permitted|permission denied|superuser|no space left|invalid argument|not implemented/i.test(said))
     return rootlessError("ROOTLESS_FAILED", `could not make namespaces: ${said.trim() || message(cause)}`, { cause });
+  // namespaces(7). Counted with those of all who have made the surroundings: a container's limit may be on its host.
+  if (/no space left/i.test(said))
+    return rootlessError("ROOTLESS_FORBIDDEN", "this machine lets you make no more namespaces: a limit is used up", {
+      hint: "an administrator can raise it (in a container, on its host): sudo sysctl user.max_user_namespaces=10000; or use `shipside start`",
+      cause,
+      details: { rule: "user.max_user_namespaces" },
+    });
   const filtered = FILTERED.test((await read("self/status")) ?? "");
   const why = filtered ? "a seccomp filter, such as a container's, forbids it" : `the kernel says: ${said.trim()}`;
   return rootlessError("ROOTLESS_FORBIDDEN", `this machine lets you make no namespaces: ${why}`, {
