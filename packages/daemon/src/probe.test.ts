@@ -88,7 +88,7 @@ test("each step is taken and timed, and what is broken is named where it breaks"
   let result = await session.probe();
   // A busy machine can be late with the one or the other: that is said as such, and is not what this test is about.
   const late = (): boolean => JSON.stringify(result).includes("PROBE_TIMEOUT");
-  for (let again = 0; late() && again < 3; again++) result = await session.probe();
+  for (let again = 0; late() && again < 10; again++) result = await session.probe();
   expect(result).toMatchObject({ id: session.id, answeredMs: expect.any(Number), tunnels: { of: 4, asked: 4 } });
   expect(result.transport).toMatchObject({ carrier: "spdy", connections: expect.any(Number) });
   const { leaf, core, frontend, deaf: silent } = probesOf(result);
@@ -107,7 +107,7 @@ test("each step is taken and timed, and what is broken is named where it breaks"
   });
   expect(silent?.broken).toMatchObject({ step: "pod", error: { code: "DIAL_REFUSED" } });
   expect(silent?.ms).not.toHaveProperty("pod");
-});
+}, 60_000);
 
 test("no pod is ready", async () => {
   await open();
@@ -137,7 +137,8 @@ test.each<[how: string, breakIt: () => (() => Promise<void> | void) | Promise<()
   try {
     const began = performance.now();
     const result = await session.probe();
-    expect(performance.now() - began).toBeLessThan(3_000);
+    // And some for a machine that has other things to do.
+    expect(performance.now() - began).toBeLessThan(5_000);
     expect(result).toMatchObject({ error: { code: expect.stringMatching(/^(KUBE_|PROBE_TIMEOUT)/) } });
     expect(result).not.toHaveProperty("answeredMs");
     const { leaf } = probesOf(result);

@@ -69,10 +69,8 @@ describe("watchEnv", () => {
         onError: (error) => errors.push(error),
       });
       expect(await read()).toEqual(["A=1"]);
-      const began = performance.now();
       await embedded.apply([config({ A: "2", B: "1" })]);
-      await expect.poll(read, { timeout: 3_000, interval: 20 }).toEqual(["A=2", "B=1"]);
-      expect(performance.now() - began).toBeLessThan(2_000);
+      await expect.poll(read, { interval: 20 }).toEqual(["A=2", "B=1"]);
       await expect
         .poll(() => changes[0])
         .toMatchObject({

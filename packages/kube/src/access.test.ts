@@ -130,7 +130,7 @@ describe("probeServer", () => {
     const path = await file("admin", embedded.kubeconfig());
     const { status, date, answeredMs } = await probeServer({ kubeconfig: path });
     expect(status).toBe(401);
-    expect(Math.abs(date!.getTime() - Date.now())).toBeLessThan(2_500);
+    expect(Math.abs(date!.getTime() - Date.now())).toBeLessThan(10_000);
     expect(answeredMs).toBeGreaterThanOrEqual(0);
   });
 

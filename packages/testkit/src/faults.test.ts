@@ -171,7 +171,7 @@ test("a slow link: latency both ways, a rate, and bytes that all arrive in order
   expect((await server.ask("/big")).body).toBe("x".repeat(200_000));
   const took = performance.now() - start;
   expect(took).toBeGreaterThan(350);
-  expect(took).toBeLessThan(3000);
+  expect(took).toBeLessThan(10_000);
   undo();
 });
 

@@ -163,7 +163,7 @@ test("the lock of a process that is gone is taken over", async () => {
   await using pool = openIpPool({ stateFile, logger: silentLogger });
   const began = performance.now();
   await pool.assign(["a"]);
-  expect(performance.now() - began).toBeLessThan(2_000);
+  expect(performance.now() - began).toBeLessThan(5_000);
   expect(await readdir(directory.path)).toEqual(["addresses.json"]);
 });
 

@@ -30,7 +30,8 @@ describe("a run of doctor", () => {
       check("hangs", () => new Promise(() => {})),
       well,
     ]);
-    expect(performance.now() - began).toBeLessThan(2_000);
+    // What hangs hangs for ever: the rest is what a busy machine needs.
+    expect(performance.now() - began).toBeLessThan(10_000);
     expect(report.lines).toMatchObject([
       { check: "throws", level: "problem", text: "could not be looked at: oh" },
       { check: "rejects", level: "problem", hint: "look closer", details: { code: "SOME_CODE" } },

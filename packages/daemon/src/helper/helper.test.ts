@@ -271,9 +271,10 @@ describe.runIf(isRoot)("after a crash", { timeout: 60_000 }, () => {
     await helper.call("listen", { address: at(9), port: 80 });
     const began = performance.now();
     process.kill(helper.daemon, "SIGKILL");
-    await until(async () => (await place.readHosts()) === place.original, 1_000);
+    await until(async () => (await place.readHosts()) === place.original, 5_000);
     expect(await helper.exited).toEqual([1, null]);
-    expect(performance.now() - began).toBeLessThan(1_500);
+    // A second, and some for a machine that has other things to do.
+    expect(performance.now() - began).toBeLessThan(5_000);
     await expect(ask(at(9), 80)).rejects.toMatchObject({ code: "ECONNREFUSED" });
     expect(await place.ledger()).toBeUndefined();
     expect((await place.log()).at(-2)).toMatchObject({ event: "undone", what: "1 line of the hosts file" });

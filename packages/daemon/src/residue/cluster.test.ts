@@ -179,7 +179,7 @@ test("a cluster that is away keeps its residue on record and holds up nothing el
       [],
       ["KUBE_UNREACHABLE", "KUBE_UNREACHABLE"],
     ]);
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - began).toBeLessThan(15_000);
   } finally {
     await embedded.start();
   }
