@@ -194,6 +194,34 @@ describe("the link", () => {
     });
   });
 
+  test("is tried again where the relay goes, or its network stands still, before it has greeted; whoever isn't greeted is told nothing", async () => {
+    await using pair = await linkedPair({ server: { greetingMs: 1_000 } });
+    const whys: unknown[] = [];
+    let tries = 0;
+    await using link = openRelayLink({
+      secret: "s3cret",
+      greetingMs: 500,
+      async open() {
+        const into = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+        tries++;
+        if (tries === 1) return into.destroy();
+        if (tries === 2) return into;
+        return connect({ port: pair.links.port, host: "127.0.0.1", allowHalfOpen: true });
+      },
+      onState: (linked, error) => linked || whys.push(error),
+    });
+    await link.ready;
+    expect(whys).toEqual([
+      expect.objectContaining({ code: "RELAY_LINK_LOST", message: expect.stringContaining("it was closed") }),
+      expect.objectContaining({ code: "RELAY_LINK_LOST", message: expect.stringContaining("none within 500 ms") }),
+    ]);
+    const silent = connect({ port: pair.links.port, host: "127.0.0.1" });
+    let told = "";
+    silent.on("data", (chunk) => (told += chunk)).on("error", () => {});
+    await once(silent, "close");
+    expect(told).toBe("");
+  });
+
   test("retry: the pause until the next try is cut short, and what stands isn't touched", async () => {
     await using pair = await linkedPair();
     const states: boolean[] = [];
@@ -216,6 +244,36 @@ describe("the link", () => {
     link.retry();
     await sleep(50);
     expect([link.linked, states.filter((linked) => linked)]).toEqual([true, [true]]);
+  });
+
+  test("retry: a try that hangs has 2 s more; and one that hangs doesn't hold up the close", async () => {
+    await using pair = await linkedPair();
+    const silent = (): Duplex => new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+    const hanging: Duplex[] = [];
+    let reachable = false;
+    await using link = openRelayLink({
+      secret: "s3cret",
+      // More than the test has.
+      greetingMs: 600_000,
+      async open() {
+        if (reachable) return connect({ port: pair.links.port, host: "127.0.0.1", allowHalfOpen: true });
+        hanging.push(silent());
+        return hanging.at(-1)!;
+      },
+    });
+    await eventually(() => expect(hanging).toHaveLength(1));
+    reachable = true;
+    link.retry();
+    await sleep(500);
+    // It may still be answered.
+    expect(hanging[0]!.destroyed).toBe(false);
+    await link.ready;
+    expect(hanging.map(({ destroyed }) => destroyed)).toEqual([true]);
+    await link.close();
+
+    const other = openRelayLink({ secret: "s3cret", greetingMs: 600_000, open: async () => silent() });
+    await sleep(50);
+    await other.close();
   });
 
   test("a far end that goes silent is noticed on both sides", async () => {

@@ -33,6 +33,8 @@ export interface RelayLinkOptions {
   onState?(linked: boolean, error?: Error): void;
   /** How long the link may be silent until it is taken for dead, in ms. Default 10,000. */
   silenceMs?: number;
+  /** How long a relay may take to greet, in ms; it is tried again then. Default 10,000. */
+  greetingMs?: number;
   /** Closes it. */
   signal?: AbortSignal;
   logger?: Logger;
@@ -43,7 +45,10 @@ export interface RelayLink extends Closable {
   readonly linked: boolean;
   /** Resolves when it stands for the first time; rejects where it ends before. */
   readonly ready: Promise<void>;
-  /** The relay has become reachable, as far as one knows: the pause until the next try is cut short. */
+  /**
+   * The relay has become reachable, as far as one knows: the pause until the next try is cut short, and a try that is under way, which may
+   * hang where it began too early, has 2 s.
+   */
   retry(): void;
   /**
    * A connection from inside the cluster, once the link stands. Rejects with `DIAL_REFUSED`, `DIAL_GONE`, `DIAL_FAILED`, and `RELAY_LINK_LOST` where
@@ -57,7 +62,8 @@ export interface RelayLink extends Closable {
   readonly ended: Promise<Error | undefined>;
 }
 
-const GREETING_MS = 10_000;
+/** For a try that was under way when the relay became reachable, in ms. */
+const TRY_MS = 2_000;
 /** More are forgotten: addresses come and go. */
 const MOST_PROVEN = 10_000;
 const REQUEST_MS = 15_000;
@@ -65,7 +71,7 @@ const HOPELESS = ["RELAY_REFUSED", "RELAY_PROTOCOL", "KUBE_FORBIDDEN", "KUBE_UNA
 
 /** Opens the link in the background: see {@link RelayLink.ready}. */
 export function openRelayLink(options: RelayLinkOptions): RelayLink {
-  const { logger = silentLogger, silenceMs = 10_000 } = options;
+  const { logger = silentLogger, silenceMs = 10_000, greetingMs = 10_000 } = options;
   const client = randomBytes(12).toString("hex");
   const lifetime = new AbortController();
   const closedError = relayError("RELAY_LINK_LOST", "the link was closed");
@@ -74,7 +80,7 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   /** What has taken connections, by protocol and authority. */
   const proven = new Set<string>();
   let over: Error | undefined;
-  /** Cuts the pause after a try that failed. */
+  /** Cuts the pause after a try that failed, and bounds the try. */
   let again = new AbortController();
   const ready = Promise.withResolvers<void>();
   ready.promise.catch(() => {});
@@ -89,9 +95,12 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   const openStream = async (role: Greeting["role"], signal: AbortSignal): Promise<Duplex> => {
     const stream = await options.open(signal);
     stream.on("error", () => {});
+    const onAbort = (): void => void stream.destroy();
+    signal.addEventListener("abort", onAbort, { once: true });
     try {
+      signal.throwIfAborted();
       writeLine(stream, { shipside: PROTOCOL, role, secret: options.secret, client } satisfies Greeting);
-      const welcome = (await readLine(stream, GREETING_MS)) as Welcome;
+      const welcome = (await readLine(stream, greetingMs)) as Welcome;
       if (typeof welcome?.ok !== "boolean") throw relayError("RELAY_PROTOCOL", "what answers on the control port is no relay");
       if (!welcome.ok) {
         const hint = "Where another version of Shipside put this relay there, end it with that version, or delete its Deployment.";
@@ -102,6 +111,8 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
     } catch (error) {
       stream.destroy();
       throw error;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
     }
   };
 
@@ -125,6 +136,12 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
   const live = async (): Promise<Error | undefined> => {
     const attempt = new AbortController();
     const signal = AbortSignal.any([lifetime.signal, attempt.signal]);
+    let tooLong: NodeJS.Timeout | undefined;
+    const onAgain = (): void => {
+      const hangs = relayError("RELAY_LINK_LOST", `the relay is there again, and what was begun before hung for ${TRY_MS} ms more`);
+      tooLong = setTimeout(() => attempt.abort(hangs), TRY_MS);
+    };
+    again.signal.addEventListener("abort", onAgain, { once: true });
     const roles: Greeting["role"][] = options.onConnection ? ["dial", "accept"] : ["dial"];
     const results = await Promise.allSettled(
       roles.map((role) =>
@@ -134,6 +151,8 @@ export function openRelayLink(options: RelayLinkOptions): RelayLink {
         }),
       ),
     );
+    again.signal.removeEventListener("abort", onAgain);
+    clearTimeout(tooLong);
     const failed = results.find((result) => result.status === "rejected");
     const wires = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     if (failed) {

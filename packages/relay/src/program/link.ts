@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Closable, errorToJson, type Logger } from "@shipside/core";
+import { type Closable, errorToJson, hasCode, type Logger } from "@shipside/core";
 import { relayError } from "../errors.ts";
 import { CONTROL_PORT, type Greeting, HEADERS, PROTOCOL, type Welcome } from "../protocol.ts";
 import { connectQuestion, openConnect, refuseConnect } from "../wire/connect.ts";
@@ -40,6 +40,8 @@ export interface LinksOptions extends LinkHandlers {
   port?: number;
   /** How long a link may be silent until it is taken for dead, in ms. Default 3,500: it is looked once a second. */
   silenceMs?: number;
+  /** How long a developer's end may take to greet, in ms. Default 10,000. */
+  greetingMs?: number;
   logger: Logger;
 }
 
@@ -52,11 +54,9 @@ export interface Links extends Closable {
   acceptSession(client: string): Mux | undefined;
 }
 
-const GREETING_MS = 10_000;
-
 /** Serves the control port: greets, checks the secret in constant time, and then carries streams in the role that was asked for. */
 export async function serveLinks(options: LinksOptions): Promise<Links> {
-  const { logger, silenceMs = 3_500 } = options;
+  const { logger, silenceMs = 3_500, greetingMs = 10_000 } = options;
   const streams = new Map<string, number>();
   const accepting = new Map<string, Mux>();
   const sockets = new Set<Socket>();
@@ -88,7 +88,7 @@ export async function serveLinks(options: LinksOptions): Promise<Links> {
   };
 
   const welcome = async (socket: Socket): Promise<void> => {
-    const greeting = (await readLine(socket, GREETING_MS)) as Partial<Greeting> | null;
+    const greeting = (await readLine(socket, greetingMs)) as Partial<Greeting> | null;
     const { role, client } = checkGreeting(greeting, options.secret);
     writeLine(socket, { ok: true, version: options.version } satisfies Welcome);
     if (role === "dial") {
@@ -108,7 +108,8 @@ export async function serveLinks(options: LinksOptions): Promise<Links> {
     socket.on("error", () => {});
     welcome(socket).catch((error: Error) => {
       logger.warn("a link was refused", { error: error.message });
-      if (!socket.writable) return void socket.destroy();
+      // Who said nothing may be late, which a refusal would make final.
+      if (!socket.writable || hasCode(error, "RELAY_LINK_LOST")) return void socket.destroy();
       const { code, message } = errorToJson(error);
       writeLine(socket, { ok: false, code, message } satisfies Welcome);
       socket.end();
