@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { bin, untilSaid } from "./cli.harness.ts";
+import { bin, NOBODY, newUser, untilSaid } from "./cli.harness.ts";
 import { canHaveUsualMachine, type UsualMachine, usualMachine } from "./rootless.machine.ts";
 
 // A teleport's command where nobody has root and nobody has asked for namespaces; and the terminal, signals and debuggers of one that has them.
@@ -80,6 +80,23 @@ describe.skipIf(!canHaveUsualMachine)("on a machine as most are", { timeout: 60_
     } finally {
       await machine.allowTun(true);
     }
+  });
+
+  test("a machine that forbids namespaces: `run` says by which rule, a teleport's command goes on without", async () => {
+    const forbid = `echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --ambient-caps=-all --inh-caps=-all -- "$@"`;
+    const own = ["unshare", "--user", `--map-user=${NOBODY}`, `--map-group=${NOBODY}`, "--keep-caps"];
+    await using user = await newUser({ enter: (line) => machine.enter([...own, "sh", "-c", forbid, "sh", ...line]) });
+    const rule = "this machine lets you make no namespaces: user.max_user_namespaces is 0";
+    const run = await user.run(words("run", "--", "echo", "started"));
+    expect(run).toMatchObject({ code: 7, stdout: "", stderr: expect.stringContaining(`error[ROOTLESS_FORBIDDEN]: ${rule}`) });
+    expect(run.stderr).toContain("because: unshare: unshare failed: No space left on device");
+    expect(run.stderr).toContain("sudo sysctl user.max_user_namespaces=10000; or use `shipside start`");
+    const look = `require("node:dns").lookup("web", (error, address) => console.log(address))`;
+    const ran = await user.run(words("teleport", "--", process.execPath, "-e", look));
+    expect(ran, ran.stderr).toMatchObject({ code: 0, stdout: expect.stringMatching(/^127\.7[2-5]\./) });
+    expect(ran.stderr).toMatch(/the command has no namespaces of its own, .*user\.max_user_namespaces is 0/);
+    expect(ran.stderr).toMatch(/programs of Node alone have the names.*\n.*`shipside start`/);
+    expect(await user.left()).toEqual([]);
   });
 
   test("--hostname: the host name is the pods', in full too; DNS is asked as the workload says", async () => {

@@ -111,6 +111,12 @@ export async function runSessionCommand(
       stdout: terminal.json ? "stderr" : "inherit",
     });
     started = child;
+    if (child.names === "preload" && restarts === 0) {
+      terminal.warn("programs of Node alone have the names: this machine lets the command have no hosts file of its own");
+      terminal.say(
+        `  ${terminal.err("cyan", "hint:")} \`shipside start\` gives them to every program; its env has addresses that any can use`,
+      );
+    }
     if (stop) child.running.kill(stop);
     for (;;) {
       const news = new Promise<undefined>((resolve) => {

@@ -145,7 +145,9 @@ export async function openNamespace(options: NamespaceOptions = {}): Promise<Nam
   } catch (error) {
     await closer.close();
     if (signal?.aborted) throw abortError(signal);
-    throw await whyNot(await said, error);
+    const words = await said;
+    // That they are gone is known; what was said on the way is why.
+    throw await whyNot(words, words.trim() === "" ? error : new Error(words.trim()));
   }
   const onAbort = (): void => void closer.close();
   signal?.addEventListener("abort", onAbort, { once: true });
