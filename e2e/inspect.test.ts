@@ -195,6 +195,14 @@ test("a call of gRPC from a pod, through the relay: its status and its messages"
       request: { body: { kind: "grpc", frames: [{ bytes: 3, hex: "6b6579" }] } },
       response: { body: { kind: "grpc", frames: [{ bytes: 5 }] } },
     });
+    const edited = await api(link, "POST", "/exchanges/1/replay", {
+      target: "local",
+      edit: { messages: [{ hex: "6b 65 79 32" }] },
+    });
+    expect(await api(link, "GET", `/exchanges/${edited.id}`)).toMatchObject({
+      ...{ httpVersion: "2", grpcStatus: "5 NOT_FOUND: no such cart" },
+      request: { body: { frames: [{ bytes: 4 }] } },
+    });
   } finally {
     child.kill("SIGINT");
     await once(child, "exit");

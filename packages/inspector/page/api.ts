@@ -26,7 +26,7 @@ export interface BodyView {
   note: string;
   text: string;
   form?: { name: string; value: string }[];
-  frames?: { bytes: number; compressed: boolean; trailers?: string; hex: string }[];
+  frames?: { bytes: number; compressed: boolean; trailers?: string; hex: string; text?: string; whole: boolean }[];
 }
 
 export type Headers = [name: string, value: string][];
@@ -58,10 +58,17 @@ export interface Detail {
   replayTargets: { name: string; origin: string }[];
 }
 
+export interface HeaderChange {
+  name: string;
+  left?: string;
+  right?: string;
+}
+
 export interface Diff {
   left: { id: number; status: number | null; duration: number | null };
   right: { id: number; status: number | null; duration: number | null };
-  headers: { name: string; left?: string; right?: string }[];
+  headers: HeaderChange[];
+  trailers: HeaderChange[];
   lines: { kind: "same" | "left" | "right"; text: string }[];
   note: string;
   same: boolean;

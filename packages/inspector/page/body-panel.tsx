@@ -16,14 +16,6 @@ export function BodyPanel({ title, body, source }: { title: string; body: BodyVi
       {body.note && <p class="note">{body.note}</p>}
       {body.kind === "image" && <img src={source} alt={`The ${title.toLowerCase()}`} />}
       {body.form && <Pairs pairs={body.form.map(({ name, value }) => [name, value])} label={`${title}: fields`} />}
-      {body.frames?.map((frame, at) => (
-        <p class="facts" key={at}>
-          <span>message {at + 1}</span>
-          <span>{size(frame.bytes)}</span>
-          {frame.compressed && <span>compressed</span>}
-          <code>{frame.trailers ?? frame.hex.slice(0, 120)}</code>
-        </p>
-      ))}
       {body.text && !body.form && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
         <section class="body" tabIndex={0} aria-label={title}>

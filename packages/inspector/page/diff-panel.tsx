@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, api, type Diff, query } from "./api.ts";
+import { ApiError, api, type Diff, type HeaderChange, query } from "./api.ts";
 import { duration } from "./format.ts";
 
 export function DiffPanel({ left, right }: { left: number; right: number }) {
@@ -30,26 +30,8 @@ export function DiffPanel({ left, right }: { left: number; right: number }) {
         </span>
       </p>
       {diff.note && <p class="note">{diff.note}</p>}
-      {diff.headers.length > 0 && (
-        <table aria-label="Headers that differ">
-          <thead>
-            <tr>
-              <th scope="col">Header</th>
-              <th scope="col">{left}</th>
-              <th scope="col">{right}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {diff.headers.map((each) => (
-              <tr key={each.name}>
-                <th scope="row">{each.name}</th>
-                <td>{each.left ?? "–"}</td>
-                <td>{each.right ?? "–"}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      <Changes title="Header" changes={diff.headers} left={left} right={right} />
+      <Changes title="Trailer" changes={diff.trailers} left={left} right={right} />
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <section class="sides" tabIndex={0} aria-label="Bodies side by side">
         {lines.map(([a, b], at) => (
@@ -60,6 +42,40 @@ export function DiffPanel({ left, right }: { left: number; right: number }) {
         ))}
       </section>
     </section>
+  );
+}
+
+function Changes({
+  title,
+  changes,
+  left,
+  right,
+}: {
+  title: string;
+  changes: readonly HeaderChange[];
+  left: number;
+  right: number;
+}) {
+  if (changes.length === 0) return null;
+  return (
+    <table aria-label={`${title}s that differ`}>
+      <thead>
+        <tr>
+          <th scope="col">{title}</th>
+          <th scope="col">{left}</th>
+          <th scope="col">{right}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {changes.map((each) => (
+          <tr key={each.name}>
+            <th scope="row">{each.name}</th>
+            <td>{each.left ?? "–"}</td>
+            <td>{each.right ?? "–"}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { type ApiError, api, type Detail, type Headers, type Summary } from "./api.ts";
+import { areWhole, editedOf, MessageFields } from "./message-fields.tsx";
 
 const asText = (headers: Headers): string => headers.map(([name, value]) => `${name}: ${value}`).join("\n");
 
@@ -20,6 +21,9 @@ export function ReplayForm({ detail, onSent }: { detail: Detail; onSent(answer: 
   const editable =
     request.body.kind === "empty" || request.body.kind === "text" || request.body.kind === "json" || request.body.kind === "form";
   const [given, setGiven] = useState(asked);
+  const frames = request.body.kind === "grpc" ? (request.body.frames ?? []) : [];
+  const isText = frames.some(({ text }) => text !== undefined);
+  const [messages, setMessages] = useState<string[]>();
   const [target, setTarget] = useState(replayTargets[0]?.name ?? "");
   const [state, setState] = useState<{ busy: boolean; error?: ApiError }>({ busy: false });
 
@@ -32,6 +36,7 @@ export function ReplayForm({ detail, onSent }: { detail: Detail; onSent(answer: 
       ...(given.path !== asked.path && { path: given.path }),
       ...(given.headers !== asked.headers && { headers: fromText(given.headers) }),
       ...(given.body !== asked.body && { body: given.body }),
+      ...(messages && { messages: messages.map((each) => (isText ? { text: each } : { hex: each })) }),
     };
     try {
       const answer = await api<Summary>("POST", `/exchanges/${summary.id}/replay`, { target, edit });
@@ -68,7 +73,9 @@ export function ReplayForm({ detail, onSent }: { detail: Detail; onSent(answer: 
       <label>
         Headers <textarea rows={Math.min(10, request.headers.length + 1)} {...field("headers")} spellcheck={false} />
       </label>
-      {editable ? (
+      {request.body.kind === "grpc" && areWhole(request.body) ? (
+        <MessageFields messages={messages ?? editedOf(frames)} isText={isText} onEdit={setMessages} />
+      ) : editable ? (
         <label>
           Body <textarea rows={6} {...field("body")} spellcheck={false} />
         </label>

@@ -19,10 +19,12 @@ export interface AnswerDiff {
   left: { id: number; status: number | null; duration: number | null };
   right: { id: number; status: number | null; duration: number | null };
   headers: HeaderChange[];
+  /** What came behind the bodies, as a call's status. */
+  trailers: HeaderChange[];
   lines: DiffLine[];
   /** Why the bodies aren't compared as a whole; "" where they are. */
   note: string;
-  /** Status, headers and body are the same, but for headers that differ from answer to answer (`date`). */
+  /** Status, headers, body and trailers are the same, but for headers that differ from answer to answer (`date`). */
   same: boolean;
 }
 
@@ -46,6 +48,7 @@ export async function diffAnswers(
   if (Math.max(linesA.length, linesB.length) > MOST_LINES) notes.push(`the first ${MOST_LINES} lines are compared`);
   const lines = diffLines(linesA.slice(0, MOST_LINES), linesB.slice(0, MOST_LINES));
   const headers = diffHeaders(left.responseHeaders, right.responseHeaders, reveal);
+  const trailers = diffHeaders(left.responseTrailers, right.responseTrailers, reveal);
   const side = ({ id, status, timings }: Exchange): AnswerDiff["left"] => ({
     id,
     status: status ?? null,
@@ -58,11 +61,13 @@ export async function diffAnswers(
     left: side(left),
     right: side(right),
     headers,
+    trailers,
     lines,
     note: notes.join("; "),
     same:
       left.status === right.status &&
       (sameBytes || (a.kind === "json" && a.text === b.text)) &&
+      trailers.length === 0 &&
       headers.every(({ name }) => name === "date"),
   };
 }

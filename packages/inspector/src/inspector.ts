@@ -19,7 +19,7 @@ import { inspectorError } from "./errors.ts";
 import type { ConnectionFacts, Exchange } from "./exchange.ts";
 import { type Filter, matchesFilter, parseFilter } from "./filter.ts";
 import { type Budgets, budgetsOf } from "./options.ts";
-import { type ReplayRequest, type ReplayTarget, replay } from "./replay.ts";
+import { type ReplayRequest, type ReplayTarget, replay } from "./replay/replay.ts";
 import { createStore, gone, type StoreEvents } from "./store.ts";
 
 export interface InspectorOptions {

@@ -77,7 +77,16 @@ export async function decodeBody(headers: HeaderList, body: Body): Promise<Decod
   return { bytes, ...(note !== undefined && { note }) };
 }
 
-/** The same at once, for a search that looks at one body after the other; undecoded where that fails. */
+/** Bytes of one coding, at once; undefined where it isn't known or doesn't fit them. */
+export function unpacked(coding: string, bytes: Uint8Array): Buffer | undefined {
+  try {
+    return Object.hasOwn(CODINGS, coding) ? CODINGS[coding]!.now(bytes) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The same for a whole body, for a search that looks at one body after the other; undecoded where that fails. */
 export function bodyText(headers: HeaderList, body: Body): string {
   let bytes: Uint8Array = body.kept;
   try {

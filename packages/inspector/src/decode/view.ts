@@ -36,7 +36,8 @@ export async function viewBody(headers: HeaderList, body: Body): Promise<BodyVie
   if (isSafeImage(type)) return { kind: "image", ...base, note, text: "" };
   if (/^application\/grpc/.test(type)) {
     const raw = /^application\/grpc-web-text/.test(type) ? Buffer.from(buffer.toString("latin1"), "base64") : buffer;
-    return { kind: "grpc", ...base, note, text: hexDump(raw.subarray(0, DUMPED)), frames: grpcFrames(raw) };
+    const frames = grpcFrames(headers, raw);
+    return { kind: "grpc", ...base, note, text: frames.map(messageView).join("\n\n").slice(0, LONGEST_VIEW), frames };
   }
   if (!looksLikeText(buffer)) {
     const dumped = buffer.length > DUMPED ? `the first ${DUMPED} bytes are shown` : "";
@@ -51,6 +52,13 @@ export async function viewBody(headers: HeaderList, body: Body): Promise<BodyVie
   }
   const json = type === "" || /json/.test(type) || /^\s*[[{]/.test(text) ? indented(text) : undefined;
   return { kind: json === undefined ? "text" : "json", ...base, note: said, text: (json ?? text).slice(0, LONGEST_VIEW) };
+}
+
+function messageView({ bytes, compressed, hex, text, trailers, whole }: GrpcFrame, at: number): string {
+  if (trailers !== undefined) return `trailers\n${trailers}`;
+  const facts = [`${bytes} bytes`, compressed && "compressed", !whole && "shown in part"].filter(Boolean).join(", ");
+  const shown = text === undefined ? hexDump(Buffer.from(hex, "hex")) : (indented(text) ?? text);
+  return `message ${at + 1} (${facts})${shown && "\n"}${shown}`;
 }
 
 function indented(text: string): string | undefined {

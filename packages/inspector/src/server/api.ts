@@ -1,12 +1,13 @@
 import { toCurl } from "../curl.ts";
 import { decodeBody } from "../decode/content.ts";
+import { grpcBody } from "../decode/grpc.ts";
 import { isSafeImage, mediaType } from "../decode/view.ts";
 import { inspectorError } from "../errors.ts";
 import { type Exchange, type HeaderList, summaryOf } from "../exchange.ts";
 import { toHar } from "../har.ts";
 import { MASK } from "../headers.ts";
 import type { Inspector } from "../inspector.ts";
-import type { ReplayEdit } from "../replay.ts";
+import type { ReplayEdit } from "../replay/outgoing.ts";
 import type { SessionSource } from "../sessions.ts";
 import { gone } from "../store.ts";
 import { exchangeJson } from "./exchange-json.ts";
@@ -123,7 +124,7 @@ function objectOf(body: unknown): Record<string, unknown> {
 
 /** A value that was shown masked and came back so is the one that was captured. */
 function editOf(given: unknown, original: Exchange): ReplayEdit {
-  const { method, path, headers, body } = objectOf(given);
+  const { method, path, headers, body, messages } = objectOf(given);
   for (const [name, value] of Object.entries({ method, path, body }))
     if (value !== undefined && typeof value !== "string")
       throw invalid(`\`edit.${name}\` must be text`, "leave it out to send what was captured");
@@ -142,7 +143,24 @@ function editOf(given: unknown, original: Exchange): ReplayEdit {
     ...(typeof path === "string" && { path }),
     ...(unmasked && { headers: unmasked }),
     ...(typeof body === "string" && { body: Buffer.from(body) }),
+    ...(messages !== undefined && { body: grpcBody(messagesOf(messages)) }),
   };
+}
+
+function messagesOf(given: unknown): Buffer[] {
+  const wrong = (): Error =>
+    invalid(
+      "`edit.messages` must be a list of messages",
+      'as in [{"hex": "0a03666f6f"}], [{"base64": "CgNmb28="}] or [{"text": "{}"}]',
+    );
+  if (!Array.isArray(given)) throw wrong();
+  return given.map((each: unknown) => {
+    const { hex, base64, text } = objectOf(each);
+    if (typeof text === "string") return Buffer.from(text);
+    if (typeof hex === "string" && /^(?:\s*[0-9a-fA-F]{2})*\s*$/.test(hex)) return Buffer.from(hex.replace(/\s/g, ""), "hex");
+    if (typeof base64 === "string" && /^[\w+/-]*={0,2}$/.test(base64)) return Buffer.from(base64, "base64");
+    throw wrong();
+  });
 }
 
 /** Pictures as such; all else as a file to be saved, so that no browser runs it. */

@@ -2,7 +2,7 @@ import { grpcStatus } from "../decode/grpc.ts";
 import { viewBody } from "../decode/view.ts";
 import { type Exchange, type HeaderList, summaryOf } from "../exchange.ts";
 import { isSecretHeader, maskHeaders } from "../headers.ts";
-import type { ReplayTarget } from "../replay.ts";
+import type { ReplayTarget } from "../replay/replay.ts";
 import { urlOf } from "../url.ts";
 
 /** All there is to show of an exchange, as plain data. */

@@ -70,6 +70,30 @@ const schemas = {
     tunnels: list(ref("Tunnel")),
   }),
   Sessions: object({ at: { ...number, description: "ms since 1970" }, sessions: list(ref("Session")) }),
+  GrpcMessage: object(
+    {
+      bytes: number,
+      compressed: flag,
+      trailers: text,
+      hex: text,
+      text: { ...text, description: "of messages that are JSON" },
+      whole: { ...flag, description: "whether `hex` is all of it" },
+    },
+    ["bytes", "compressed", "hex", "whole"],
+  ),
+  ReplayEdit: object(
+    {
+      method: text,
+      path: text,
+      headers,
+      body: text,
+      messages: {
+        ...list(object({ hex: text, base64: text, text }, [])),
+        description: "instead of `body`, for a call of gRPC: each message by one of the three",
+      },
+    },
+    [],
+  ),
   Body: object(
     {
       kind: { enum: ["empty", "json", "text", "form", "image", "grpc", "binary"] },
@@ -78,7 +102,7 @@ const schemas = {
       note: { ...text, description: "why it isn't whole, or not decoded" },
       text,
       form: list(object({ name: text, value: text })),
-      frames: list(object({ bytes: number, compressed: flag, trailers: text, hex: text }, ["bytes", "compressed", "hex"])),
+      frames: list(ref("GrpcMessage")),
     },
     ["kind", "bytes", "contentType", "note", "text"],
   ),
@@ -124,11 +148,13 @@ const schemas = {
   Diff: object({
     left: side,
     right: side,
-    headers: list(object({ name: text, left: text, right: text }, ["name"])),
+    headers: list(ref("HeaderChange")),
+    trailers: list(ref("HeaderChange")),
     lines: list(object({ kind: { enum: ["same", "left", "right"] }, text })),
     note: text,
     same: flag,
   }),
+  HeaderChange: object({ name: text, left: text, right: text }, ["name"]),
   Har: { type: "object", required: ["log"] },
 };
 
@@ -203,7 +229,7 @@ export const openApi = {
       post: {
         summary: "Sends it again; the answer is a request of its own",
         parameters: [id],
-        requestBody: takes(object({ target: text, edit: object({ method: text, path: text, headers, body: text }, []) }, [])),
+        requestBody: takes(object({ target: text, edit: ref("ReplayEdit") }, [])),
         responses: answers("Summary"),
       },
     },

@@ -189,6 +189,18 @@ it("sends a masked header again as it was captured", async () => {
   expect(inspector.get(again.id)!.requestHeaders).toContainEqual(["authorization", "Bearer hunter2"]);
 });
 
+it("takes an edited call's messages one by one, by hex, base64 or text, and nothing else", async () => {
+  const replay = (messages: unknown) => api("POST", "/api/exchanges/1/replay", { edit: { messages } });
+  const { json: sent } = await replay([{ hex: "6f 6e\n65" }, { base64: "dHdv" }, { text: "{}" }]);
+  expect(Buffer.from(inspector.get(sent.id)!.requestBody.kept).toString("latin1")).toBe(
+    "\0\0\0\0\x03one\0\0\0\0\x03two\0\0\0\0\x02{}",
+  );
+  for (const wrong of ["6f", [{ hex: "6" }], [{ hex: "no" }], [{}], [1]]) {
+    const { status, body } = await replay(wrong);
+    expect([status, body]).toEqual([400, expect.stringContaining("INSPECTOR_REQUEST_INVALID")]);
+  }
+});
+
 it("tells what changes as it happens, to those whose filter fits", async () => {
   let told = "";
   const events = request(
