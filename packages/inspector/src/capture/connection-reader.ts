@@ -98,6 +98,11 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
           return "tunnel";
         }
         if (status < 200 && status !== 101) return { bytes: 0 };
+        if (status === 101 && /^h2c$/i.test(headerOf(headers, "upgrade") ?? "")) {
+          pending.shift();
+          whole = createHttp2Reader(facts, store, onUnread, exchange);
+          return "tunnel";
+        }
         exchange.timings.answered = since(exchange);
         store.answer(exchange, { status, statusText, headers });
         if (status === 101 || (exchange.method === "CONNECT" && status < 300)) {
@@ -122,7 +127,7 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
         // The end of an interim answer is none of the exchange.
         if (pending[0]?.status !== undefined) settle(pending.shift()!, "done");
       },
-      tunnel: (bytes) => tunnel?.out(bytes),
+      tunnel: (bytes) => (whole ? whole.data("out", bytes, now) : tunnel?.out(bytes)),
       lost: unread,
     };
   }

@@ -21,14 +21,21 @@ const ERRORS =
   );
 
 /**
- * Makes exchanges of an HTTP/2 connection with prior knowledge (RFC 9113, 3.3), from its preface on. It looks on: what one side may not send it takes
+ * Makes exchanges of an HTTP/2 connection, from its preface on: with prior knowledge (RFC 9113, 3.3), or behind the answer that upgraded to it
+ * (RFC 7540, 3.2), when `upgraded` is the request that is answered on the first stream. It looks on: what one side may not send it takes
  * as it comes, and where a header block can't be read it gives up, for all later ones hang on it.
  */
-export function createHttp2Reader(facts: ConnectionFacts, store: Store, onLost: (why: string) => void): ConnectionReader {
+export function createHttp2Reader(
+  facts: ConnectionFacts,
+  store: Store,
+  onLost: (why: string) => void,
+  upgraded?: OpenExchange,
+): ConnectionReader {
   let now = 0;
   let lost = false;
   let preface = PREFACE.length;
   const streams = new Map<number, Stream>();
+  if (upgraded) streams.set(1, { exchange: upgraded, ended: new Set(["in"]), events: undefined });
   const decoders = { in: createHpackDecoder(), out: createHpackDecoder() };
   /** A header block whose end hasn't come. */
   const blocks: Partial<Record<Direction, { frame: Frame; parts: Uint8Array[] }>> = {};
