@@ -145,6 +145,32 @@ describe.skipIf(!canHaveMachine || !canHaveDrives)("what a program sees", { time
     return stdout;
   };
 
+  test("where mounts are private, a claim is a read-only copy at its path, as is said; with --driver sync both ways", async () => {
+    await world.inPod("probe", ["sh", "-c", "echo there > /probe-data/row"]);
+    await world.machine.sh("mount --make-rprivate /");
+    try {
+      const volume = ["--volumes", "--mount-only", "data"];
+      const read = ["sh", "-c", "cat /probe-data/row; echo here > /probe-data/row"];
+      const copied = await world.run(volume, read);
+      expect(copied, copied.stderr).toMatchObject({ code: 2, stdout: "there\n" });
+      expect(copied.stderr).toContain("Read-only file system");
+      expect(copied.stderr).toMatch(/driver snapshot: sshfs can't be used: what is mounted isn't seen in the command's namespaces/);
+      expect(copied.stderr).toContain("sudo mount --make-rshared / changes that); --driver sync does without");
+      expect(copied.stderr).not.toContain("deploying a relay");
+      expect(await world.inPod("probe", ["cat", "/probe-data/row"])).toBe("there\n");
+
+      const refused = await world.run([...volume, "--driver", "sshfs"], read);
+      expect(refused).toMatchObject({ stdout: "", stderr: expect.stringContaining("error[VOLUMES_DRIVER_UNAVAILABLE]") });
+      expect(refused.stderr).not.toContain("deploying a relay");
+
+      const synced = await world.run([...volume, "--driver", "sync"], read);
+      expect(synced, synced.stderr).toMatchObject({ code: 0, stdout: "there\n" });
+      expect(await world.inPod("probe", ["cat", "/probe-data/row"])).toBe("here\n");
+    } finally {
+      await world.machine.sh("mount --make-rshared /");
+    }
+  });
+
   test.runIf(existsSync("/usr/bin/busybox"))(
     "a static binary with a resolver of its own finds names, and reaches them",
     async () => {

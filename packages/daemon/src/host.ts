@@ -44,6 +44,8 @@ export interface HostOptions {
   resolve?: (name: string) => Promise<string[]>;
   /** Makes the UDP sockets by which local ports are reached that are elsewhere than on this machine. */
   datagramSocket?: () => Promise<DatagramSocket>;
+  /** Why what is mounted below a directory isn't seen where sessions' volumes are used: drivers that mount aren't taken then. */
+  whyNoMounts?: (dir: string) => Promise<string | undefined>;
   /** Passed to the tunnels: the addresses' range, who makes the listening sockets, how long a connection is held. */
   pool?: TunnelOptions["pool"];
   listeners?: ListenerFactory;
@@ -142,6 +144,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
       cluster: await cluster.again(),
       inCluster: options.bind === "cluster",
       datagramSocket: options.datagramSocket,
+      whyNoMounts: options.whyNoMounts,
       openTunnel: async ({ namespace, rules, host, address, dialer, look }, relay, until) => {
         const which = host ?? namespace;
         return tunnels.acquire(

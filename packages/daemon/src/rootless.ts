@@ -12,6 +12,7 @@ import {
   podResolvConf,
   type Resolver,
   renderResolvConf,
+  whyMountsAreHidden,
 } from "@shipside/rootless";
 import type { RunCommandOptions, RunningCommand } from "./child/run.ts";
 import type { HostOptions } from "./host.ts";
@@ -27,7 +28,7 @@ export interface Rootless extends Closable {
   /**
    * For the session host whose sessions are to be in the namespaces: their names, addresses, listeners and local ports. Close it before this.
    */
-  readonly hostOptions: Pick<HostOptions, "hosts" | "listeners" | "bind" | "plugins" | "datagramSocket">;
+  readonly hostOptions: Pick<HostOptions, "hosts" | "listeners" | "bind" | "plugins" | "datagramSocket" | "whyNoMounts">;
   /** Gives the namespaces the session's DNS and the rest of the world, once, before a command runs. */
   join(session: JoinedSession): Promise<Joined>;
   /** The session's services, or their names, are others now. */
@@ -115,6 +116,10 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
     hostOptions: {
       ...{ hosts: hostsBesideDns(namespace.hosts), listeners, bind: "cluster" },
       datagramSocket: async () => (await listeners.listenDatagrams({ address: "127.0.0.1", port: 0 })).socket,
+      async whyNoMounts(dir) {
+        const why = await whyMountsAreHidden(dir);
+        return why && `${why}; --driver sync does without`;
+      },
       plugins: [{ name: "rootless", interceptors: [arrivalsInside(namespace)] }],
     },
     async join(session) {

@@ -1,4 +1,12 @@
-import { type Closable, type EnvEntry, type ErrorJson, errorToJson, type Logger, type Plugin } from "@shipside/core";
+import {
+  type Closable,
+  type EnvEntry,
+  type ErrorJson,
+  errorToJson,
+  type Logger,
+  type Plugin,
+  type VolumeDriver,
+} from "@shipside/core";
 import { collectEnv } from "@shipside/envexport";
 import type { Cluster, Workload } from "@shipside/kube";
 import { chooseDrivers, clearVolumes, type OpenVolumes, openVolumes, type VolumeObstacle, volumesError } from "@shipside/volumes";
@@ -27,6 +35,8 @@ export interface SessionMountComponents {
   /** Its id. */
   session: string;
   plugins: readonly Plugin[];
+  /** Why drivers that mount are of no use in this directory. */
+  whyNoMounts?: ((dir: string) => Promise<string | undefined>) | undefined;
   logger: Logger;
   signal: AbortSignal;
   /** Told of what can't be brought up to date from now on. */
@@ -44,7 +54,9 @@ export async function openMount(options: SessionOptions, components: SessionMoun
   const { container, kubeconfig, kind, relayImage: image } = options;
   const { dir, only, readOnly, from, driver: wanted } = options.mount!;
   const place = { cluster, ...(kubeconfig !== undefined && { kubeconfig }) };
-  const chosen = await chooseDrivers(volumeDrivers({ place, journal, session, image, plugins, notice }), wanted);
+  const hidden = await components.whyNoMounts?.(dir);
+  const drivers = volumeDrivers({ place, journal, session, image, plugins, notice });
+  const chosen = await chooseDrivers(hidden === undefined ? drivers : drivers.map(unlessHidden(hidden)), wanted);
   const known = env ?? (await envForPaths(components, container));
   const { owner, undone } = await recordVolumes(journal, dir, session);
   let volumes: OpenVolumes;
@@ -92,6 +104,19 @@ export async function openMount(options: SessionOptions, components: SessionMoun
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** What is missing on this machine is said first. */
+const unlessHidden =
+  (why: string) =>
+  (driver: VolumeDriver): VolumeDriver =>
+    !driver.mounts
+      ? driver
+      : {
+          ...driver,
+          name: driver.name,
+          unavailable: async () => (await driver.unavailable()) ?? why,
+          mount: (request, components) => driver.mount(request, components),
+        };
 
 /** A subPathExpr may name any of the container's variables. */
 async function envForPaths(

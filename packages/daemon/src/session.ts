@@ -23,7 +23,7 @@ import { refusedForwards } from "./rbac/refusal.ts";
 import { openSessionEnv, type SessionEnv } from "./session-env.ts";
 import { openIncoming, type SessionIncoming } from "./session-incoming.ts";
 import type { NamesInfo, ProbeOptions, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
-import { openMount, type SessionMount } from "./session-mount.ts";
+import { openMount, type SessionMount, type SessionMountComponents } from "./session-mount.ts";
 import { sessionNames } from "./session-names.ts";
 import { type PodInfo, podInfo } from "./session-pod.ts";
 import { probeSession } from "./session-probe.ts";
@@ -72,6 +72,8 @@ export interface SessionComponents extends TunnelSources {
   journal: Journal;
   /** Of where local UDP ports are, if not of this process. */
   datagramSocket?: (() => Promise<DatagramSocket>) | undefined;
+  /** Of volumes that are mounted below a directory: see `HostOptions`. */
+  whyNoMounts?: SessionMountComponents["whyNoMounts"];
   plugins: readonly Plugin[];
   logger: Logger;
   /** Released with the session. Undefined: there is no inspector for it. */
@@ -232,6 +234,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
       mount = closer.use(
         await openMount(options, {
           ...{ cluster, workload, env: env?.entries, journal, session: id, plugins, logger, signal },
+          whyNoMounts: components.whyNoMounts,
           warn: (error) => emit({ step: "warning", error }),
           notice: (message) => emit({ step: "notice", message }),
         }),

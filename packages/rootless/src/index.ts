@@ -1,5 +1,6 @@
 export type { ListeningSocket } from "./agent/requests.ts";
 export { ROOTLESS_ERRORS, rootlessError } from "./errors.ts";
+export { whyMountsAreHidden } from "./hidden-mounts.ts";
 export {
   type MountOptions,
   type Namespace,

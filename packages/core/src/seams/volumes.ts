@@ -30,6 +30,8 @@ export interface VolumeDriver {
   readonly name: string;
   /** Its files are a copy, which is never written back, and may be deleted when the process that made it is gone. Default: a mount. */
   readonly copies?: true;
+  /** It mounts a file system of its own at `localPath`: of use where mounts are seen. */
+  readonly mounts?: true;
   /** Taken where it is asked for by its name: `auto` passes it by. */
   readonly onlyByName?: true;
   /** The volume sources that it can bring, by their field in the API: `persistentVolumeClaim`. Default: any. */

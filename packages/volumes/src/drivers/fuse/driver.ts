@@ -13,7 +13,7 @@ export type FuseOptions = SshfsOptions;
  * own: no program has to be installed, but it takes root, be it that of a user namespace.
  */
 export function fuseDriver(options: FuseOptions): VolumeDriver {
-  return claimDriver(options, { name: "fuse", unavailable: missingForFuse, mount: mountFuse });
+  return { ...claimDriver(options, { name: "fuse", unavailable: missingForFuse, mount: mountFuse }), mounts: true };
 }
 
 /** What keeps this process from mounting by itself, in words; undefined where nothing does. */

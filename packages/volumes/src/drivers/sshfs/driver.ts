@@ -35,7 +35,7 @@ const DEPLOY_MS = 130_000;
  * `deployRelay`.
  */
 export function sshfsDriver(options: SshfsOptions): VolumeDriver {
-  return claimDriver(options, { name: "sshfs", unavailable: missingForSshfs, mount: mountSshfs });
+  return { ...claimDriver(options, { name: "sshfs", unavailable: missingForSshfs, mount: mountSshfs }), mounts: true };
 }
 
 /** By what a directory that an SFTP server has is mounted. */
