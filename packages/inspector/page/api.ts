@@ -17,6 +17,7 @@ export interface Summary {
   service: string;
   caller: string;
   route: string;
+  grpcStatus: string;
 }
 
 export interface BodyView {
@@ -129,7 +130,14 @@ export class ApiError extends Error {
     this.code = code;
     this.hint = hint;
   }
+
+  /** What went wrong and what to do, for a person. */
+  get said(): string {
+    return [this.message, this.hint].filter(Boolean).map(sentence).join(" ");
+  }
 }
+
+const sentence = (text: string): string => `${text[0]!.toUpperCase()}${text.slice(1)}${/[.?!]$/.test(text) ? "" : "."}`;
 
 /** Rejects with an {@link ApiError}. */
 export async function api<T>(method: string, path: string, body?: unknown): Promise<T> {

@@ -22,7 +22,7 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
   const [atSessions, setAtSessions] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   const traffic = useTraffic(filter, paused, allowed);
-  const { shown, waiting, stats, sessions, connected, error } = traffic;
+  const { shown, waiting, stats, sessions, connected, lost, error } = traffic;
 
   // While somebody types, the list waits until they have finished a word.
   useEffect(() => {
@@ -69,7 +69,7 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
     document.querySelector<HTMLElement>(".list")?.focus();
   };
   const attempt = (work: () => Promise<string>): void => {
-    work().then(setSaid, (why: Error) => setSaid(why instanceof ApiError ? `${why.message}. ${why.hint}` : why.message));
+    work().then(setSaid, (why: Error) => setSaid(why instanceof ApiError ? why.said : why.message));
   };
   const pin = (one: Summary): void =>
     attempt(async () => {
@@ -178,6 +178,12 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
           </button>
         </div>
       </header>
+      {lost && !isBadFilter && (
+        <p class="lost" role="alert">
+          Shipside doesn't answer: what is shown came before. If it was stopped, <code>shipside inspect</code> opens the page of
+          what is open now.
+        </p>
+      )}
       <main hidden={!atSessions} class="sessions">
         {atSessions && <SessionsPanel now={sessions} />}
       </main>
@@ -201,19 +207,24 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
         )}
       </main>
       <footer>
-        <span class={connected ? "good" : "bad"}>{connected ? "● live" : "○ not connected"}</span>
+        <span class={connected && !isBadFilter ? "good" : "bad"}>{stateText(connected, isBadFilter)}</span>
         <span>
           {shown.length} shown{stats && `, ${stats.kept} kept`}
         </span>
         {stats && stats.drops > 0 && <span class="warn">{size(stats.droppedBytes)} not captured: too much came at once</span>}
         {stats && stats.unread > 0 && <span>{stats.unread} connections of other protocols</span>}
-        <span id="said" role="status">
-          {error ? `${error.message}. ${error.hint}` : said}
+        <span id="said" role="status" class={error ? "bad" : ""}>
+          {error ? error.said : said}
         </span>
       </footer>
       {help && <KeysHelp onClose={() => setHelp(false)} />}
     </div>
   );
+}
+
+function stateText(connected: boolean, isBadFilter: boolean): string {
+  if (isBadFilter) return "○ waits for a filter";
+  return connected ? "● live" : "○ not connected";
 }
 
 function emptyText(isBadFilter: boolean, filter: string, connected: boolean): string {

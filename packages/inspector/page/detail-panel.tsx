@@ -101,10 +101,20 @@ export function DetailPanel({ summary, tab, other, onTab, onClose, onPin, onCopy
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <div class="panel" id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
-        {detail instanceof ApiError && <p class="note">{`${detail.message}. ${detail.hint}`}</p>}
+        {detail instanceof ApiError && <p class="note">{detail.said}</p>}
         {shown && <Panel detail={shown} tab={tab} other={other} onSent={onSent} />}
       </div>
     </section>
+  );
+}
+
+function Headers({ title, of, headers }: { title: string; of: string; headers: Detail["trailers"] }) {
+  if (headers.length === 0) return null;
+  return (
+    <>
+      <h3>{title}</h3>
+      <Pairs pairs={headers} label={`${title} of the ${of}`} />
+    </>
   );
 }
 
@@ -136,19 +146,15 @@ function Panel({
             <span>
               {summary.status ?? "no status"} {detail.statusText}
             </span>
-            {detail.grpcStatus && <span>gRPC {detail.grpcStatus}</span>}
-            <span>answered after {duration(timings.answered)}</span>
-            <span>done after {duration(timings.done)}</span>
+            {detail.grpcStatus && <span class={`status ${tone(summary)}`}>gRPC {detail.grpcStatus}</span>}
+            {timings.answered !== undefined && <span>answered after {duration(timings.answered)}</span>}
+            <span>
+              {summary.state === "failed" ? "failed" : "done"} after {duration(timings.done)}
+            </span>
           </p>
           {body("response")}
-          <h3>Headers</h3>
-          <Pairs pairs={detail.response.headers} label="Headers of the answer" />
-          {detail.trailers.length > 0 && (
-            <>
-              <h3>Trailers</h3>
-              <Pairs pairs={detail.trailers} label="Trailers of the answer" />
-            </>
-          )}
+          <Headers title="Headers" of="answer" headers={detail.response.headers} />
+          <Headers title="Trailers" of="answer" headers={detail.trailers} />
         </>
       );
     case "request":
@@ -169,8 +175,7 @@ function Panel({
             {detail.httpVersion && <span>HTTP/{detail.httpVersion}</span>}
           </p>
           {body("request")}
-          <h3>Headers</h3>
-          <Pairs pairs={detail.request.headers} label="Headers of the request" />
+          <Headers title="Headers" of="request" headers={detail.request.headers} />
         </>
       );
     case "messages":

@@ -16,7 +16,7 @@ export function DiffPanel({ left, right }: { left: number; right: number }) {
   }, [left, right]);
 
   if (!diff) return <p class="quiet">Comparing…</p>;
-  if (diff instanceof ApiError) return <p class="note">{`${diff.message}. ${diff.hint}`}</p>;
+  if (diff instanceof ApiError) return <p class="note">{diff.said}</p>;
   const lines = sideBySide(diff.lines);
   return (
     <section class="diff">

@@ -16,9 +16,13 @@ export function clock(ms: number): string {
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
-export function tone({ status, state }: { status: number | null; state: string }): string {
+/** UNKNOWN, INTERNAL, UNAVAILABLE and DATA_LOSS of gRPC are the server's fault, as 5xx is. */
+const GRPC_BAD = new Set(["2", "13", "14", "15"]);
+
+export function tone({ status, state, grpcStatus }: { status: number | null; state: string; grpcStatus: string }): string {
   if (state === "failed") return "bad";
   if (status === null) return "open";
-  if (status >= 500) return "bad";
-  return status >= 400 ? "warn" : "good";
+  const [code = "0"] = grpcStatus.split(" ");
+  if (status >= 500 || GRPC_BAD.has(code)) return "bad";
+  return status >= 400 || (code !== "0" && code !== "") ? "warn" : "good";
 }

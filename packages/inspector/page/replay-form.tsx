@@ -84,7 +84,7 @@ export function ReplayForm({ detail, onSent }: { detail: Detail; onSent(answer: 
       )}
       {state.error && (
         <p class="note" role="alert">
-          {state.error.message}. {state.error.hint}
+          {state.error.said}
         </p>
       )}
       <button type="submit" class="main" disabled={state.busy}>

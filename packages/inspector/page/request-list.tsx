@@ -82,45 +82,60 @@ export function RequestList({ items, selected, marked, onSelect, onOpen }: Reque
   const from = Math.max(0, Math.floor(view.top / ROW) - AROUND);
   const rows = items.slice(from, Math.ceil((view.top + view.height) / ROW) + AROUND);
   return (
-    <div
-      class="list"
-      ref={box}
-      role="listbox"
-      aria-label="Requests, newest first"
-      aria-activedescendant={rows.some(({ id }) => id === selected) ? `request-${selected}` : undefined}
-      tabIndex={0}
-      onKeyDown={onKeyDown}
-    >
-      <div class="sizer" role="presentation" style={{ height: `${items.length * ROW}px` }}>
-        {rows.map((item, at) => (
-          // biome-ignore lint/a11y/useKeyWithClickEvents: the list box has the keys for all of its options
-          // biome-ignore lint/a11y/useFocusableInteractive: the list box has the focus, and names the active option
-          <div
-            key={item.id}
-            id={`request-${item.id}`}
-            class={`row ${tone(item)}${item.id === marked ? " marked" : ""}`}
-            role="option"
-            aria-selected={item.id === selected}
-            aria-setsize={items.length}
-            aria-posinset={from + at + 1}
-            style={{ transform: `translateY(${(from + at) * ROW}px)` }}
-            onClick={() => onOpen(item.id)}
-          >
-            <span class="status">{item.status ?? { failed: "ERR", open: "…", done: "–" }[item.state]}</span>
-            <span class="method">{item.method}</span>
-            <span class="path">
-              {item.pinned && <span title="pinned">★ </span>}
-              {item.replayOf !== null && <span title={`sends ${item.replayOf} again`}>↻ </span>}
-              {item.path}
-            </span>
-            <span class="host">{item.service || item.host}</span>
-            <span class="caller">{item.caller}</span>
-            <span class="size">{size(item.responseBytes)}</span>
-            <span class="time">{duration(item.duration)}</span>
-            <span class="at">{clock(item.startedAt)}</span>
-          </div>
-        ))}
+    <>
+      <div class="heads" aria-hidden="true">
+        <span>Status</span>
+        <span>Method</span>
+        <span>Path</span>
+        <span class="host">To</span>
+        <span class="caller">From</span>
+        <span class="size">Size</span>
+        <span class="time">Took</span>
+        <span class="at">At</span>
       </div>
-    </div>
+      <div
+        class="list"
+        ref={box}
+        role="listbox"
+        aria-label="Requests, newest first"
+        aria-activedescendant={rows.some(({ id }) => id === selected) ? `request-${selected}` : undefined}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+      >
+        <div class="sizer" role="presentation" style={{ height: `${items.length * ROW}px` }}>
+          {rows.map((item, at) => (
+            // biome-ignore lint/a11y/useKeyWithClickEvents: the list box has the keys for all of its options
+            // biome-ignore lint/a11y/useFocusableInteractive: the list box has the focus, and names the active option
+            <div
+              key={item.id}
+              id={`request-${item.id}`}
+              class={`row ${tone(item)}${item.id === marked ? " marked" : ""}`}
+              role="option"
+              aria-selected={item.id === selected}
+              aria-setsize={items.length}
+              aria-posinset={from + at + 1}
+              style={{ transform: `translateY(${(from + at) * ROW}px)` }}
+              onClick={() => onOpen(item.id)}
+            >
+              <span class="status">{item.status ?? { failed: "ERR", open: "…", done: "–" }[item.state]}</span>
+              <span class="method" title={item.method}>
+                {item.method}
+              </span>
+              <span class="path">
+                {item.pinned && <span title="pinned">★ </span>}
+                {item.replayOf !== null && <span title={`sends ${item.replayOf} again`}>↻ </span>}
+                {item.grpcStatus && <span class="status">{item.grpcStatus.split(" ").at(-1)} </span>}
+                {item.path}
+              </span>
+              <span class="host">{item.service || item.host}</span>
+              <span class="caller">{item.caller}</span>
+              <span class="size">{size(item.responseBytes)}</span>
+              <span class="time">{duration(item.duration)}</span>
+              <span class="at">{clock(item.startedAt)}</span>
+            </div>
+          ))}
+        </div>
+      </div>
+    </>
   );
 }

@@ -11,10 +11,20 @@ export interface Traffic {
   /** What is open; undefined until it is known. */
   sessions: SessionsNow | undefined;
   connected: boolean;
+  /** It was connected, and isn't. */
+  lost: boolean;
   error: ApiError | undefined;
 }
 
-const NOTHING: Traffic = { shown: [], waiting: 0, stats: undefined, sessions: undefined, connected: false, error: undefined };
+const NOTHING: Traffic = {
+  shown: [],
+  waiting: 0,
+  stats: undefined,
+  sessions: undefined,
+  connected: false,
+  lost: false,
+  error: undefined,
+};
 
 /** The list for a filter, kept current by the server's events. */
 export function useTraffic(filter: string, paused: boolean, ready: boolean): Traffic {
@@ -62,7 +72,7 @@ export function useTraffic(filter: string, paused: boolean, ready: boolean): Tra
           const batch = JSON.parse(data) as Batch;
           if (listed) take(batch);
           else early.push(batch);
-          if (listed) render({ stats: batch.stats, connected: true });
+          if (listed) render({ stats: batch.stats, connected: true, lost: false });
         });
         events.addEventListener("sessions", ({ data }: MessageEvent<string>) => {
           const now = JSON.parse(data) as OpenSessions;
@@ -72,11 +82,11 @@ export function useTraffic(filter: string, paused: boolean, ready: boolean): Tra
         let wasLost = false;
         events.addEventListener("error", () => {
           wasLost = true;
-          render({ connected: false });
+          render({ connected: false, lost: true });
         });
         events.addEventListener("open", () => {
           if (wasLost) void start();
-          else render({ connected: true });
+          else render({ connected: true, lost: false });
         });
         const { exchanges } = await api<{ exchanges: Summary[] }>("GET", `/exchanges?${query({ filter })}`);
         if (over) return;
@@ -84,7 +94,7 @@ export function useTraffic(filter: string, paused: boolean, ready: boolean): Tra
         listed = true;
         for (const batch of early) take(batch);
         held.current = list;
-        render({ error: undefined, ...(early.length > 0 && { stats: early.at(-1)!.stats }) });
+        render({ error: undefined, connected: true, lost: false, ...(early.length > 0 && { stats: early.at(-1)!.stats }) });
       } catch (error) {
         events?.close();
         if (!over) setTraffic((before) => ({ ...before, error: error as ApiError }));

@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { connect as connectHttp2, createServer as createHttp2 } from "node:http2";
 import { createRequire } from "node:module";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect as connectTcp, createServer as createTcp } from "node:net";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { grpcBody } from "./decode/grpc.ts";
 import { buildPage } from "./fixtures/build-page.ts";
 import { createInspector, type Inspector } from "./inspector.ts";
 import { type InspectorServer, serveInspector } from "./server/serve.ts";
@@ -106,6 +108,7 @@ describe.runIf(existsSync(executablePath))("the page in a browser", () => {
     await expect.poll(() => rows().allTextContents()).toEqual([expect.stringContaining("/broken")]);
     await page.getByRole("searchbox").fill("status:nonsense");
     await expect.poll(() => page.getByRole("status").textContent()).toContain("is no status");
+    expect(await page.getByRole("contentinfo").textContent()).toContain("waits for a filter");
     await page.getByRole("searchbox").fill("");
     await expect.poll(() => rows().count()).toBe(3);
 
@@ -214,7 +217,7 @@ describe.runIf(existsSync(executablePath))("the page in a browser", () => {
       element.scrollTop = element.scrollHeight / 2;
     });
     await expect.poll(() => rows().first().textContent()).toMatch(/item\/5\d\d\d/);
-    const topRow = () => page.evaluate("document.elementFromPoint(300, 70).closest('.row').textContent");
+    const topRow = () => page.evaluate("document.elementFromPoint(300, 100).closest('.row').textContent");
     const before = await topRow();
     await pass(10_001, 10_500);
     await expect.poll(() => page.getByText("10500 shown").count()).toBe(1);
@@ -291,6 +294,57 @@ describe.runIf(existsSync(executablePath))("the page in a browser", () => {
     sessions = [];
     await expect.poll(() => page.getByRole("button", { name: "Sessions (0)" }).count(), { timeout: 15_000 }).toBe(1);
     expect(wrong).toEqual([]);
+  });
+
+  it("shows a call of gRPC by how it ended, sends it again edited, message by message, and says when it has gone", {
+    timeout: 60_000,
+  }, async () => {
+    const calls = createHttp2().on("stream", (stream) => {
+      stream.respond({ ":status": 200, "content-type": "application/grpc+json" }, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "5", "grpc-message": "no such cart" }));
+      const parts: Buffer[] = [];
+      stream.on("data", (part: Buffer) => parts.push(part)).once("end", () => stream.end(Buffer.concat(parts)));
+    });
+    await new Promise<void>((resolve) => calls.listen(0, "127.0.0.1", resolve));
+    const { port } = calls.address() as AddressInfo;
+    const front = createTcp({ allowHalfOpen: true }, (client) => {
+      const facts = { direction: "incoming", localPort: port, service: "cart" } as const;
+      void inspector.join(client, connectTcp({ port, host: "127.0.0.1", allowHalfOpen: true }), facts);
+    });
+    await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve));
+    try {
+      const session = connectHttp2(`http://127.0.0.1:${(front.address() as AddressInfo).port}`);
+      const call = session.request({ ":method": "POST", ":path": "/shop.Cart/Get", "content-type": "application/grpc+json" });
+      call.resume().end(grpcBody([Buffer.from('{"id":1}'), Buffer.from('{"id":2}')]));
+      await new Promise((resolve) => call.once("close", resolve));
+      session.destroy();
+      await page.goto(served.link());
+      await rows().filter({ hasText: "NOT_FOUND /shop.Cart/Get" }).click();
+      await expect.poll(() => page.getByRole("tabpanel").textContent()).toContain("gRPC 5 NOT_FOUND: no such cart");
+      await page.getByRole("tab", { name: "Send again" }).click();
+      await page.getByLabel("Message 2 (JSON)").fill('{"id":3}');
+      await page.getByRole("button", { name: "Add a message" }).click();
+      await page.getByLabel("Message 3 (JSON)").fill("{}");
+      await page.getByRole("button", { name: "Remove message 1" }).click();
+      await shot("grpc-replay");
+      expect(await violations()).toEqual([]);
+      await page.getByRole("button", { name: "Send again" }).click();
+      await expect.poll(() => page.getByLabel("Bodies side by side").textContent()).toContain('"id": 3');
+      expect(Buffer.from(inspector.get(2)!.requestBody.kept)).toEqual(grpcBody([Buffer.from('{"id":3}'), Buffer.from("{}")]));
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("?");
+      await expect.poll(() => page.getByRole("dialog").textContent()).toContain("status:5xx");
+      expect(await violations()).toEqual([]);
+      await page.keyboard.press("Escape");
+      expect(wrong).toEqual([]);
+      await served.close();
+      await expect.poll(() => page.getByRole("alert").textContent()).toContain("Shipside doesn't answer");
+      await shot("lost");
+      expect(await violations()).toEqual([]);
+    } finally {
+      front.close();
+      calls.close();
+    }
   });
 
   it("shows nothing to who has no token", { timeout: 60_000 }, async () => {

@@ -12,6 +12,7 @@ const one: TailedRequest = {
   ...{ id: 1, startedAt: new Date("2026-01-31T12:00:05").getTime(), method: "GET", path: "/cart", host: "core:3020" },
   ...{ status: 503, state: "done", duration: 12.4, responseBytes: 12_345, replayOf: null },
   ...{ direction: "incoming", service: "core", caller: "shop/frontend-1", route: "requests with x-user: alice" },
+  grpcStatus: "",
 };
 
 test("a request on a line: when, answer, what, between whom, how long, how much, why", () => {
@@ -21,6 +22,9 @@ test("a request on a line: when, answer, what, between whom, how long, how much,
   const out: TailedRequest = { ...one, status: null, state: "failed", direction: "outgoing", replayOf: 1, route: "" };
   expect(requestLine(out, paint)).toBe("12:00:05  ERR  ↻ GET /cart  → core  12 ms  12.3 kB");
   expect(requestLine({ ...one, replayOf: 1, caller: "", route: "" }, paint)).toContain("↻ GET /cart  core ← you");
+  expect(requestLine({ ...one, status: 200, path: "/shop.Cart/Get", grpcStatus: "5 NOT_FOUND" }, paint)).toContain(
+    "200  GET /shop.Cart/Get  5 NOT_FOUND  core ←",
+  );
   const other: TailedRequest = { ...one, method: "REDIS", path: "begins with HELLO", status: null, route: "" };
   expect(requestLine(other, paint)).toContain("12:00:05  -    REDIS begins with HELLO");
 });

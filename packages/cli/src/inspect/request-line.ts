@@ -3,8 +3,22 @@ import type { TailedRequest } from "./tail.ts";
 
 /** A request for a person: when, how it was answered, what it was, between whom, how long, how much, and by which rule. */
 export function requestLine(request: TailedRequest, paint: Paint): string {
-  const { startedAt, method, path, host, status, state, duration, responseBytes, replayOf, direction, service, caller, route } =
-    request;
+  const {
+    startedAt,
+    method,
+    path,
+    host,
+    status,
+    state,
+    duration,
+    responseBytes,
+    replayOf,
+    direction,
+    service,
+    caller,
+    route,
+    grpcStatus,
+  } = request;
   const at = new Date(startedAt).toLocaleString("sv-SE").slice(11);
   // A connection of another protocol has no status when it is over.
   const answer = status === null ? (state === "failed" ? "ERR" : "-") : String(status);
@@ -14,6 +28,7 @@ export function requestLine(request: TailedRequest, paint: Paint): string {
     paint("dim", at),
     paint(styleOf(status, state), answer.padEnd(3)),
     `${replayOf === null ? "" : "↻ "}${method} ${path}`,
+    ...(grpcStatus === "" ? [] : [grpcStatus]),
     between,
     `${duration === null ? "?" : Math.round(duration)} ms`,
     sizeOf(responseBytes),

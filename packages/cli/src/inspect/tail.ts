@@ -19,6 +19,8 @@ export interface TailedRequest {
   service: string;
   caller: string;
   route: string;
+  /** As in `5 NOT_FOUND`; "" for what is no call of gRPC. */
+  grpcStatus: string;
 }
 
 export interface TailOptions {

@@ -3,7 +3,7 @@ import { type AddressInfo, connect as connectTcp, createServer as createTcp } fr
 import { createCloser } from "@shipside/core";
 import fc from "fast-check";
 import { afterEach, expect, it } from "vitest";
-import { grpcStatus } from "../decode/grpc.ts";
+import { grpcLine } from "../decode/grpc-status.ts";
 import { viewBody } from "../decode/view.ts";
 import type { Exchange } from "../exchange.ts";
 import { createInspector, type Inspector } from "../inspector.ts";
@@ -112,7 +112,7 @@ it("shows a call of gRPC: its messages with their lengths, its status from the t
   );
   const [call] = await list();
   expect(call).toMatchObject({ method: "POST", path: "/shop.Cart/Get", status: 200, state: "done" });
-  expect(grpcStatus(call!)).toBe("5 NOT_FOUND: no such cart!");
+  expect(grpcLine(call!)).toBe("5 NOT_FOUND: no such cart!");
   expect((await viewBody(call!.requestHeaders, call!.requestBody)).frames).toMatchObject([{ bytes: 3 }]);
   expect((await viewBody(call!.responseHeaders, call!.responseBody)).frames).toMatchObject([{ bytes: 3 }, { bytes: 5 }]);
 });

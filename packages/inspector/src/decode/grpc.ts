@@ -1,4 +1,4 @@
-import { type Exchange, type HeaderList, headerOf } from "../exchange.ts";
+import { type HeaderList, headerOf } from "../exchange.ts";
 import { unpacked } from "./content.ts";
 
 export interface GrpcFrame {
@@ -56,28 +56,4 @@ export function grpcBody(messages: readonly Uint8Array[]): Buffer {
       return [head, message];
     }),
   );
-}
-
-/** By number: https://grpc.io/docs/guides/status-codes/ */
-const STATUS =
-  "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED".split(
-    " ",
-  );
-
-/** How a call of gRPC ended, with the server's own words: in its trailers, or in its head where nothing was answered. Undefined where it isn't known. */
-export function grpcStatus({ responseHeaders, responseTrailers }: Exchange): string | undefined {
-  const trailers = [...responseTrailers, ...responseHeaders];
-  const code = headerOf(trailers, "grpc-status");
-  if (code === undefined) return undefined;
-  const said = headerOf(trailers, "grpc-message");
-  return `${code} ${STATUS[Number(code)] ?? ""}`.trim() + (said ? `: ${unescaped(said)}` : "");
-}
-
-/** Percent-encoded by its specification; some don't. */
-function unescaped(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

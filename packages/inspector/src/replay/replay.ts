@@ -78,7 +78,7 @@ export async function replay(
     store.touch(exchange);
     throw inspectorError(
       "INSPECTOR_REPLAY_FAILED",
-      `${what.method} ${what.path} was sent again to ${target.name} (${target.origin}) and not answered`,
+      `${what.method} ${what.path} was sent again to ${target.name} (${target.origin}) and not answered: ${exchange.note}`,
       {
         cause: error,
         hint: limit.aborted ? `it took longer than ${timeoutMs / 1000} s` : hintOf(error),

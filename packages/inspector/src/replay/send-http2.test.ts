@@ -3,7 +3,8 @@ import { type AddressInfo, connect, createServer as createTcp } from "node:net";
 import { gzipSync } from "node:zlib";
 import { createCloser } from "@shipside/core";
 import { afterEach, expect, it } from "vitest";
-import { grpcBody, grpcStatus } from "../decode/grpc.ts";
+import { grpcBody } from "../decode/grpc.ts";
+import { grpcLine } from "../decode/grpc-status.ts";
 import { viewBody } from "../decode/view.ts";
 import { createInspector } from "../inspector.ts";
 
@@ -81,7 +82,7 @@ it("a call of gRPC is sent again as it was, message by message, with its answer'
   expect(calls[1]!.headers).toEqual(calls[0]!.headers);
   expect(again).toMatchObject({ httpVersion: "2", status: 200, state: "done", replayOf: 1 });
   expect(again.connection).not.toHaveProperty("caller");
-  expect(grpcStatus(again)).toBe("0 OK: 23 bytes");
+  expect(grpcLine(again)).toBe("0 OK: 23 bytes");
   expect((await viewBody(again.responseHeaders, again.responseBody)).frames).toMatchObject([
     { bytes: 3, hex: "6f6e65", whole: true },
     { bytes: 0, hex: "" },

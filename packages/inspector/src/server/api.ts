@@ -3,13 +3,14 @@ import { decodeBody } from "../decode/content.ts";
 import { grpcBody } from "../decode/grpc.ts";
 import { isSafeImage, mediaType } from "../decode/view.ts";
 import { inspectorError } from "../errors.ts";
-import { type Exchange, type HeaderList, summaryOf } from "../exchange.ts";
+import type { Exchange, HeaderList } from "../exchange.ts";
 import { toHar } from "../har.ts";
 import { MASK } from "../headers.ts";
 import type { Inspector } from "../inspector.ts";
 import type { ReplayEdit } from "../replay/outgoing.ts";
 import type { SessionSource } from "../sessions.ts";
 import { gone } from "../store.ts";
+import { summaryOf } from "../summary.ts";
 import { exchangeJson } from "./exchange-json.ts";
 import { openApi } from "./openapi.ts";
 

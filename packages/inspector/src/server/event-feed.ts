@@ -1,8 +1,9 @@
 import type { ServerResponse } from "node:http";
-import { type Exchange, type ExchangeSummary, summaryOf } from "../exchange.ts";
+import type { Exchange } from "../exchange.ts";
 import { type Filter, matchesFilter } from "../filter.ts";
 import type { Inspector, InspectorStats } from "../inspector.ts";
 import type { SessionSource, SessionView } from "../sessions.ts";
+import { type ExchangeSummary, summaryOf } from "../summary.ts";
 
 /** What a client is told, at most ten times a second. */
 export interface FeedBatch {

@@ -1,8 +1,9 @@
-import { grpcStatus } from "../decode/grpc.ts";
+import { grpcLine } from "../decode/grpc-status.ts";
 import { viewBody } from "../decode/view.ts";
-import { type Exchange, type HeaderList, summaryOf } from "../exchange.ts";
+import type { Exchange, HeaderList } from "../exchange.ts";
 import { isSecretHeader, maskHeaders } from "../headers.ts";
 import type { ReplayTarget } from "../replay/replay.ts";
+import { summaryOf } from "../summary.ts";
 import { urlOf } from "../url.ts";
 
 /** All there is to show of an exchange, as plain data. */
@@ -21,7 +22,7 @@ export async function exchangeJson(exchange: Exchange, targets: readonly ReplayT
     request: { headers: shown(requestHeaders), body: await viewBody(requestHeaders, requestBody) },
     response: { headers: shown(responseHeaders), body: await viewBody(responseHeaders, responseBody) },
     trailers: shown(responseTrailers),
-    grpcStatus: grpcStatus(exchange) ?? "",
+    grpcStatus: grpcLine(exchange),
     messages: exchange.messages,
     messageCount: exchange.messageCount,
     replayTargets: targets,

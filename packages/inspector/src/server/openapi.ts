@@ -42,6 +42,7 @@ const schemas = {
     service: text,
     caller: { ...text, description: "a name, or an address" },
     route: { ...text, description: "where it was sent, and by which rule" },
+    grpcStatus: { ...text, description: "how a call of gRPC ended, as in `5 NOT_FOUND`" },
   }),
   List: object({ exchanges: list(ref("Summary")) }),
   Tunnel: object({
