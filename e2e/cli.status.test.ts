@@ -94,12 +94,15 @@ test("status while the API server is away, and the daemon's log of it, also afte
       expect.stringMatching(/port-forward by spdy: [\s\S]*web\.shop:8080 {2}127\..*:8080 → web-.* {2}listener .* ms, pod .* ms/),
     ]);
     await cluster.stop();
-    const began = performance.now();
-    const away = await user.run(["status"]);
-    // The command's own start is part of it, on a busy machine too.
-    expect(performance.now() - began).toBeLessThan(6_000);
-    expect([away.code, away.stdout]).toEqual([4, expect.stringContaining("the API server does not answer")]);
-    await cluster.start();
+    try {
+      const began = performance.now();
+      const away = await user.run(["status"]);
+      // The command's own start is part of it, on a busy machine too.
+      expect(performance.now() - began).toBeLessThan(10_000);
+      expect([away.code, away.stdout]).toEqual([4, expect.stringContaining("the API server does not answer")]);
+    } finally {
+      await cluster.start();
+    }
 
     const log = JSON.parse((await user.run(["logs", "--json", "--since", "10m"])).stdout) as Array<{ message: string }>;
     expect(log[0]).toMatchObject({ level: "info", message: "serving" });

@@ -20,12 +20,13 @@ import {
   Watch,
 } from "@kubernetes/client-node";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
 // The official client, as it comes, against the embedded cluster or the one of `SHIPSIDE_E2E_KUBECONFIG`.
 let cluster: EmbeddedCluster | undefined;
 const config = new KubeConfig();
-const namespace = `client-node-${randomBytes(3).toString("hex")}`;
+/** One for each try. */
+let namespace: string;
 let core: CoreV1Api;
 
 beforeAll(async () => {
@@ -33,14 +34,18 @@ beforeAll(async () => {
   if (!given) cluster = await startCluster();
   config.loadFromFile(given ?? cluster!.kubeconfigPath);
   core = config.makeApiClient(CoreV1Api);
+});
+afterAll(() => cluster?.close());
+
+beforeEach(async () => {
+  namespace = `client-node-${randomBytes(3).toString("hex")}`;
   await core.createNamespace({ body: { metadata: { name: namespace } } });
   // A pod is refused until its service account is there.
   await until(async () => (await core.listNamespacedServiceAccount({ namespace })).items.length > 0);
 });
 
-afterAll(async () => {
-  await core?.deleteNamespace({ name: namespace }).catch(() => {});
-  await cluster?.close();
+afterEach(async () => {
+  await core.deleteNamespace({ name: namespace }).catch(() => {});
 });
 
 async function until(so: () => boolean | Promise<boolean>): Promise<void> {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -77,7 +78,10 @@ beforeEach(() => {
       const start = name.split(/[-.]/)[0]!;
       await expect.poll(() => ask(tunnel, name).catch(String), { timeout: 15_000 }).toMatch(new RegExp(`^${start}-`));
     }
-  })();
+  })().catch((error: unknown) => {
+    served = undefined;
+    throw error;
+  });
   return served;
 });
 
@@ -126,17 +130,23 @@ test("the API server goes away and comes back: connections are held, changes are
   await using tunnel = await open();
   const address = tunnel.address("web", 28_090);
   const stale = once(tunnel.events as never, "stale");
-  await cluster.stop();
-  await stale;
-  expect(tunnel.status().stale.length).toBeGreaterThan(0);
-  const answer = ask(tunnel, "web");
-  await cluster.apply([service("late", "web")]);
-  await sleep(500);
+  const late = `late-${randomBytes(3).toString("hex")}`;
   const added = once(tunnel.events as never, "service-added");
-  await cluster.start();
+  let answer: Promise<string>;
+  await cluster.stop();
+  try {
+    await stale;
+    expect(tunnel.status().stale.length).toBeGreaterThan(0);
+    answer = ask(tunnel, "web");
+    answer.catch(() => {});
+    await cluster.apply([service(late, "web")]);
+    await sleep(500);
+  } finally {
+    await cluster.start();
+  }
   expect(await answer).toMatch(/^web-/);
   await added;
-  expect(await ask(tunnel, "late")).toMatch(/^web-/);
+  expect(await ask(tunnel, late)).toMatch(/^web-/);
   expect(tunnel.address("web", 28_090)).toBe(address);
   await expect.poll(() => tunnel.status().stale).toEqual([]);
 });
