@@ -42,6 +42,7 @@ export interface Detail {
     direction: string;
     peer?: string;
     caller?: string;
+    callerNote?: string;
     namespace?: string;
     service?: string;
     port?: number;

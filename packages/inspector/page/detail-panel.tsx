@@ -174,6 +174,7 @@ function Panel({
             {connection.route && <span>{connection.route}</span>}
             {detail.httpVersion && <span>HTTP/{detail.httpVersion}</span>}
           </p>
+          {connection.callerNote && <p class="quiet">Who called is shown by its address: {connection.callerNote}.</p>}
           {body("request")}
           <Headers title="Headers" of="request" headers={detail.request.headers} />
         </>

@@ -9,6 +9,8 @@ export interface ConnectionFacts {
   peer?: string;
   /** The name of who called, where it is known: `namespace/pod`, or a process of this machine. */
   caller?: string;
+  /** Why there is no name for who called, in words. */
+  callerNote?: string;
   namespace?: string;
   service?: string;
   /** The port that it was for, 1–65535. */
@@ -20,6 +22,9 @@ export interface ConnectionFacts {
   /** The session that it belongs to. */
   session?: string;
 }
+
+/** Who called, as it is found out later. */
+export type CallerFacts = Pick<ConnectionFacts, "caller" | "callerNote">;
 
 export interface Body {
   /** What went over the wire, without the framing of chunks. */

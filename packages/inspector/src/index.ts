@@ -2,7 +2,7 @@ export { toCurl } from "./curl.ts";
 export { type BodyView, viewBody } from "./decode/view.ts";
 export { type AnswerDiff, type DiffLine, diffAnswers, type HeaderChange } from "./diff.ts";
 export { INSPECTOR_ERRORS, inspectorError } from "./errors.ts";
-export type { Body, ConnectionFacts, Exchange, HeaderList, Message } from "./exchange.ts";
+export type { Body, CallerFacts, ConnectionFacts, Exchange, HeaderList, Message } from "./exchange.ts";
 export { type Filter, type FilterTerm, formatFilter, matchesFilter, parseFilter } from "./filter.ts";
 export { type Har, type HarEntry, type HarOptions, toHar } from "./har.ts";
 export { isSecretHeader, maskHeaders } from "./headers.ts";

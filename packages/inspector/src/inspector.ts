@@ -16,7 +16,7 @@ import { createWorkQueue } from "./capture/queue.ts";
 import { watchServer } from "./capture/watch-server.ts";
 import { type AnswerDiff, diffAnswers } from "./diff.ts";
 import { inspectorError } from "./errors.ts";
-import type { ConnectionFacts, Exchange } from "./exchange.ts";
+import type { CallerFacts, ConnectionFacts, Exchange } from "./exchange.ts";
 import { type Filter, matchesFilter, parseFilter } from "./filter.ts";
 import { type Budgets, budgetsOf } from "./options.ts";
 import { type ReplayRequest, type ReplayTarget, replay } from "./replay/replay.ts";
@@ -48,8 +48,8 @@ export interface InspectorStats {
 /** Looks on at connections, keeps what passed within its budgets, and never holds anything up. */
 export interface Inspector extends Closable {
   readonly budgets: Readonly<Budgets>;
-  /** For one connection whose bytes are told by hand; core's seam for onlookers. `caller`: its name, where it takes a while to find out. */
-  connection(facts: ConnectionFacts, later?: { caller?: Promise<string | undefined> }): TappedConnection;
+  /** For one connection whose bytes are told by hand; core's seam for onlookers. `caller`: who that is, where it takes a while to find out. */
+  connection(facts: ConnectionFacts, later?: { caller?: Promise<CallerFacts> }): TappedConnection;
   /** What the proxy's `tap` option takes. UDP is not looked at. */
   readonly tap: Tap;
   /** `splice` of core with the inspector looking on. `caller` makes the requests. */
@@ -92,8 +92,7 @@ export function createInspector(options: InspectorOptions = {}): Inspector {
     const known = { ...facts };
     later?.caller?.then(
       (caller) => {
-        if (caller === undefined) return;
-        known.caller = caller;
+        Object.assign(known, caller);
         for (const exchange of store.list()) if (exchange.connection === known) store.touch(exchange);
       },
       () => {},

@@ -1,8 +1,10 @@
 import { isIP } from "node:net";
+import { hasCode } from "@shipside/core";
+import type { CallerFacts } from "@shipside/inspector";
 import { type Cluster, PODS } from "@shipside/kube";
 
-/** Who has an address in the cluster: `namespace/pod`; undefined where nobody is known by it. A promise where that has to be asked. */
-export type CallerOf = (peer: string) => string | undefined | Promise<string | undefined>;
+/** Who has an address in the cluster: `namespace/pod`, or why nobody is known by it. A promise where that has to be asked. */
+export type CallerOf = (peer: string) => CallerFacts | Promise<CallerFacts>;
 
 /** An address is given to another pod when its own is gone, and a new pod is known a moment after it has called. */
 const KNOWN_MS = 60_000;
@@ -16,9 +18,10 @@ const MOST_KEPT = 1_000;
  * node's own network) is nobody's.
  */
 export function createCallers(cluster: Cluster, home: string, now: () => number = () => performance.now()): CallerOf {
-  const known = new Map<string, { name: string | undefined; until: number }>();
-  const asked = new Map<string, Promise<string | undefined>>();
-  let everywhere = true;
+  const known = new Map<string, { caller: CallerFacts; until: number }>();
+  const asked = new Map<string, Promise<CallerFacts>>();
+  /** Who may not look there now isn't asked for it again with every caller. */
+  const refused = { home: false, everywhere: false };
 
   const podsAt = async (ip: string, namespace?: string): Promise<string[]> => {
     const pods = await cluster.list(PODS, {
@@ -30,30 +33,40 @@ export function createCallers(cluster: Cluster, home: string, now: () => number 
       .filter(({ status }) => status?.phase !== "Succeeded" && status?.phase !== "Failed")
       .map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
   };
-  const find = async (ip: string): Promise<string | undefined> => {
-    let names = await podsAt(ip, home).catch(() => []);
-    if (names.length === 0 && everywhere)
-      names = await podsAt(ip).catch(() => {
-        // Who may not look there now isn't asked for it again with every caller.
-        everywhere = false;
-        return [];
-      });
-    return names.length === 1 ? names[0] : undefined;
+  /** Undefined where it isn't known: the cluster doesn't answer, or doesn't tell. */
+  const look = async (ip: string, where: keyof typeof refused): Promise<string[] | undefined> => {
+    if (refused[where]) return undefined;
+    try {
+      return await podsAt(ip, where === "home" ? home : undefined);
+    } catch (error) {
+      refused[where] = hasCode(error, "KUBE_FORBIDDEN");
+      return undefined;
+    }
+  };
+  const find = async (ip: string): Promise<CallerFacts> => {
+    const here = await look(ip, "home");
+    const found = here?.length ? here : ((await look(ip, "everywhere")) ?? here);
+    if (found?.length === 1) return { caller: found[0]! };
+    if (found && found.length > 1) return { callerNote: "several pods have it, of a node's own network" };
+    if (refused.home) return { callerNote: `you may not list pods in the namespace ${home}, nor in all` };
+    if (refused.everywhere)
+      return { callerNote: `no pod of the namespace ${home} has it, and you may not list pods of all namespaces` };
+    return { callerNote: found ? "no pod has it" : "the cluster didn't say whose it is" };
   };
 
   return (peer) => {
     const ip = hostOf(peer);
-    if (ip === undefined) return undefined;
+    if (ip === undefined) return {};
     const found = known.get(ip);
-    if (found && now() < found.until) return found.name;
+    if (found && now() < found.until) return found.caller;
     const asking =
       asked.get(ip) ??
-      find(ip).then((name) => {
+      find(ip).then((caller) => {
         asked.delete(ip);
         known.delete(ip);
-        known.set(ip, { name, until: now() + (name === undefined ? UNKNOWN_MS : KNOWN_MS) });
+        known.set(ip, { caller, until: now() + (caller.caller === undefined ? UNKNOWN_MS : KNOWN_MS) });
         for (const oldest of known.keys()) if (known.size > MOST_KEPT) known.delete(oldest);
-        return name;
+        return caller;
       });
     asked.set(ip, asking);
     return asking;

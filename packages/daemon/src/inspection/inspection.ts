@@ -112,8 +112,8 @@ export function createInspection({ port, page }: InspectionOptions, sessions: ()
             const peer = plainPeer(from);
             const caller = callerOf(peer);
             return inspection.inspector.connection(
-              { direction: "incoming", peer, ...facts, session: session.id, ...(typeof caller === "string" && { caller }) },
-              typeof caller === "object" ? { caller } : {},
+              { direction: "incoming", peer, ...facts, session: session.id, ...(caller instanceof Promise ? {} : caller) },
+              caller instanceof Promise ? { caller } : {},
             );
           },
           outgoing: ({ namespace, service, port: remote, client, endpoint }) =>

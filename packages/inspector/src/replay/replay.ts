@@ -36,7 +36,7 @@ export async function replay(
   const what = outgoing(original, edit);
   const base = new URL(target.origin);
   // Who called then isn't who calls now.
-  const { peer: _peer, caller: _caller, ...connection } = original.connection;
+  const { peer: _peer, caller: _caller, callerNote: _note, ...connection } = original.connection;
   const exchange = store.add({
     connection: { ...connection, route: `sent again to ${target.name} (${target.origin})` },
     startedAt: Date.now(),

@@ -118,6 +118,7 @@ const schemas = {
         direction: { enum: ["incoming", "outgoing"] },
         peer: text,
         caller: text,
+        callerNote: { ...text, description: "why there is no name for who called" },
         namespace: text,
         service: text,
         port: number,
