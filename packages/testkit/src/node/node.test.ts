@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Bed, isReady, js, makeBed, sh, status, text, web } from "./fixtures/bed.ts";
 import { availableModes } from "./fixtures/modes.ts";
 
@@ -11,6 +11,7 @@ describe.each(modes)("a node with %s", (network) => {
     bed = await makeBed({ network });
   });
   afterAll(() => bed.node.close());
+  afterEach(() => bed.clear());
 
   it("runs a pod until it is ready, and says so as the kubelet does", async () => {
     bed.pod("ready", {
@@ -353,10 +354,13 @@ describe.each(modes)("a node with %s", (network) => {
         node["spec"] = { ...node["spec"], taints };
       });
     taint([{ key: "only", value: "me", effect: "NoSchedule" }]);
-    bed.pod("tainted", { containers: [sh("sleep 1000")] });
-    await bed.until("tainted", (pod) => pod["status"]?.conditions?.[0]?.reason === "Unschedulable");
-    expect(bed.events("tainted")).toContain("FailedScheduling: 0/1 nodes are available: 1 node(s) had untolerated taint(s).");
-    taint([]);
+    try {
+      bed.pod("tainted", { containers: [sh("sleep 1000")] });
+      await bed.until("tainted", (pod) => pod["status"]?.conditions?.[0]?.reason === "Unschedulable");
+      expect(bed.events("tainted")).toContain("FailedScheduling: 0/1 nodes are available: 1 node(s) had untolerated taint(s).");
+    } finally {
+      taint([]);
+    }
     await bed.until("tainted", isReady);
     await bed.remove("tainted");
   });

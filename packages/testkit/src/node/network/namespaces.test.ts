@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmdirSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Bed, isReady, makeBed, web } from "../fixtures/bed.ts";
 import { availableModes } from "../fixtures/modes.ts";
 
@@ -29,7 +29,9 @@ describe.each(modes.filter((mode) => mode === "namespaces"))("pods in %s", (netw
       ],
     });
     await Promise.all(["one", "two", "client"].map((name) => bed.until(name, isReady)));
+    bed.keep();
   });
+  afterEach(() => bed.clear());
   afterAll(async () => {
     await bed.node.close();
     api.close();
@@ -178,8 +180,11 @@ describe.each(modes.filter((mode) => mode === "namespaces"))("pods in %s", (netw
       execFileSync("umount", [point]);
     }
     // Its namespace keeps the mount until the directory goes.
-    await again("younger");
-    rmdirSync(point);
+    try {
+      await again("younger");
+    } finally {
+      rmdirSync(point);
+    }
     await Promise.all(["older", "younger"].map((name) => bed.remove(name, 0)));
   });
 

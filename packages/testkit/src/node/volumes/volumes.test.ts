@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Bed, isReady, makeBed, sh, status } from "../fixtures/bed.ts";
 import { availableModes } from "../fixtures/modes.ts";
 
@@ -11,6 +11,7 @@ describe.each(modes)("volumes of a pod, with %s", (network) => {
     bed = await makeBed({ network });
   });
   afterAll(() => bed.node.close());
+  afterEach(() => bed.clear());
 
   it("mounts volumes inside volumes, a file of one among them, and keeps the outer one current", async () => {
     bed.create("configmaps", { metadata: { name: "nested" }, data: { "a.conf": "one" } });
