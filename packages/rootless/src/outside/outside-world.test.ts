@@ -1,5 +1,9 @@
+import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { canHaveMachine, has, runThere } from "./fixtures/machine.ts";
+
+/** Where Node is, it mostly is; where npm is a package of its own, it may not be. */
+const hasNpm = (process.env["PATH"] ?? "").split(":").some((folder) => existsSync(`${folder}/npm`));
 
 describe.runIf(canHaveMachine)("the outside world, for a user without any right", () => {
   const common = {
@@ -7,6 +11,7 @@ describe.runIf(canHaveMachine)("the outside world, for a user without any right"
     world: "world GET /a?b=c 0 -",
     put: "world PUT /put 5 yes",
     node: "world GET /node 0 -",
+    ...(hasNpm && { npm: "tiny as can be" }),
     cluster: "cluster",
     hostPort: ["localhost GET / 0 -", "localhost GET / 0 -"],
     forbidden: expect.not.arrayContaining([expect.stringContaining("localhost GET")]),
@@ -47,6 +52,6 @@ describe.runIf(canHaveMachine)("the outside world, for a user without any right"
 
   test.runIf(has("pasta"))("as root, too", { timeout: 120_000 }, async () => {
     const got = await runThere("inside.ts", [], { root: true });
-    expect(got).toMatchObject({ ...common, user: 0, kind: "pasta", datagram: "world ping" });
+    expect(got).toMatchObject({ ...common, user: 0, npm: false, kind: "pasta", datagram: "world ping" });
   });
 });
