@@ -210,20 +210,21 @@ describe("what is collected is what a container gets", { timeout: soak ? 30 * 60
     const fields = ["metadata.name", "metadata.uid", "status.podIP", "spec.nodeName", "metadata.labels['pod-template-hash']"];
     const own = fields.map((fieldPath, at) => ({ name: `F${at}`, valueFrom: { fieldRef: { fieldPath } } }));
     const limit = { name: "CPU", valueFrom: { resourceFieldRef: { resource: "limits.cpu" } } };
-    const labels = { app: "deployed" };
+    const name = `core-${randomBytes(3).toString("hex")}`;
+    const labels = { app: name };
     const podSpec = { containers: [{ name: "main", ...IDLE, env: [...own, limit] }], terminationGracePeriodSeconds: 0 };
     const template = { metadata: { labels }, spec: podSpec };
-    await create("Deployment", "core", { spec: { replicas: 2, selector: { matchLabels: labels }, template } });
+    await create("Deployment", name, { spec: { replicas: 2, selector: { matchLabels: labels }, template } });
     await expect
       .poll(
         async () =>
-          (await cluster.list(PODS, { namespace: NAMESPACE, labelSelector: "app=deployed" })).filter(
+          (await cluster.list(PODS, { namespace: NAMESPACE, labelSelector: `app=${name}` })).filter(
             (pod) => pod.status?.phase === "Running",
           ).length,
         { timeout: real ? 60_000 : 15_000 },
       )
       .toBe(2);
-    const { pod, entries, warnings } = await collectEnv(cluster, { workload: "deployment/core", namespace: NAMESPACE });
+    const { pod, entries, warnings } = await collectEnv(cluster, { workload: `deployment/${name}`, namespace: NAMESPACE });
     const wanted = Object.fromEntries(entries.map((entry) => [entry.name, entry.value]));
     expect(warnings).toEqual([]);
     expect(wanted["F0"]).toBe(pod?.name);

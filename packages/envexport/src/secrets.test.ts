@@ -5,7 +5,7 @@ import { inspect } from "node:util";
 import type { Logger } from "@shipside/core";
 import { type Cluster, connectCluster } from "@shipside/kube";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { collectEnv } from "./collect.ts";
 import { diffEntries, diffEnv, diffRows } from "./diff.ts";
 import { writeEnvFile } from "./env-file.ts";
@@ -35,7 +35,7 @@ const pod = (name: string, env: object[], envFrom: object[] = []) =>
 let embedded: EmbeddedCluster;
 let cluster: Cluster;
 let dir: string;
-beforeAll(async () => {
+beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "shipside-secrets-"));
   embedded = await startCluster({ node: false, controllers: false });
   await embedded.apply([
@@ -53,7 +53,7 @@ beforeAll(async () => {
   ]);
   cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
 });
-afterAll(async () => {
+afterEach(async () => {
   await cluster?.close();
   await embedded?.close();
   await rm(dir, { recursive: true });

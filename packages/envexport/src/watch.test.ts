@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Cluster, CONFIG_MAPS, CRON_JOBS, connectCluster, PODS, STATEFUL_SETS } from "@shipside/kube";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type EnvChange, watchEnv } from "./watch.ts";
 
 let embedded: EmbeddedCluster;
@@ -46,6 +46,10 @@ beforeAll(async () => {
   await embedded.apply([{ apiVersion: "v1", kind: "Namespace", metadata: { name: "env" } }]);
   cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
 });
+afterEach(() => {
+  for (const kind of ["cronjobs.batch", "statefulsets.apps", "pods", "configmaps", "secrets"])
+    for (const { metadata: made } of embedded.store.list(kind, "env")) embedded.store.remove(kind, "env", made.name);
+});
 afterAll(async () => {
   await cluster?.close();
   await embedded?.close();
@@ -81,15 +85,15 @@ describe("watchEnv", () => {
         });
 
       await embedded.apply([cronJob(fromSecret)]);
-      await expect.poll(() => watch.current.references.secrets, { timeout: 3_000 }).toEqual(["keys"]);
+      await expect.poll(() => watch.current.references.secrets).toEqual(["keys"]);
       await embedded.apply([{ apiVersion: "v1", kind: "Secret", metadata: metadata("keys"), data: { k: base64("s3cret") } }]);
-      await expect.poll(read, { timeout: 3_000 }).toEqual(["A=2", "B=1", "KEY=s3cret"]);
+      await expect.poll(read).toEqual(["A=2", "B=1", "KEY=s3cret"]);
       await expect.poll(() => changes.at(-1)?.added).toMatchObject([{ name: "KEY", sensitive: true }]);
 
       const ref = { namespace: "env", name: "nightly" };
       const env = "/spec/jobTemplate/spec/template/spec/containers/0/env";
       await cluster.patch(CRON_JOBS, ref, [{ op: "add", path: env, value: [{ name: "A", value: "own" }] }], { kind: "json" });
-      await expect.poll(read, { timeout: 3_000 }).toEqual(["A=own", "B=1"]);
+      await expect.poll(read).toEqual(["A=own", "B=1"]);
       expect(errors).toEqual([]);
       await expect.poll(() => watch.current.entries.find(({ name }) => name === "A")?.origin.from).toBe("literal");
     }
@@ -107,10 +111,10 @@ describe("watchEnv", () => {
       onError: (error) => errors.push(error as { code?: string }),
     });
     await cluster.delete(CONFIG_MAPS, { namespace: "env", name: "other" });
-    await expect.poll(() => errors.at(-1)?.code, { timeout: 3_000 }).toBe("ENV_REFERENCE_MISSING");
+    await expect.poll(() => errors.at(-1)?.code).toBe("ENV_REFERENCE_MISSING");
     expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ A: "1" });
     await embedded.apply([config({ A: "3" }, "other")]);
-    await expect.poll(async () => JSON.parse(await readFile(path, "utf8")), { timeout: 3_000 }).toMatchObject({ A: "3" });
+    await expect.poll(async () => JSON.parse(await readFile(path, "utf8"))).toMatchObject({ A: "3" });
     await expect.poll(() => watch.current.entries.find(({ name }) => name === "A")?.value).toBe("3");
   });
 
@@ -119,13 +123,16 @@ describe("watchEnv", () => {
     const path = join(dir, "lasting.json");
     await using watch = await watchEnv(cluster, { workload: "cronjob/yearly", namespace: "env", file: { path } });
     await embedded.stop();
-    embedded.store.mutate("configmaps", "env", "lasting", (copy) => {
-      copy["data"] = { A: "2" };
-    });
-    await embedded.start();
+    try {
+      embedded.store.mutate("configmaps", "env", "lasting", (copy) => {
+        copy["data"] = { A: "2" };
+      });
+    } finally {
+      await embedded.start();
+    }
     await expect.poll(async () => JSON.parse(await readFile(path, "utf8")), { timeout: 12_000 }).toMatchObject({ A: "2" });
     await embedded.apply([config({ A: "3" }, "lasting")]);
-    await expect.poll(async () => JSON.parse(await readFile(path, "utf8")), { timeout: 3_000 }).toMatchObject({ A: "3" });
+    await expect.poll(async () => JSON.parse(await readFile(path, "utf8"))).toMatchObject({ A: "3" });
     await expect.poll(() => watch.current.entries.find(({ name }) => name === "A")?.value).toBe("3");
   });
 
@@ -143,7 +150,7 @@ describe("watchEnv", () => {
     expect(JSON.parse(await readFile(path, "utf8"))).toEqual({ A: "1", C: "3" });
     await embedded.apply([config({ A: "1", B: "2" }, "chosen")]);
     await embedded.apply([config({ A: "2", B: "2" }, "chosen")]);
-    await expect.poll(() => names, { timeout: 3_000 }).toEqual([["A"]]);
+    await expect.poll(() => names).toEqual([["A"]]);
     expect(watch.current.entries.map(({ value }) => value)).toEqual(["2", "3"]);
   });
 
@@ -197,9 +204,9 @@ describe("watchEnv", () => {
         },
       },
     ]);
-    await expect.poll(read, { timeout: 3_000 }).toMatchObject({ NAME: "one", REFERS: "at one", MORE: "1" });
+    await expect.poll(read).toMatchObject({ NAME: "one", REFERS: "at one", MORE: "1" });
     await run("two");
-    await expect.poll(read, { timeout: 3_000 }).toMatchObject({ NAME: "two", REFERS: "at two" });
+    await expect.poll(read).toMatchObject({ NAME: "two", REFERS: "at two" });
     await expect.poll(() => watch.current.pod?.name).toBe("two");
     expect(changes.map(({ names }) => names)).toEqual([["MORE"], ["NAME", "REFERS"]]);
   });
