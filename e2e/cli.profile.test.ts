@@ -105,7 +105,11 @@ test("without a daemon up holds them until down; a dry run makes nothing", async
 
   const up = user.start(["up"], { cwd: dir, env: { KUBECONFIG: kubeconfig } });
   const exited = once(up, "exit");
-  await untilSaid(up, /shipside down/);
+  const said = await untilSaid(up, /shipside down/);
+  // Nobody here may write the hosts file.
+  expect(said.match(/! names are not on this machine: .*hosts/g)).toHaveLength(1);
+  expect(said).toMatch(/hint: `shipside start` takes root once/);
+  if (process.platform === "linux") expect(said).toContain("`shipside run deployment/core -- COMMAND`");
   expect((await open()).map(({ origin }) => origin?.entry)).toEqual(["teleports.core", "teleports[1]"]);
   expect((await run(["down"])).code).toBe(0);
   expect((await exited)[0]).toBe(0);
@@ -141,6 +145,23 @@ test("what a teleport was can be saved, and comes up by its name", async () => {
   expect(text).not.toMatch(/pl4nted|kubeconfig/);
   const plan = await json<{ entries: Array<{ makes: { names: string[] } }> }>(["up", "--profile", "work", "--dry-run"]);
   expect(plan.entries.map(({ makes }) => makes.names)).toEqual([["leaf"]]);
+
+  const inside = await run([
+    "run",
+    "deployment/core",
+    "-n",
+    "shop",
+    "--volumes",
+    "--host-port",
+    "5432",
+    "-s",
+    "inside",
+    "--",
+    "true",
+  ]);
+  expect(inside.code, inside.stderr).toBe(0);
+  expect(inside.stderr).toMatch(/a profile has no command: .*`shipside start`; not saved, since .*: --volumes, --host-port/);
+  expect(await readFile(join(user.home, ".config/shipside/profiles/inside.yaml"), "utf8")).not.toContain("mount");
 }, 60_000);
 
 test("a file that came with a repository runs no program of its own and writes nothing elsewhere, unless it is trusted", async () => {

@@ -132,6 +132,15 @@ async function openEach(
     for (const { message } of warnings.slice(0, 3)) terminal.warn(`${entry}: ${message}`);
     if (warnings.length > 3) terminal.warn(`${entry}: and ${warnings.length - 3} more like these`);
   }
+  const nameless = so.opened.find(({ names }) => names.where === "commands" && names.count > 0);
+  if (!nameless) return;
+  terminal.warn(`names are not on this machine: ${nameless.names.reason?.message ?? "no hosts file"}`);
+  const one = nameless.workload ?? `namespace ${nameless.namespace}`;
+  terminal.say(
+    `  ${terminal.err("cyan", "hint:")} \`shipside start\` takes root once, and the next \`up\` has them for every program${
+      process.platform === "linux" ? `; \`shipside run ${one} -- COMMAND\` gives one command all of it without root` : ""
+    }`,
+  );
 }
 
 function told({ id, kind, workload, namespace, context, services, envFile, mount }: SessionInfo, title: string): string {
