@@ -62,6 +62,7 @@ async function askUdp(address: string, ...texts: string[]): Promise<string[]> {
 }
 
 test("UDP beside TCP of the same number: each by its own dialer, neither disturbs the other", async () => {
+  dialed.length = 0;
   await using pod = await namedServer("dns-1");
   const cluster = fakeCluster();
   const ports = [

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createCloser, type Logger, silentLogger } from "@shipside/core";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { leaseOf, roleBindingOf, roleOf } from "../manifest.ts";
 import { INTERCEPT_ANNOTATION, type RelayConfig } from "../protocol.ts";
 import { watchEnding } from "./ending.ts";
@@ -17,6 +17,8 @@ const closer = createCloser();
 beforeAll(async () => {
   cluster = closer.use(await startCluster({ node: false, controllers: false }));
 }, 60_000);
+// A test that failed may have left it stopped.
+afterEach(() => cluster.start());
 afterAll(() => closer.close());
 
 const original = { app: "web", tier: "front" };

@@ -131,8 +131,7 @@ describe("server", () => {
   test("one that goes silent is a line within the limit", async () => {
     const path = await file(embedded.kubeconfig());
     const thaw = embedded.faults.freeze();
-    const { lines } = await runDoctor({ kubeconfig: path, limitMs: 500 }, [server, credentials]);
-    thaw();
+    const { lines } = await runDoctor({ kubeconfig: path, limitMs: 500 }, [server, credentials]).finally(thaw);
     expect(lines).toMatchObject([
       { check: "server", level: "problem", text: expect.stringMatching(/no answer within 0.5 s/) },
       { check: "credentials", level: "problem" },
