@@ -150,6 +150,9 @@ export async function serveHttp(
   };
 }
 
+/** For an intercept, where every node learns of a change at once, and nothing that is kept open is judged. */
+export const QUICK = { settleSeconds: 0.2 };
+
 /** Intercepts of a test's, and all that they have said. */
 export interface Intercepts {
   open(options?: Partial<InterceptOptions>): Promise<Intercept>;

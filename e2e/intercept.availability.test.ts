@@ -262,9 +262,11 @@ async function killAndReturn(
   pods: readonly string[],
 ): Promise<{ killedAt: number; deadEndpointMs: number; readyMs: number; linkedMs: number }> {
   const killedAt = Date.now();
+  const before = new Map(pods.map((pod) => [pod, shop.restarts(pod)]));
   await Promise.all(pods.map((pod) => shop.killPod(pod)));
-  const dead = (): boolean => pods.some((pod) => shop.endpoints().includes(pod));
-  while (dead()) await sleep(5);
+  // One that is up again so soon that nobody has seen it away is no dead one.
+  const dead = (): boolean => pods.some((pod) => shop.endpoints().includes(pod) && shop.restarts(pod) === before.get(pod));
+  await expect.poll(dead, { timeout: 15_000, interval: 5 }).toBe(false);
   const deadEndpointMs = Date.now() - killedAt;
   await expect.poll(() => readyRelays().length, { timeout: 15_000, interval: 20 }).toBe(2);
   const ready = Date.now();

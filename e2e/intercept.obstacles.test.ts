@@ -5,7 +5,7 @@ import { hasCode } from "@shipside/core";
 import { parseMatch } from "@shipside/proxy";
 import type { KubeJson } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { intercepts, NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
+import { intercepts, NAMESPACE, openSampleCluster, QUICK, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
 import { kubectls } from "./kubectl/binaries.ts";
 
 // Whole intercepts of Services that are special, or in namespaces that are: what is refused is refused before anything is made, what the
@@ -49,6 +49,7 @@ const alices = intercepts(() => ({
   service: "core",
   ports: [{ remote: 3020, local: local.port }],
   match: parseMatch({ path: "/mine*" }, { user: "alice", key: "alice-1" }),
+  ...QUICK,
 }));
 const { open: intercept, said } = alices;
 

@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { type Cluster, connectCluster, DEPLOYMENTS, SERVICES } from "@shipside/kube";
 import { endIntercept, type InterceptOptions, type InterceptTrace, openExpose, parseMatch } from "@shipside/proxy";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { intercepts, NAMESPACE, openSampleCluster, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
+import { intercepts, NAMESPACE, openSampleCluster, QUICK, type SampleCluster, serveHttp } from "./incoming.fixture.ts";
 import { helm, kubectls } from "./kubectl/binaries.ts";
 
 // What several people, and programs that write manifests, do to a Service that is intercepted: it must never be without endpoints.
@@ -51,6 +51,7 @@ const alices = intercepts(() => ({
   service: "core",
   ports: [{ remote: 3020, local: local.port }],
   match: parseMatch({ path: "/mine*" }, { user: "alice", key: "alice-1" }),
+  ...QUICK,
 }));
 const { open: intercept, said } = alices;
 

@@ -21,6 +21,7 @@ test("flagged requests come to the local process, the rest to the pods; closed, 
   expect(said).toContain(`core.${NAMESPACE}:3020 → 127.0.0.1:${local.port}`);
   expect(said).toContain("requests with x-user: alice");
   expect(said).toContain("curl -H 'x-user: alice'");
+  expect(said).toContain("applications see the relay's address as their caller; who really calls stands in x-forwarded-for");
   expect(await at.sample.ask({ url }, { url, headers: { "x-user": "alice" } }, { url, headers: { "x-user": "bob" } })).toEqual([
     theirs,
     "local /x",

@@ -57,6 +57,8 @@ export interface Shop extends Omit<Place, "embedded" | "generator" | "list" | "e
   /** Pods of a relay, whatever their state. */
   relayPods(): string[];
   isReady(pod: string): boolean;
+  /** How often its containers were started again. */
+  restarts(pod: string): number;
 }
 
 const TARGET = `
@@ -151,6 +153,10 @@ export async function openShop(): Promise<Shop> {
         list("pods")
           .map(({ metadata }) => metadata.name)
           .filter((name) => name.startsWith("shipside-")),
+      restarts(pod) {
+        const { containerStatuses = [] } = named("pods", pod)?.["status"] ?? {};
+        return containerStatuses.reduce((sum: number, { restartCount }: { restartCount: number }) => sum + restartCount, 0);
+      },
       isReady: (pod) => isReady(named("pods", pod) as unknown as Pod),
       async node(program) {
         const child = await run(["-e", program], false);

@@ -79,6 +79,7 @@ export async function givenPlace(closer: Closer, namespace: string, kubeconfig: 
   await Promise.all([...watches.values()].map(({ synced }) => synced));
   const proxy = await countingProxy(kubeconfig);
   closer.defer(() => proxy[Symbol.asyncDispose]());
+  const list: Place["list"] = (kind) => [...watches.get(kind)!.items.values()].sort(byName) as unknown as KubeJson[];
   const text = await readFile(generator, "utf8");
   return {
     kubeconfigPath: kubeconfig,
@@ -101,14 +102,15 @@ export async function givenPlace(closer: Closer, namespace: string, kubeconfig: 
       const [code] = await once(child, "close");
       if (code !== 0) throw new Error(said);
     },
-    list: (kind) => [...watches.get(kind)!.items.values()].sort(byName) as unknown as KubeJson[],
+    list,
     async exec(pod, command, stdin) {
       const child = kubectl(["exec", ...(stdin ? ["-i"] : []), pod, "--", ...command]);
       return { ...pick(child), exited: once(child, "exit").then(([code]) => code as number | null) };
     },
     async killPod(pod) {
-      const uid = [...watches.get("pods")!.items.values()].find(({ metadata }) => metadata.name === pod)?.metadata.uid;
-      const pids = await processesOf(String(uid));
+      const pids = await processesOf(
+        list("pods").find(({ metadata }) => metadata.name === pod)?.["status"]?.containerStatuses ?? [],
+      );
       if (pids.length === 0) throw new Error(`this machine isn't the node of ${pod}, and so can't kill it`);
       for (const pid of pids) process.kill(pid, "SIGKILL");
     },
@@ -125,14 +127,14 @@ function typeOf(kind: string): ResourceType<KubeObject> {
   return { group: group.join("."), version: "v1", plural, kind: plural, namespaced: true, shortNames: [] };
 }
 
-/** By their cgroup; but the one that only holds the pod's namespaces. */
-async function processesOf(uid: string): Promise<number[]> {
+/** By their cgroup. The one that only holds the pod's namespaces is of none of them: without it the pod's network would be gone too. */
+async function processesOf(containers: ReadonlyArray<{ containerID?: string }>): Promise<number[]> {
+  const ids = containers.flatMap(({ containerID }) => containerID?.replace(/^.*:\/\//, "") || []);
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const read = (pid: string, file: string): Promise<string> => readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "");
   const own = await Promise.all(
     pids.map(async (pid) => {
-      const cgroup = await read(pid, "cgroup");
-      return (cgroup.includes(uid) || cgroup.includes(uid.replaceAll("-", "_"))) && !(await read(pid, "comm")).startsWith("pause");
+      const cgroup = await readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "");
+      return ids.some((id) => cgroup.includes(id));
     }),
   );
   return pids.filter((_pid, i) => own[i]).map(Number);

@@ -21,6 +21,11 @@ export interface InterceptOptions extends IncomingOptions {
   takeOver?: boolean;
   /** How long a request waits for a local process that is away, in ms, 0–86,400,000. Default 0: it goes to the cluster at once. */
   holdMs?: number;
+  /**
+   * How long the relay goes on taking connections at least after the Service was given back, in s, 0–60: every node has to learn of that.
+   * Default 3. It is the first one's who intercepts that Service.
+   */
+  settleSeconds?: number;
   /** Called before anything is made, with what `endIntercept` takes. What it returns is called when all is undone. */
   record?(trace: InterceptTrace): Promise<() => Promise<void>>;
 }

@@ -119,6 +119,7 @@ export async function openIntercept(options: InterceptOptions): Promise<Intercep
           switch: { service: ref.name, uid: ref.uid, original: record.original, switched: record.switched },
           podLabels: record.switched,
           graceSeconds: options.graceSeconds ?? 60,
+          ...(options.settleSeconds !== undefined && { settleSeconds: options.settleSeconds }),
           ...(options.image !== undefined && { image: options.image }),
           ...(tlsSecret !== undefined && { tlsSecret }),
         },

@@ -195,10 +195,11 @@ async function giveRights(cluster: Cluster, spec: RelaySpec, uid: string, signal
 }
 
 /** Throws `RELAY_OPTIONS`. */
-function checkSpec({ name, accept = [], graceSeconds = 60, replicas = 1 }: RelaySpec): void {
+function checkSpec({ name, accept = [], graceSeconds = 60, settleSeconds = 3, replicas = 1 }: RelaySpec): void {
   const invalid = (why: string): Error => relayError("RELAY_OPTIONS", `relay ${JSON.stringify(name)}: ${why}`);
   if (!/^[a-z]([-a-z0-9]{0,44}[a-z0-9])?$/.test(name)) throw invalid("its name must be a DNS label of at most 46 characters");
   if (!(graceSeconds >= 1 && graceSeconds <= 86_400)) throw invalid("graceSeconds must be from 1 to 86400");
+  if (!(settleSeconds >= 0 && settleSeconds <= 60)) throw invalid("settleSeconds must be from 0 to 60");
   if (replicas !== 1 && replicas !== 2) throw invalid("replicas must be 1 or 2");
   const reserved = accept.find(({ listen }) => RESERVED_PORTS.includes(listen));
   if (reserved) throw invalid(`it needs port ${reserved.listen} for itself`);

@@ -16,6 +16,11 @@ export interface RelaySpec {
   podLabels?: Readonly<Record<string, string>>;
   /** How long it stays when nobody is linked, in s, 1–86,400. Default 60. */
   graceSeconds?: number;
+  /**
+   * How long it goes on taking connections at least after it gave a Service back, in s, 0–60: every node has to learn of that. Default 3; a
+   * cluster whose nodes are slow to follow its endpoints takes more.
+   */
+  settleSeconds?: number;
   /** 2: on different nodes where there are, with a disruption budget and short tolerations. Default 1. */
   replicas?: 1 | 2;
   /** With Node 22 or later, and `node` on its PATH. Default {@link DEFAULT_IMAGE}. */
@@ -282,6 +287,7 @@ export function configMapOf(spec: RelaySpec, uid: string, program: string): Conf
     name,
     namespace,
     graceSeconds,
+    ...(spec.settleSeconds !== undefined && { settleSeconds: spec.settleSeconds }),
     accept,
     ...(spec.switch && { switch: spec.switch }),
     ...(spec.tlsSecret !== undefined && { tls: { secret: spec.tlsSecret, directory: TLS } }),

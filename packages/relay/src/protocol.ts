@@ -91,6 +91,8 @@ export interface RelayConfig {
   name: string;
   namespace: string;
   graceSeconds: number;
+  /** Default 3. */
+  settleSeconds?: number;
   accept: readonly AcceptPort[];
   switch?: SwitchRecord;
   /** Directories of its pod that it serves: see {@link FILES_AUTHORITY}. */

@@ -10,7 +10,7 @@ import { restoreService } from "./restore.ts";
 
 /** In ms. */
 export const ENDING = {
-  /** How long the relay stays at least after the Service was restored: every node has to learn of it. */
+  /** How long the relay stays at least after the Service was restored, unless its configuration says so. */
   settleMs: 3_000,
   /**
    * How long what is under way may go on, and how long it may where the pod was asked to end, which is also how long connections that
@@ -47,7 +47,8 @@ export interface Ending extends Closable {
 /** When a relay that takes traffic comes to its end: asked to, asked by the kubelet, or when nobody has had a lease for its grace period. */
 export function watchEnding(options: EndingOptions): Ending {
   const { config, api, leases, accept, pod, logger } = options;
-  const timing = { ...ENDING, ...options.timing };
+  const { settleSeconds } = config;
+  const timing = { ...ENDING, ...(settleSeconds !== undefined && { settleMs: settleSeconds * 1_000 }), ...options.timing };
   const closer = createCloser();
   const lifetime = new AbortController();
   closer.defer(() => lifetime.abort());
