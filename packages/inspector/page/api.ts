@@ -26,7 +26,7 @@ export interface BodyView {
   contentType: string;
   note: string;
   text: string;
-  form?: { name: string; value: string }[];
+  form?: { name: string; value: string; filename?: string; contentType?: string; bytes?: number }[];
   frames?: { bytes: number; compressed: boolean; trailers?: string; hex: string; text?: string; whole: boolean }[];
 }
 

@@ -212,7 +212,11 @@ export function App({ opened, allowed }: { opened: number | undefined; allowed: 
           {shown.length} shown{stats && `, ${stats.kept} kept`}
         </span>
         {stats && stats.drops > 0 && <span class="warn">{size(stats.droppedBytes)} not captured: too much came at once</span>}
-        {stats && stats.unread > 0 && <span>{stats.unread} connections of other protocols</span>}
+        {stats && stats.unread > 0 && (
+          <span>
+            {stats.unread} {stats.unread === 1 ? "connection" : "connections"} of other protocols
+          </span>
+        )}
         <span id="said" role="status" class={error ? "bad" : ""}>
           {error ? error.said : said}
         </span>

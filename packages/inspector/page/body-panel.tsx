@@ -15,7 +15,7 @@ export function BodyPanel({ title, body, source }: { title: string; body: BodyVi
       </p>
       {body.note && <p class="note">{body.note}</p>}
       {body.kind === "image" && <img src={source} alt={`The ${title.toLowerCase()}`} />}
-      {body.form && <Pairs pairs={body.form.map(({ name, value }) => [name, value])} label={`${title}: fields`} />}
+      {body.form && <Pairs pairs={body.form.map((field) => [field.name, shownValue(field)])} label={`${title}: fields`} />}
       {body.text && !body.form && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
         <section class="body" tabIndex={0} aria-label={title}>
@@ -24,6 +24,11 @@ export function BodyPanel({ title, body, source }: { title: string; body: BodyVi
       )}
     </section>
   );
+}
+
+function shownValue({ value, filename, contentType, bytes = 0 }: NonNullable<BodyView["form"]>[number]): string {
+  if (filename === undefined) return value;
+  return [`${filename} (${[contentType, size(bytes)].filter(Boolean).join(", ")})`, value].filter(Boolean).join("\n");
 }
 
 export function Pairs({ pairs, label }: { pairs: [string, string][]; label: string }) {

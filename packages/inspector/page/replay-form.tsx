@@ -19,7 +19,10 @@ export function ReplayForm({ detail, onSent }: { detail: Detail; onSent(answer: 
   const { summary, request, replayTargets } = detail;
   const asked = { method: summary.method, path: summary.path, headers: asText(request.headers), body: request.body.text };
   const editable =
-    request.body.kind === "empty" || request.body.kind === "text" || request.body.kind === "json" || request.body.kind === "form";
+    request.body.kind === "empty" ||
+    request.body.kind === "text" ||
+    request.body.kind === "json" ||
+    (request.body.kind === "form" && request.body.text !== "");
   const [given, setGiven] = useState(asked);
   const frames = request.body.kind === "grpc" ? (request.body.frames ?? []) : [];
   const isText = frames.some(({ text }) => text !== undefined);

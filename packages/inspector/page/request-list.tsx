@@ -124,11 +124,13 @@ export function RequestList({ items, selected, marked, onSelect, onOpen }: Reque
               <span class="path">
                 {item.pinned && <span title="pinned">★ </span>}
                 {item.replayOf !== null && <span title={`sends ${item.replayOf} again`}>↻ </span>}
-                {item.grpcStatus && <span class="status">{item.grpcStatus.split(" ").at(-1)} </span>}
+                {item.grpcStatus && !item.grpcStatus.startsWith("0 ") && (
+                  <span class="status">{item.grpcStatus.split(" ").at(-1)} </span>
+                )}
                 {item.path}
               </span>
               <span class="host">{item.service || item.host}</span>
-              <span class="caller">{item.caller}</span>
+              <span class="caller">{item.replayOf === null ? item.caller : "you"}</span>
               <span class="size">{size(item.responseBytes)}</span>
               <span class="time">{duration(item.duration)}</span>
               <span class="at">{clock(item.startedAt)}</span>

@@ -30,7 +30,8 @@ export interface HarEntry {
     queryString: NamedValue[];
     headersSize: number;
     bodySize: number;
-    postData?: { mimeType: string; text: string; params: never[]; encoding?: "base64"; comment?: string };
+    /** `_encoding` is ours: the format has none for what is sent. */
+    postData?: { mimeType: string; text: string; params: never[]; _encoding?: "base64"; comment?: string };
   };
   response: {
     status: number;
@@ -61,15 +62,13 @@ async function entryOf(exchange: Exchange, reveal: boolean): Promise<HarEntry> {
   const { timings, requestBody, responseBody } = exchange;
   const request = reveal ? exchange.requestHeaders : maskHeaders(exchange.requestHeaders);
   const response = reveal ? exchange.responseHeaders : maskHeaders(exchange.responseHeaders);
-  const url = urlOf(exchange);
+  const url = urlOf(exchange).replaceAll("#", "%23");
   const version = `HTTP/${exchange.httpVersion}`;
   const sent = timings.sent ?? timings.answered ?? timings.done ?? 0;
   const answered = Math.max(sent, timings.answered ?? timings.done ?? sent);
   const done = Math.max(answered, timings.done ?? answered);
-  const [asked, answer] = [
-    await contentOf(exchange.requestHeaders, requestBody),
-    await contentOf(exchange.responseHeaders, responseBody),
-  ];
+  const { size: _size, encoding, ...asked } = await contentOf(exchange.requestHeaders, requestBody);
+  const answer = await contentOf(exchange.responseHeaders, responseBody);
   return {
     startedDateTime: new Date(exchange.startedAt).toISOString(),
     time: done,
@@ -82,7 +81,14 @@ async function entryOf(exchange: Exchange, reveal: boolean): Promise<HarEntry> {
       queryString: queryOf(url),
       headersSize: -1,
       bodySize: requestBody.bytes,
-      ...(requestBody.bytes > 0 && { postData: { mimeType: headerOf(request, "content-type") ?? "", params: [], ...asked } }),
+      ...(requestBody.bytes > 0 && {
+        postData: {
+          mimeType: headerOf(request, "content-type") ?? "",
+          params: [],
+          ...asked,
+          ...(encoding && { _encoding: encoding }),
+        },
+      }),
     },
     response: {
       status: exchange.status ?? 0,
@@ -90,7 +96,7 @@ async function entryOf(exchange: Exchange, reveal: boolean): Promise<HarEntry> {
       httpVersion: version,
       cookies: response.flatMap(([name, value]) => (name.toLowerCase() === "set-cookie" ? cookiesOf(value.split(";")[0]) : [])),
       headers: named(response),
-      content: { size: responseBody.bytes, mimeType: headerOf(response, "content-type") ?? "", ...answer },
+      content: { mimeType: headerOf(response, "content-type") ?? "", ...answer },
       redirectURL: headerOf(response, "location") ?? "",
       headersSize: -1,
       bodySize: responseBody.bytes,
@@ -101,16 +107,17 @@ async function entryOf(exchange: Exchange, reveal: boolean): Promise<HarEntry> {
   };
 }
 
+/** `size`: of the decoded body; of one that was cut, or can't be decoded, as it was sent. */
 async function contentOf(
   headers: HeaderList,
   body: Exchange["requestBody"],
-): Promise<{ text: string; encoding?: "base64"; comment?: string }> {
+): Promise<{ size: number; text: string; encoding?: "base64"; comment?: string }> {
   const { bytes, note } = await decodeBody(headers, body);
-  const comment = note === undefined ? {} : { comment: note };
+  const facts = note === undefined ? { size: bytes.length } : { size: body.bytes, comment: note };
   try {
-    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), ...comment };
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), ...facts };
   } catch {
-    return { text: Buffer.from(bytes).toString("base64"), encoding: "base64", ...comment };
+    return { text: Buffer.from(bytes).toString("base64"), encoding: "base64", ...facts };
   }
 }
 

@@ -1,4 +1,8 @@
-import type { Cluster, ListOptions } from "@shipside/kube";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Cluster, connectCluster, type ListOptions } from "@shipside/kube";
+import { startCluster } from "@shipside/testkit";
 import { expect, test } from "vitest";
 import { createCallers } from "./callers.ts";
 
@@ -77,3 +81,44 @@ test("an address that several pods have is nobody's, and what is no address isn'
   expect([callerOf(""), callerOf("somebody:80")]).toEqual([{}, {}]);
   expect(asked).toEqual([]);
 });
+
+test("a user of a real API: as far as their rights go, callers have names, and beyond them a reason", async () => {
+  await using embedded = await startCluster();
+  const dir = await mkdtemp(join(tmpdir(), "shipside-callers-"));
+  try {
+    const pod = (namespace: string, name: string, podIP: string) => ({
+      ...{ apiVersion: "v1", kind: "Pod", metadata: { namespace, name } },
+      // Bound to no node of this cluster: its address stays what it is here.
+      ...{ spec: { nodeName: "elsewhere", containers: [{ name: "c", image: "node:24" }] }, status: { podIP, phase: "Running" } },
+    });
+    for (const name of ["shop", "other"]) await embedded.apply([{ apiVersion: "v1", kind: "Namespace", metadata: { name } }]);
+    embedded.store.create("pods", pod("shop", "web", "10.9.0.1"));
+    embedded.store.create("pods", pod("other", "cron", "10.9.0.2"));
+    const api = "rbac.authorization.k8s.io";
+    const rules = [{ apiGroups: [""], resources: ["pods"], verbs: ["list"] }];
+    await embedded.apply([
+      { apiVersion: `${api}/v1`, kind: "Role", metadata: { name: "see", namespace: "shop" }, rules },
+      {
+        ...{ apiVersion: `${api}/v1`, kind: "RoleBinding", metadata: { name: "see", namespace: "shop" } },
+        ...{ roleRef: { apiGroup: api, kind: "Role", name: "see" }, subjects: [{ kind: "User", name: "one", apiGroup: api }] },
+      },
+    ]);
+    const callersOf = async (user: string) => {
+      const kubeconfig = join(dir, user);
+      await writeFile(kubeconfig, embedded.addUser({ name: user }));
+      const cluster = await connectCluster({ kubeconfig, namespace: "shop" });
+      const callerOf = createCallers(cluster, "shop");
+      const found = [await callerOf("10.9.0.1:1"), await callerOf("10.9.0.2:1")];
+      await cluster.close();
+      return found;
+    };
+    expect(await callersOf("one")).toEqual([
+      { caller: "shop/web" },
+      { callerNote: "no pod of the namespace shop has it, and you may not list pods of all namespaces" },
+    ]);
+    const none = { callerNote: "you may not list pods in the namespace shop, nor in all" };
+    expect(await callersOf("none")).toEqual([none, none]);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}, 30_000);

@@ -1,6 +1,7 @@
 import { type Body, type HeaderList, headerOf } from "../exchange.ts";
 import { decodeBody } from "./content.ts";
 import { type GrpcFrame, grpcFrames } from "./grpc.ts";
+import { type FormField, multipartFields } from "./multipart.ts";
 
 /** A body as it is shown. Plain data: whoever shows it never runs it. */
 export interface BodyView {
@@ -10,9 +11,9 @@ export interface BodyView {
   contentType: string;
   /** Why it isn't whole, or isn't decoded; "" where it is. */
   note: string;
-  /** The text, JSON indented; of `binary` a hex dump. "" for images and empty bodies. */
+  /** The text, JSON indented; of `binary` a hex dump. "" for images, empty bodies and forms of several parts. */
   text: string;
-  form?: { name: string; value: string }[];
+  form?: FormField[];
   frames?: GrpcFrame[];
 }
 
@@ -39,6 +40,8 @@ export async function viewBody(headers: HeaderList, body: Body): Promise<BodyVie
     const frames = grpcFrames(headers, raw);
     return { kind: "grpc", ...base, note, text: frames.map(messageView).join("\n\n").slice(0, LONGEST_VIEW), frames };
   }
+  const parts = type === "multipart/form-data" ? multipartFields(base.contentType, buffer) : undefined;
+  if (parts) return { kind: "form", ...base, note, text: "", form: parts };
   if (!looksLikeText(buffer)) {
     const dumped = buffer.length > DUMPED ? `the first ${DUMPED} bytes are shown` : "";
     return { kind: "binary", ...base, note: [note, dumped].filter(Boolean).join("; "), text: hexDump(buffer.subarray(0, DUMPED)) };

@@ -102,7 +102,7 @@ const schemas = {
       contentType: text,
       note: { ...text, description: "why it isn't whole, or not decoded" },
       text,
-      form: list(object({ name: text, value: text })),
+      form: list(object({ name: text, value: text, filename: text, contentType: text, bytes: number }, ["name", "value"])),
       frames: list(ref("GrpcMessage")),
     },
     ["kind", "bytes", "contentType", "note", "text"],
