@@ -1,9 +1,10 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { bin, NOBODY, newUser, untilSaid } from "./cli.harness.ts";
+import { below, commandLine } from "./processes.ts";
 import { canHaveUsualMachine, type UsualMachine, usualMachine } from "./rootless.machine.ts";
 
 // A teleport's command where nobody has root and nobody has asked for namespaces; and the terminal, signals and debuggers of one that has them.
@@ -234,26 +235,3 @@ describe.skipIf(!canHaveUsualMachine)("on a machine as most are", { timeout: 60_
     await at.shows(/code 6/);
   });
 });
-
-/** Its processes, of all generations. */
-function below(pid: number): number[] {
-  const parents = readdirSync("/proc").flatMap((name) => {
-    if (!/^\d+$/.test(name)) return [];
-    try {
-      return [[Number(name), Number(readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1]!.split(" ")[1])] as const];
-    } catch {
-      return [];
-    }
-  });
-  const children = (of: number): number[] =>
-    parents.flatMap(([child, parent]) => (parent === of ? [child, ...children(child)] : []));
-  return children(pid);
-}
-
-function commandLine(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-  } catch {
-    return "";
-  }
-}

@@ -271,9 +271,9 @@ describe.skipIf(process.platform !== "linux")("a command in namespaces of its ow
     const theirs = processesWith(mark);
     expect(theirs.length).toBeGreaterThanOrEqual(5);
     child.kill("SIGKILL");
-    await vi.waitFor(() => expect(processesWith(mark)).toEqual([]), 10_000);
-    // Its own control socket is all that it leaves.
-    expect((await user.run(["clean"])).code).toBe(0);
+    // Somebody else cleans up for it then, and has the mark too.
+    await vi.waitFor(() => expect(processesWith(mark)).toEqual([]), 20_000);
+    expect(await user.left()).toEqual([]);
   });
 });
 

@@ -4,6 +4,7 @@ import type { CommandModule } from "../command.ts";
 import { flag, type Invocation } from "../command.ts";
 import type { Interrupt } from "../interrupt.ts";
 import { keepOpen, readyIn } from "../keep-open.ts";
+import { leaveWill } from "../last-will.ts";
 import { type CommandSession, openCommandSession, sharedPorts } from "../open-session.ts";
 import { createProgress } from "../progress.ts";
 import { rightsOfSessions } from "../rights.ts";
@@ -25,6 +26,8 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
     return teleport(invocation, terminal, interrupt, { choice });
   }
   await using rootless = await openRootlessCommand(invocation, terminal, interrupt.signal);
+  // The namespaces end with us however we do; this is for what isn't in them: a drive, a token in a file.
+  await using _will = leaveWill();
   return await teleport(invocation, terminal, interrupt, { choice, rootless });
 };
 
