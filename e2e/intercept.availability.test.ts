@@ -48,6 +48,8 @@ const alices = intercepts(() => ({
   service: API,
   ports: [{ remote: 80, local: local.port }],
   match: parseMatch({ headers: ["x-user: alice"] }, { user: "alice", key: "alice-1" }),
+  // What a real cluster's nodes need to follow, these don't.
+  ...(onEmbedded && { settleSeconds: 1 }),
 }));
 const { open: intercept } = alices;
 
@@ -121,7 +123,7 @@ test("opened and closed under load: nothing is lost", async () => {
   await using load = await loaded();
   const made = await intercept();
   await load.until(isLocal, 5_000);
-  await sleep(2_000);
+  await sleep(1_000);
   await made.close();
   await load.until(byPods, 5_000);
   await sleep(1_000);

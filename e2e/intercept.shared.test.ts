@@ -137,6 +137,10 @@ test("helm upgrade during an intercept, by either kind of apply: it is switched 
     );
     return code === 0 ? "done" : stderr;
   };
+  // For who tries it once more.
+  await using _gone = {
+    [Symbol.asyncDispose]: async () => void (await run(program, "uninstall", "web", "-n", NAMESPACE, "--ignore-not-found")),
+  };
   const note = (): unknown => sample.embedded.store.get("services", NAMESPACE, "web")!.metadata.annotations?.["note"];
   for (const [kind, ...force] of [["--server-side=false"], ["--server-side=true", "--force-conflicts"]]) {
     expect(await upgrade("before", kind!)).toBe("done");
@@ -186,10 +190,13 @@ test("somebody changes one key, which selects nothing: it is put right at once; 
 
   const other = { "app.kubernetes.io/name": "leaf", "app.kubernetes.io/part-of": "sample" };
   store.mutate("services", NAMESPACE, "core", (copy) => void (copy["spec"].selector = { ...other }));
-  expect(await made.ended).toMatchObject({ code: "PROXY_SERVICE_CHANGED" });
-  await made.close();
-  expect(selector()).toEqual(other);
-  store.mutate("services", NAMESPACE, "core", (copy) => void (copy["spec"].selector = { ...original }));
+  try {
+    expect(await made.ended).toMatchObject({ code: "PROXY_SERVICE_CHANGED" });
+    await made.close();
+    expect(selector()).toEqual(other);
+  } finally {
+    store.mutate("services", NAMESPACE, "core", (copy) => void (copy["spec"].selector = { ...original }));
+  }
 }, 60_000);
 
 test("no relay is ready for 3 s: the Service leads to its pods, and to the relay again when one is", async () => {
