@@ -187,9 +187,11 @@ describe.skipIf(!canHaveUsualMachine)("on a machine as most are", { timeout: 60_
     return {
       exited: once(child, "exit") as Promise<[number]>,
       type: (keys: string) => child.stdin.write(keys),
-      async shows(pattern: RegExp): Promise<void> {
+      async shows(pattern: RegExp): Promise<string[]> {
         await expect.poll(() => shown, { timeout: 30_000 }).toMatch(pattern);
+        const found = pattern.exec(shown)!;
         shown = "";
+        return found;
       },
     };
   };
@@ -204,6 +206,17 @@ describe.skipIf(!canHaveUsualMachine)("on a machine as most are", { timeout: 60_
     at.type("\x03");
     await at.shows(/\^Ccaught/);
     expect(await at.exited).toEqual([9, null]);
+  });
+
+  test("it has the terminal's size, and is told when that changes", async () => {
+    const told = `trap "stty size" WINCH; stty size; echo on $(tty).; while :; do sleep 0.1; done`;
+    const at = terminal(`stty rows 40 cols 100; exec ${shipside("sh", "-c", told)}`);
+    const [, tty = ""] = await at.shows(/40 100\s+on (\/dev\/pts\/\d+)\./);
+    const [program = "", ...args] = machine.enter(["stty", "-F", tty, "rows", "50", "cols", "120"]);
+    await promisify(execFile)(program, args);
+    await at.shows(/50 120/);
+    at.type("\x03");
+    expect(await at.exited).toEqual([130, null]);
   });
 
   test("Ctrl-Z stops it and fg goes on; a shell inside has jobs of its own", async () => {
