@@ -39,10 +39,10 @@ const project = (name: string, root: string, { include = ["**/*.test.ts"], exclu
     exclude: ["**/node_modules/**", "**/dist/**", ...exclude],
     maxWorkers: last ? 1 : workers,
     sequence: { groupOrder: last ? 1 : 0 },
-    testTimeout: soak ? 30 * 60_000 : 20_000,
-    hookTimeout: 30_000,
+    testTimeout: soak ? 30 * 60_000 : 40_000,
+    hookTimeout: 60_000,
     // What is waited for, not what is measured: a bound that a user is promised stands in its test.
-    expect: { poll: { timeout: 5_000 } },
+    expect: { poll: { timeout: 10_000 } },
     // Processes, sockets and clocks are real, and a shared runner can stand still for a second. What passes only the second time is
     // named at the end of the run.
     retry: process.env["CI"] ? 2 : 0,

@@ -120,7 +120,7 @@ it("are in no log, error, warning, table or difference", async () => {
       },
     });
     await embedded.apply([object("Secret", "keys", { stringData: { open: "pl4nted-two-changed" } })]);
-    await expect.poll(() => changes.flat(), { timeout: 3_000 }).toEqual(expect.arrayContaining(["OPEN", "URL"]));
+    await expect.poll(() => changes.flat()).toEqual(expect.arrayContaining(["OPEN", "URL"]));
     await writeFile(path, "a person's");
     tell(watch.file);
   }

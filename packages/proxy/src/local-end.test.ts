@@ -26,8 +26,10 @@ test("bytes go both ways, and are counted", async () => {
   caller.end(sent);
   expect((await buffer(caller)).equals(sent)).toBe(true);
   expect(await outcome).toBe("accepted");
-  await vi.waitFor(() =>
-    expect(end.stats()[0]).toMatchObject({ open: 0, connections: 1, refused: 0, bytesIn: sent.length, bytesOut: sent.length }),
+  await vi.waitFor(
+    () =>
+      expect(end.stats()[0]).toMatchObject({ open: 0, connections: 1, refused: 0, bytesIn: sent.length, bytesOut: sent.length }),
+    10_000,
   );
 });
 
@@ -76,7 +78,7 @@ test("a reset is one, either way", async () => {
   const two = await arrive({ port: 80 });
   other.take(two.incoming);
   two.caller.write("x");
-  await vi.waitFor(() => expect(other.stats()[0]!.bytesIn).toBe(1));
+  await vi.waitFor(() => expect(other.stats()[0]!.bytesIn).toBe(1), 10_000);
   two.caller.resetAndDestroy();
   expect(await seen.promise).toBe("ECONNRESET");
 });
@@ -92,7 +94,7 @@ test("nothing listens: the relay is told, and the developer once until something
   }
   expect(onRefused).toHaveBeenCalledTimes(1);
   const lastError = `nothing listens on 127.0.0.1:${port}`;
-  await vi.waitFor(() => expect(end.stats()[0]).toMatchObject({ open: 0, connections: 2, refused: 2, lastError }));
+  await vi.waitFor(() => expect(end.stats()[0]).toMatchObject({ open: 0, connections: 2, refused: 2, lastError }), 10_000);
 });
 
 test("a port that isn't ours is refused", async () => {
@@ -171,7 +173,7 @@ test("a tap sees all of it and can't disturb it", async () => {
   end.take(one.incoming);
   one.caller.end("hello");
   expect(await text(one.caller)).toBe("hello");
-  await vi.waitFor(() => expect(seen.at(-1)).toBe("close well"));
+  await vi.waitFor(() => expect(seen.at(-1)).toBe("close well"), 10_000);
   expect(seen).toEqual(["core:80 from 10.1.2.3:40000", "in hello", "in end", "out hello", "out end", "close well"]);
 
   const broken: Tap = () => ({
@@ -249,7 +251,7 @@ test("UDP: datagrams keep their bounds, both ways", async () => {
     caller.write(Buffer.from([byte]));
     await delay(1);
   }
-  await vi.waitFor(() => expect(got.sort()).toEqual(["re:", "re:a", "re:bc"]));
+  await vi.waitFor(() => expect(got.sort()).toEqual(["re:", "re:a", "re:bc"]), 10_000);
   caller.end();
-  await vi.waitFor(() => expect(end.stats()[0]).toMatchObject({ open: 0, connections: 1, bytesIn: 3, bytesOut: 12 }));
+  await vi.waitFor(() => expect(end.stats()[0]).toMatchObject({ open: 0, connections: 1, bytesIn: 3, bytesOut: 12 }), 10_000);
 });

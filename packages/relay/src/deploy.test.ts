@@ -158,7 +158,7 @@ describe("what keeps a relay from being ready is told, and nothing is left", () 
     const spec = specOf();
     const abort = new AbortController();
     const deploying = deployRelay(world.cluster, spec, { signal: abort.signal });
-    await vi.waitFor(() => expect(objectsOf(spec.name).length).toBeGreaterThan(2), { interval: 1 });
+    await vi.waitFor(() => expect(objectsOf(spec.name).length).toBeGreaterThan(2), { timeout: 10_000, interval: 1 });
     abort.abort();
     await expect(deploying).rejects.toThrow();
     await untilGone(spec.name);

@@ -251,7 +251,7 @@ describe("a relay's end", () => {
     leases.delete("a");
     await sleep(300);
     expect(at.service()?.spec.selector).toEqual(switched);
-    await vi.waitFor(() => expect(at.deployment()).toBeUndefined(), { timeout: 4_000 });
+    await vi.waitFor(() => expect(at.deployment()).toBeUndefined(), { timeout: 10_000 });
     back(at);
     expect(order).toEqual(drainedAfter);
   });
@@ -266,7 +266,7 @@ describe("a relay's end", () => {
     expect(other.order).toEqual([]);
     one.leases.delete("a");
     await vi.waitFor(() => back(at), { timeout: 5_000 });
-    await vi.waitFor(() => expect([...one.order, ...other.order].length).toBeGreaterThan(0));
+    await vi.waitFor(() => expect([...one.order, ...other.order].length).toBeGreaterThan(0), 10_000);
   });
 
   test("nor after the API server was away for longer than the grace period", async () => {

@@ -58,5 +58,5 @@ test("a lane that is lost is no longer taken, one that can't be had neither; the
   opened[0]!.destroy();
   await picked(lanes, bulk, () => opened[1]);
   first.destroy();
-  await vi.waitFor(() => expect(opened[1]!.isClosed).toBe(true));
+  await vi.waitFor(() => expect(opened[1]!.isClosed).toBe(true), 10_000);
 });

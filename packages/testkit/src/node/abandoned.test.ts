@@ -109,7 +109,7 @@ describe.each(process.platform === "linux" ? modes : [])("with %s", (network) =>
       for (const pid of agents) process.kill(pid, "SIGSTOP");
       child.kill("SIGKILL");
       for (const pid of agents) if (alive(pid)) process.kill(pid, "SIGKILL");
-      await expect.poll(() => [pids.filter(alive), existsSync(stateDir)], { timeout: 4_000 }).toEqual([[], false]);
+      await expect.poll(() => [pids.filter(alive), existsSync(stateDir)]).toEqual([[], false]);
     } finally {
       child.kill("SIGKILL");
     }
@@ -147,7 +147,7 @@ describe.each(process.platform === "linux" ? modes : [])("with %s", (network) =>
     // Nothing of the first one lives on and listens there.
     await expect.poll(() => own.filter(alive)).toEqual([]);
     // The agent's guard cleans up after it, but the directory is the living node's.
-    if (network === "loopback") await expect.poll(() => guards.some(alive), { timeout: 4_000 }).toBe(false);
+    if (network === "loopback") await expect.poll(() => guards.some(alive)).toBe(false);
     expect(existsSync(join(bed.node.stateDir, "compile-cache"))).toBe(true);
     expect(again["status"].podIP).not.toBe(first["status"].podIP);
     expect(bed.events("lost")).toContain("SandboxChanged: Pod sandbox changed, it will be killed and re-created.");
