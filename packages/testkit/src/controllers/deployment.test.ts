@@ -91,7 +91,9 @@ test("a rolling update never goes below the minimum nor above the maximum, and c
   setImage(cluster, "web", "two");
   await cluster.until(() => done(cluster, "web") && pods(cluster).every((pod) => pod["spec"].containers[0].image === "two"));
   stop();
-  expect([fewest, most]).toEqual([3, 5]);
+  // How far it goes towards them depends on which pod is ready first.
+  expect(fewest).toBeGreaterThanOrEqual(3);
+  expect(most).toBe(5);
   expect(get(cluster, "web").metadata.annotations).toMatchObject({ "deployment.kubernetes.io/revision": "2" });
 
   setImage(cluster, "web", "one");
