@@ -1,4 +1,5 @@
 import type { ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmod, copyFile, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -211,7 +212,7 @@ describe("env diff", () => {
     await writeFile(kubeconfig, stringify(config));
     expect(await diff("--other-context", "second")).toMatchObject({ code: 0 });
     const { cluster, namespace } = e2e;
-    const two = `${namespace}-two`;
+    const two = `${namespace}-${randomBytes(3).toString("hex")}`;
     expect(await diff("--other-namespace", two)).toMatchObject({ code: 6 });
     await cluster.create(NAMESPACES, { apiVersion: "v1", kind: "Namespace", metadata: { name: two } });
     try {
@@ -262,15 +263,16 @@ const rbac = (kind: string): ResourceType<KubeObject> => ({
 
 test("a Secret that may not be read is named with the rule; --skip-forbidden goes on without it", async () => {
   const { cluster, namespace } = e2e;
+  const reader = `reader-${randomBytes(3).toString("hex")}`;
   const of = (kind: string, fields: object): never =>
-    ({ apiVersion: "rbac.authorization.k8s.io/v1", kind, metadata: { name: "reader", namespace }, ...fields }) as never;
+    ({ apiVersion: "rbac.authorization.k8s.io/v1", kind, metadata: { name: reader, namespace }, ...fields }) as never;
   const resources = ["deployments", "pods", "configmaps", "services"];
   await cluster.create(rbac("Role"), of("Role", { rules: [{ apiGroups: ["", "apps"], resources, verbs: ["get", "list"] }] }));
-  const role = { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "reader" };
-  const subjects = [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "reader" }];
+  const role = { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: reader };
+  const subjects = [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: reader }];
   await cluster.create(rbac("RoleBinding"), of("RoleBinding", { roleRef: role, subjects }));
   const config = parse(await readFile(kubeconfig, "utf8"));
-  for (const each of config.users) each.user.as = "reader";
+  for (const each of config.users) each.user.as = reader;
   await writeFile(kubeconfig, stringify(config));
 
   const refused = await run(["env", "deploy/web", ...where(), "--explain"]);
@@ -298,9 +300,12 @@ describe("changes", () => {
     const rotated = untilSaid(child, /~ TOKEN=•+ \(another value\)/);
     const set = (value: string): Promise<unknown> =>
       cluster.patch(SECRETS, { namespace, name: "secret" }, { data: { TOKEN: btoa(value) } }, { kind: "merge" });
-    await set(`${PLANTED}-rotated`);
-    await rotated;
-    await set(TOKEN);
+    try {
+      await set(`${PLANTED}-rotated`);
+      await rotated;
+    } finally {
+      await set(TOKEN);
+    }
     await stop(child);
   });
 

@@ -168,7 +168,7 @@ test("every kind of volume is where the container has it, and follows the cluste
   );
 
   await setMode("second");
-  await expect.poll(() => read("root/etc/app/mode"), { timeout: 2_000, interval: 20 }).toBe("second");
+  await expect.poll(() => read("root/etc/app/mode"), { interval: 20 }).toBe("second");
   child.kill("SIGINT");
   expect(await once(child, "exit")).toEqual([130, null]);
   expect(await names(".")).not.toContain("root");

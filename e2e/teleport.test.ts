@@ -143,9 +143,14 @@ test("an env file follows the ConfigMap, and goes", async () => {
   await untilSaid(child, /ready in/);
   expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ GREETING: "hello" });
   const { cluster, namespace } = e2e;
-  await cluster.patch(CONFIG_MAPS, { namespace, name: "config" }, { data: { GREETING: "changed" } }, { kind: "merge" });
-  await expect.poll(async () => JSON.parse(await readFile(file, "utf8")).GREETING, { timeout: 10_000 }).toBe("changed");
-  await cluster.patch(CONFIG_MAPS, { namespace, name: "config" }, { data: { GREETING: "hello" } }, { kind: "merge" });
+  const greet = (GREETING: string) =>
+    cluster.patch(CONFIG_MAPS, { namespace, name: "config" }, { data: { GREETING } }, { kind: "merge" });
+  try {
+    await greet("changed");
+    await expect.poll(async () => JSON.parse(await readFile(file, "utf8")).GREETING).toBe("changed");
+  } finally {
+    await greet("hello");
+  }
   child.kill("SIGINT");
   expect(await once(child, "exit")).toEqual([130, null]);
 });
