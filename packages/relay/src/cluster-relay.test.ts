@@ -19,7 +19,7 @@ const target = { namespace: "x", service: "x", port: 80, protocol: "TCP" } as co
 test("nothing is deployed before the first dial, one relay serves all, and closing removes it", async () => {
   const { cluster, namespace } = world;
   const events: ClusterRelayEvent[] = [];
-  const relay = clusterRelay({ cluster, namespace, owner: "ann@desk", onEvent: (event) => events.push(event) });
+  await using relay = clusterRelay({ cluster, namespace, owner: "ann@desk", onEvent: (event) => events.push(event) });
   const dialer = relay.dialerFactory().create({ logger: console, portForward: () => Promise.reject(new Error("not asked")) });
   expect(deployments(namespace)).toEqual([]);
   // The relay's own health port, as seen from the relay.
