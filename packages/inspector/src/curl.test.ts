@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { createServer } from "node:http";
+import { createServer as createHttp2 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { promisify } from "node:util";
 import fc from "fast-check";
@@ -53,6 +54,35 @@ it("curl sends again what was captured, byte for byte", async () => {
     }
   } finally {
     server.closeAllConnections();
+    server.close();
+  }
+});
+
+it("curl sends a call of gRPC again, by HTTP/2 with all that its server looks for", async () => {
+  const seen: unknown[] = [];
+  const server = createHttp2().on("stream", (stream, { te, "content-type": type, ":path": path }) => {
+    const parts: Buffer[] = [];
+    stream
+      .on("data", (part: Buffer) => parts.push(part))
+      .once("end", () => {
+        seen.push([path, type, te, Buffer.concat(parts).toString("hex")]);
+        stream.respond({ ":status": 200 });
+        stream.end("ok");
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const call = makeExchange({
+      ...{ method: "POST", path: "/shop.Cart/Get", httpVersion: "2", requestBody: Buffer.from("00000000020a00", "hex") },
+      requestHeaders: [
+        ["host", `127.0.0.1:${(server.address() as AddressInfo).port}`],
+        ["content-type", "application/grpc"],
+        ["te", "trailers"],
+      ],
+    });
+    expect(await sh(`{ ${toCurl(call)}\n} 2>/dev/null`)).toContain("ok");
+    expect(seen).toEqual([["/shop.Cart/Get", "application/grpc", "trailers", "00000000020a00"]]);
+  } finally {
     server.close();
   }
 });

@@ -1,7 +1,7 @@
 import { inspectorError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
-import { isOfTheConnection, isToken, maskHeaders } from "./headers.ts";
+import { isCarried, isToken, maskHeaders } from "./headers.ts";
 import { urlOf } from "./url.ts";
 
 /** One word of a POSIX shell that stands for `text`, whatever is in it. */
@@ -31,7 +31,7 @@ export function toCurl(exchange: Exchange, { reveal = false }: { reveal?: boolea
   words.push("--url", shellWord(urlOf(exchange)));
   const header = (text: string): number => words.push("--header", shellWord(text));
   for (const [name, value] of headers) {
-    if (isOfTheConnection(name) || name.toLowerCase() === "host" || !isToken(name)) continue;
+    if (!isCarried(exchange.httpVersion, name, value) || name.toLowerCase() === "host" || !isToken(name)) continue;
     // A header without a value would take curl's own away; with a semicolon it is sent empty.
     header(value === "" ? `${name};` : `${name}: ${Buffer.from(value, "latin1").toString("utf8")}`);
   }

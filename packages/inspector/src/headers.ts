@@ -57,5 +57,12 @@ const HOP_BY_HOP = new Set([
   "content-length",
 ]);
 
+/**
+ * What a request that is sent again takes along. Of HTTP/2 `te: trailers` too: servers of gRPC refuse a call that doesn't say so, and it is all that
+ * `te` may say there (RFC 9113, 8.2.2).
+ */
+export const isCarried = (httpVersion: string, name: string, value: string): boolean =>
+  !isOfTheConnection(name) || (httpVersion === "2" && name.toLowerCase() === "te" && value === "trailers");
+
 /** What belongs to one connection or to one body's framing, and isn't carried to another request. */
 export const isOfTheConnection = (name: string): boolean => HOP_BY_HOP.has(name.toLowerCase());

@@ -1,6 +1,6 @@
 import { inspectorError } from "../errors.ts";
 import type { Exchange, HeaderList } from "../exchange.ts";
-import { isHeaderValue, isOfTheConnection, isToken } from "../headers.ts";
+import { isCarried, isHeaderValue, isToken } from "../headers.ts";
 
 /** What is sent instead of what was captured. What isn't named stays. */
 export interface ReplayEdit {
@@ -38,10 +38,7 @@ export function outgoing(original: Exchange, edit: ReplayEdit): Outgoing {
     );
   const { method = original.method, path = original.path, body = requestBody.kept } = edit;
   const httpVersion = original.httpVersion === "2" ? "2" : "1.1";
-  const isKept = ([name, value]: HeaderList[number]): boolean =>
-    // Servers of gRPC refuse a call that doesn't say so, and it is all that HTTP/2 lets `te` say (RFC 9113, 8.2.2).
-    !isOfTheConnection(name) || (httpVersion === "2" && name.toLowerCase() === "te" && value === "trailers");
-  const headers = (edit.headers ?? original.requestHeaders).filter(isKept);
+  const headers = (edit.headers ?? original.requestHeaders).filter(([name, value]) => isCarried(httpVersion, name, value));
   if (!isToken(method) || method === "CONNECT") throw invalid(`${JSON.stringify(method)} is no method that can be sent again`);
   if (original.status === 101) throw invalid("it became a WebSocket, or another protocol");
   if (!/^[\x21-\x7e]+$/.test(path) || !/^(?:\/|\*$|https?:\/\/)/.test(path)) throw invalid(`${JSON.stringify(path)} is no path`);
