@@ -189,7 +189,7 @@ describe("restoreService", () => {
 });
 
 describe("a relay's end", () => {
-  const timing = { settleMs: 10, boundMs: 1_000, terminateBoundMs: 1_000, lastReadyMs: 400, terminateRestoreMs: 2_000 };
+  const timing = { settleMs: 10, boundMs: 1_000, terminateBoundMs: 1_000, lastReadyMs: 1_500, terminateRestoreMs: 2_000 };
   interface Replica {
     leases: ReturnType<typeof createLeases>;
     ending: ReturnType<typeof watchEnding>;
@@ -242,14 +242,14 @@ describe("a relay's end", () => {
   });
 
   test("comes by itself when nobody has had a lease for the grace period", async () => {
-    const at = await intercepted({ graceSeconds: 0.8 });
+    const at = await intercepted({ graceSeconds: 1.5 });
     const { leases, order } = replica(at, "p1");
     leases.linked("link");
     leases.put("link", "a", lease);
-    await sleep(1_500);
+    await sleep(2_000);
     expect(at.service()?.spec.selector).toEqual(switched);
     leases.delete("a");
-    await sleep(300);
+    await sleep(200);
     expect(at.service()?.spec.selector).toEqual(switched);
     await vi.waitFor(() => expect(at.deployment()).toBeUndefined(), { timeout: 10_000 });
     back(at);
