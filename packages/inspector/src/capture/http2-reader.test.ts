@@ -133,6 +133,15 @@ it("tells events of an event stream as they come, and who took a request back", 
   expect(inspector.stats()).toMatchObject({ unread: 0, drops: 0 });
 });
 
+it("a request that is taken back by a frame without its reason is over all the same", () => {
+  const store = createStore(budgetsOf());
+  const reader = createConnectionReader({ direction: "incoming" }, store, () => {});
+  // `:method: GET` on stream 1, and a RST_STREAM without its four bytes.
+  reader.data("in", Buffer.concat([Buffer.from(PREFACE), Buffer.from([0, 0, 1, 1, 4, 0, 0, 0, 1, 0x82])]), 0);
+  reader.data("out", Buffer.from([0, 0, 0, 3, 0, 0, 0, 0, 1]), 1);
+  expect(store.list()).toMatchObject([{ method: "GET", state: "failed", note: "the server took it back: no reason given" }]);
+});
+
 it("whatever passes behind a preface: nothing is thrown, and once it is over no request is left open", () => {
   const piece = fc.record({
     direction: fc.constantFrom("in" as const, "out" as const),

@@ -137,13 +137,10 @@ export function createHttp2Reader(
       } else if (type === FRAME.reset) {
         const found = streams.get(stream);
         streams.delete(stream);
-        if (!found || payload.length !== 4) return;
-        const code = Buffer.from(payload).readUInt32BE(0);
-        settle(
-          found.exchange,
-          "failed",
-          `${direction === "in" ? "the caller" : "the server"} took it back: ${ERRORS[code] ?? code}`,
-        );
+        if (!found) return;
+        const code = payload.length === 4 ? Buffer.from(payload).readUInt32BE(0) : undefined;
+        const why = code === undefined ? "no reason given" : (ERRORS[code] ?? code);
+        settle(found.exchange, "failed", `${direction === "in" ? "the caller" : "the server"} took it back: ${why}`);
       }
     };
   const read = { in: frameReader(onFrame("in")), out: frameReader(onFrame("out")) };
