@@ -61,6 +61,16 @@ it("no more is taken than may wait, and it goes on", async () => {
   expect(await readdir(root)).toHaveLength(400);
 });
 
+it("a small file after a large one that is still being written", async () => {
+  await using writing = writeFiles();
+  const [large, small] = [Buffer.alloc(12_000_000, "large"), Buffer.from("small")];
+  tell(writing, join(root, "large"), large);
+  for (let at = 0; at < 40; at++) tell(writing, join(root, String(at)), small);
+  await writing.settled();
+  expect((await readFile(join(root, "large"))).equals(large)).toBe(true);
+  for (let at = 0; at < 40; at++) expect(await readFile(join(root, String(at)), "utf8")).toBe("small");
+});
+
 it("the first failure is told, nothing more is begun, and all is closed", async () => {
   await writeFile(join(root, "there"), "");
   {

@@ -56,6 +56,8 @@ export function writeFiles(): FileWriting {
   /** Whether a file that is made with a mode has it: what a umask takes off must be given back. */
   const asAsked = new Map<number, boolean>();
   let held = 0;
+  /** Small files that are being made, and what is under way of large ones. */
+  let making = 0;
   let running = 0;
   let failure: { error: unknown } | undefined;
 
@@ -71,6 +73,7 @@ export function writeFiles(): FileWriting {
     await until(() => failure !== undefined || met());
     if (failure) throw failure.error;
   };
+  const idle = (): boolean => making === 0 && running === 0;
   const fail = (error: unknown): void => {
     failure ??= { error };
     for (const files of byDirectory.values()) for (const file of files) release(file);
@@ -96,12 +99,16 @@ export function writeFiles(): FileWriting {
     return undefined;
   };
   const makeSmallFiles = (): void => {
-    for (let file = running < AT_A_TIME ? next() : undefined; file; file = running < AT_A_TIME ? next() : undefined) make(file);
+    while (making < AT_A_TIME) {
+      const file = next();
+      if (!file) return;
+      make(file);
+    }
   };
   const make = (file: SmallFile): void => {
-    running++;
+    making++;
     open(file.path, "wx", file.facts.mode, (error, fd) => {
-      running--;
+      making--;
       try {
         if (error) throw error;
         try {
@@ -198,10 +205,10 @@ export function writeFiles(): FileWriting {
     get busy() {
       return failure || held > MOST_HELD ? untilOrFailed(() => held <= MOST_HELD / 2) : undefined;
     },
-    settled: () => untilOrFailed(() => running === 0),
+    settled: () => untilOrFailed(idle),
     [Symbol.asyncDispose]() {
       fail(new Error("closed before it was whole"));
-      return until(() => running === 0);
+      return until(idle);
     },
   };
 }
