@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { silentLogger } from "@shipside/core";
 import { type Cluster, connectCluster } from "@shipside/kube";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { requestToken } from "./token.ts";
 import { openTokens } from "./tokens.ts";
 
@@ -54,6 +54,11 @@ afterAll(async () => {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
   await rm(scratch, { recursive: true, force: true });
+});
+
+beforeEach(() => {
+  asked.length = 0;
+  forbidden = false;
 });
 
 const request = { namespace: "shop", serviceAccount: "app", expirationSeconds: 3_607, signal: new AbortController().signal };

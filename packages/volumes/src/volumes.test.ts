@@ -17,6 +17,8 @@ const object = (kind: string, name: string, fields: object) => ({
   metadata: { name, namespace },
   ...fields,
 });
+const CONF = { "app.json": "{}", plain: "text" };
+const MOVING = { one: "1", two: "1" };
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -30,8 +32,8 @@ beforeAll(async () => {
   await embedded.apply([
     ...sampleManifests(),
     { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
-    object("ConfigMap", "conf", { data: { "app.json": "{}", plain: "text" }, binaryData: { "raw.bin": base64("\u0000\u0001") } }),
-    object("ConfigMap", "moving", { data: { one: "1", two: "1" } }),
+    object("ConfigMap", "conf", { data: CONF, binaryData: { "raw.bin": base64("\u0000\u0001") } }),
+    object("ConfigMap", "moving", { data: MOVING }),
     object("Secret", "keys", { data: { password: base64("pa55word"), cert: base64("PEM") } }),
     {
       apiVersion: "v1",
@@ -114,6 +116,13 @@ afterAll(async () => {
 beforeEach(async () => {
   scratch = await mkdtemp(join(tmpdir(), "volumes-"));
   dir = join(scratch, "made", "root");
+  // What tests change, a first try too.
+  const { store } = embedded;
+  store.mutate("configmaps", namespace, "conf", (copy) => void (copy["data"] = { ...CONF }));
+  store.mutate("configmaps", namespace, "moving", (copy) => void (copy["data"] = { ...MOVING }));
+  store.mutate("pods", namespace, "app", ({ metadata }) => void (metadata.labels = { tier: "gold", app: "app" }));
+  if (store.get("configmaps", namespace, "fleeting")) store.remove("configmaps", namespace, "fleeting");
+  if (store.get("pods", namespace, "lacking")) store.remove("pods", namespace, "lacking");
 });
 afterEach(() => rm(scratch, { recursive: true, force: true }));
 

@@ -157,7 +157,7 @@ describe.skipIf(missing !== undefined)("sshfs", () => {
         ["/alone", "VOLUMES_CLAIM_EXCLUSIVE"],
         ["/scratch", "VOLUMES_NO_DRIVER"],
       ]);
-      await mkdir(join(dir, "data/sub"));
+      await mkdir(join(dir, "data/sub"), { recursive: true });
       await writeFile(join(dir, "data/sub/from-here"), "hello");
       expect(await run("cat /data/sub/from-here")).toBe("hello");
       await run("echo there > /data/from-there");
