@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => shop?.[Symbol.asyncDispose]());
 afterEach(async () => {
   await developers.close();
-  for (const each of processes) each.kill();
+  await Promise.all([...processes].map((each) => each.kill()));
   await expect.poll(shop.relayPods, { timeout: 45_000 }).toEqual([]);
   expect(shop.selector()).toEqual(original);
   expect(shop.objects()).toEqual(before);
@@ -36,8 +36,8 @@ interface LocalProcess {
   readonly asked: readonly string[];
   /** SIGSTOP: it accepts, and neither reads nor answers. */
   freeze(): void;
-  /** SIGKILL. */
-  kill(): void;
+  /** SIGKILL. Resolves when it has ended. */
+  kill(): Promise<void>;
 }
 
 /** A process that answers its name to everything, on the port of one that it follows where that is given. */
@@ -53,9 +53,10 @@ async function startLocal(name: string, port = 0): Promise<LocalProcess> {
     port: Number(listening),
     asked,
     freeze: () => void child.kill("SIGSTOP"),
-    kill() {
+    async kill() {
       processes.delete(made);
-      child.kill("SIGKILL");
+      const ended = once(child, "exit");
+      if (child.kill("SIGKILL")) await ended;
     },
   };
   processes.add(made);
@@ -66,8 +67,8 @@ const of = (user: string | undefined) => (asked: Asked) => asked.user === user;
 const failed = ({ outcome }: Asked): boolean => outcome.startsWith("failed");
 const byPods = ({ outcome }: Asked): boolean => outcome.startsWith("pod ");
 /** A process that ends takes with it what isn't to be sent twice. */
-const takenAlong = (killed: number) => (asked: Asked) =>
-  asked.outcome === "failed: 502" && asked.method === "POST" && asked.at <= killed && asked.at + asked.ms >= killed;
+const takenAlong = (killed: number, ended: number) => (asked: Asked) =>
+  asked.outcome === "failed: 502" && asked.method === "POST" && asked.at <= ended && asked.at + asked.ms >= killed;
 
 test("two developers under load: each has what bears their header, and when both restart, one's requests wait as asked, the other's go to the pods", async () => {
   const [alices, bobs] = await Promise.all([startLocal("alice"), startLocal("bob")]);
@@ -80,7 +81,8 @@ test("two developers under load: each has what bears their header, and when both
   await sleep(1_500);
 
   const killed = Date.now();
-  for (const each of [alices, bobs]) each.kill();
+  await Promise.all([alices.kill(), bobs.kill()]);
+  const ended = Date.now();
   await load.until((asked) => asked.user === "bob" && byPods(asked) && asked.at > killed, 5_000);
   await sleep(1_500);
   const started = Date.now();
@@ -89,7 +91,7 @@ test("two developers under load: each has what bears their header, and when both
   for (const user of ["alice", "bob"]) await load.until(({ outcome, at }) => outcome === user && at > ready + 1_000, 15_000);
   const asked = await load.stop();
 
-  expect(asked.filter((each) => failed(each) && !takenAlong(killed)(each))).toEqual([]);
+  expect(asked.filter((each) => failed(each) && !takenAlong(killed, ended)(each))).toEqual([]);
   for (const user of [undefined, "carol"]) expect(asked.filter((each) => of(user)(each) && !byPods(each))).toEqual([]);
   const answered = (user: string): Asked[] => asked.filter((each) => of(user)(each) && !failed(each));
   expect(answered("alice").filter(({ outcome }) => outcome !== "alice")).toEqual([]);
@@ -108,7 +110,7 @@ test("--mirror: the pods answer, the copy arrives, and a local process that hang
   await load.until(of("alice"), 10_000);
   await sleep(1_500);
   const copies = (): number => made.status().ports[0]!.connections;
-  const phases: Array<[name: string, to: () => void]> = [
+  const phases: Array<[name: string, to: () => unknown]> = [
     ["hangs", local.freeze],
     ["is gone", local.kill],
   ];
