@@ -3,8 +3,8 @@ import { dirname, join, resolve } from "node:path";
 import { type Closable, codeOf, createCloser, hasCode, isTokenDead, newToken } from "@shipside/core";
 import { removeRemains } from "./atomic-directory.ts";
 import { sweepBridges } from "./drivers/sshfs/bridge-server.ts";
-import { removeStaleMount } from "./drivers/sshfs/unmount.ts";
 import { removeSynced } from "./drivers/sync/journal.ts";
+import { removeStaleMount } from "./drivers/unmount.ts";
 import { volumesError } from "./errors.ts";
 import { removeTree } from "./remove-tree.ts";
 

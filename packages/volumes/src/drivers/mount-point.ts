@@ -4,8 +4,8 @@ import { constants } from "node:fs";
 import { open as openFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode, type Logger } from "@shipside/core";
-import { mountAt } from "./sshfs/mount-table.ts";
-import { unmount } from "./sshfs/unmount.ts";
+import { mountAt } from "./mount-table.ts";
+import { unmount } from "./unmount.ts";
 
 /** What every mount's own process and place needs, whichever program serves it. */
 

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { recordOf } from "../sshfs/fixtures/log-record.ts";
-import { makePlace } from "../sshfs/fixtures/place.ts";
-import { mountAt } from "../sshfs/mount-table.ts";
-import { removeStaleMount } from "../sshfs/unmount.ts";
+import { recordOf } from "../fixtures/log-record.ts";
+import { makePlace } from "../fixtures/place.ts";
+import { mountAt } from "../mount-table.ts";
+import { removeStaleMount } from "../unmount.ts";
 import { missingForFuse } from "./driver.ts";
 import { programOf } from "./fixtures/program-of.ts";
 
@@ -16,7 +16,7 @@ const missing = await missingForFuse();
 const ROUNDS = process.env["SHIPSIDE_SOAK"] === "1" ? 100 : 3;
 
 const program = (name: string, ...args: string[]): ChildProcess => {
-  const file = fileURLToPath(new URL(`../sshfs/fixtures/${name}.ts`, import.meta.url));
+  const file = fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url));
   const child = spawn(process.execPath, ["--conditions=@shipside/source", file, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   child.stdout!.setEncoding("utf8");
   return child;

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { abortError, createCloser, hasCode, type MountedVolume } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
 import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
-import { SOURCE, type UnmountOptions, unmount } from "../sshfs/unmount.ts";
+import { SOURCE, type UnmountOptions, unmount } from "../unmount.ts";
 import type { FromProgram, ProgramOptions } from "./messages.ts";
 import { type ServeProgramOptions, serveProgram } from "./serve-program.ts";
 

@@ -5,17 +5,17 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
-import { recordOf } from "./fixtures/log-record.ts";
-import { makePlace, type Place } from "./fixtures/place.ts";
+import { recordOf } from "../fixtures/log-record.ts";
+import { makePlace, type Place } from "../fixtures/place.ts";
+import { mountAt } from "../mount-table.ts";
+import { removeStaleMount } from "../unmount.ts";
 import { missingForSshfs } from "./mount.ts";
-import { mountAt } from "./mount-table.ts";
-import { removeStaleMount } from "./unmount.ts";
 
 const missing = await missingForSshfs();
 const ROUNDS = process.env["SHIPSIDE_SOAK"] === "1" ? 100 : 10;
 
 const program = (name: string, ...args: string[]): ChildProcess => {
-  const file = fileURLToPath(new URL(`./fixtures/${name}.ts`, import.meta.url));
+  const file = fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url));
   const child = spawn(process.execPath, ["--conditions=@shipside/source", file, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   child.stdout!.setEncoding("utf8");
   return child;

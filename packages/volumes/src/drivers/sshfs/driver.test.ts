@@ -7,9 +7,9 @@ import { RELAY_LABEL } from "@shipside/relay";
 import { type EmbeddedCluster, startCluster, type VolumeItem, volumeDriverContract } from "@shipside/testkit";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openVolumes } from "../../volumes.ts";
+import { mountAt } from "../mount-table.ts";
 import { sshfsDriver } from "./driver.ts";
 import { missingForSshfs } from "./mount.ts";
-import { mountAt } from "./mount-table.ts";
 
 const namespace = "claims";
 const pod = { namespace, name: "holder" };

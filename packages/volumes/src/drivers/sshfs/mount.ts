@@ -8,9 +8,9 @@ import { abortError, createCloser, hasCode, type Logger, type MountedVolume } fr
 import { volumesError } from "../../errors.ts";
 import { findProgram } from "../find-program.ts";
 import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
+import { mountAt } from "../mount-table.ts";
+import { SOURCE, type UnmountOptions, unmount } from "../unmount.ts";
 import { serveBridges } from "./bridge-server.ts";
-import { mountAt } from "./mount-table.ts";
-import { SOURCE, type UnmountOptions, unmount } from "./unmount.ts";
 
 export interface SshfsMountOptions {
   /** Shown by `mount` and `df` as `shipside:NAME`. */

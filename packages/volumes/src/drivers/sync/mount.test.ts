@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { silentLogger, type VolumeDriver } from "@shipside/core";
 import { type VolumeItem, volumeDriverContract } from "@shipside/testkit";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { makePlace, type Place } from "../sshfs/fixtures/place.ts";
+import { makePlace, type Place } from "../fixtures/place.ts";
 import { removeSynced } from "./journal.ts";
 import { mountSync, type SyncMountOptions } from "./mount.ts";
 

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { volumesError } from "../../errors.ts";
+import { volumesError } from "../errors.ts";
 import { holdersOf, mountAt } from "./mount-table.ts";
 
 const run = promisify(execFile);
