@@ -78,7 +78,11 @@ export async function serveBridges({ open, logger }: BridgeServerOptions): Promi
     }
   };
 
+  /** Of bridges, also of those that only look whether somebody is there. */
+  const connections = new Set<Socket>();
   const server = createServer((bridge) => {
+    connections.add(bridge);
+    bridge.once("close", () => connections.delete(bridge));
     bridge.on("error", () => {});
     bridge.once("data", (said: Buffer) => {
       const id = Number(said);
@@ -93,7 +97,7 @@ export async function serveBridges({ open, logger }: BridgeServerOptions): Promi
     closer.defer(async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       lifetime.abort();
-      for (const socket of [...carried, ...bridges.values()]) socket.destroy();
+      for (const socket of [...carried, ...connections]) socket.destroy();
       await closed;
     });
     await chmod(path, 0o600);

@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { closeSync, rmSync } from "node:fs";
 import { connect, Socket } from "node:net";
 import { dirname } from "node:path";
 
@@ -12,6 +12,8 @@ import { dirname } from "node:path";
 /** Without a sign of life for this long, in ms, it is over. */
 const SILENCE_MS = 6_000;
 const TICK_MS = 500;
+/** How long a process may keep a connection, in ms, to be taken for one that lives. */
+const LOOK_MS = 1_000;
 /** sshfs lets go of a socket that was ended at once. */
 const DRAIN_MS = 2_000;
 
@@ -21,12 +23,26 @@ const given = { fd: 0, readable: true, writable: true, allowHalfOpen: true, paus
 const sshfs = new Socket(given);
 sshfs.on("error", end);
 
-/** A socket that nobody listens on was left by a process that was killed: what belongs to it is of no use any more. */
+/**
+ * A socket that nobody listens on was left by a process that was killed: what belongs to it is of no use any more. The kernel closes what such a
+ * process had one by one, so that one which still takes connections may be gone a moment later; who lives keeps them.
+ */
 const endAfterLook = (): void => {
-  connect(path, end).on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "ECONNREFUSED") rmSync(dirname(path), { recursive: true, force: true });
-    end();
-  });
+  // Whoever waits for sshfs waits for what it was given to end, and we were given the same.
+  sshfs.destroy();
+  for (const fd of [1, 2]) closeSync(fd);
+  if (process.connected) process.disconnect();
+  setTimeout(end, LOOK_MS);
+  const look = (): void => {
+    const found = connect(path);
+    found.on("error", ({ code }: NodeJS.ErrnoException) => {
+      if (code === "ECONNREFUSED") rmSync(dirname(path), { recursive: true, force: true });
+      // Any other: it was taken, or nearly, and cut.
+      if (code === "ECONNREFUSED" || code === "ENOENT") end();
+    });
+    found.on("close", () => setTimeout(look, 20));
+  };
+  look();
 };
 
 /** The frozen process has the socket too, and only what is done to it, not our leaving, is seen by sshfs. A writer of it may be stuck. */
