@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { datagramReader, encodeDatagram } from "@shipside/core";
@@ -37,14 +37,28 @@ interface Upstream extends AsyncDisposable {
   asked: number;
 }
 
+/** A port of both kinds: one that is free for datagrams may be taken for TCP. */
+async function listenTwice(server: Server): Promise<{ socket: Socket; port: number }> {
+  for (;;) {
+    const socket = createSocket("udp4").bind(0, "127.0.0.1");
+    await once(socket, "listening");
+    const { port } = socket.address();
+    try {
+      server.listen(port, "127.0.0.1");
+      await once(server, "listening");
+      return { socket, port };
+    } catch (error) {
+      socket.close();
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    }
+  }
+}
+
 async function upstream(
   overUdp: Say,
   overTcp: Say = () => undefined,
   send?: (socket: Socket, bytes: Buffer, to: RemoteInfo) => void,
 ): Promise<Upstream> {
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
   const server = createServer((connection) => {
     connection.on("error", () => {});
     const read = datagramReader();
@@ -55,8 +69,8 @@ async function upstream(
         else connection.destroy();
       }
     });
-  }).listen(port, "127.0.0.1");
-  await once(server, "listening");
+  });
+  const { socket, port } = await listenTwice(server);
   const self: Upstream = {
     name: `127.0.0.1:${port}`,
     asked: 0,
