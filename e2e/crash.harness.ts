@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { parseMountInfo } from "@shipside/core";
 import {
   type Cluster,
   CONFIG_MAPS,
@@ -18,8 +19,10 @@ import {
   SECRETS,
   SERVICES,
 } from "@shipside/kube";
+import { listeningSockets } from "@shipside/tunnel";
 import { bin, buildOnce, type Ran, type RunOptions } from "./cli.harness.ts";
 import { openMountNamespace } from "./mount-namespace.ts";
+import { alive } from "./processes.ts";
 
 /**
  * A machine of the test's own, as far as Shipside can see one: its own /etc, /var/lib, /var/log, home, temp and runtime folders and boot id,
@@ -126,10 +129,7 @@ export async function newMachine({ user = false }: MachineOptions = {}): Promise
   const holder = await openMountNamespace(setup);
   const namespace = await readlink(`/proc/${holder.pid}/ns/mnt`);
   const mountPoints = async (): Promise<string[]> =>
-    (await readFile(`/proc/${holder.pid}/mountinfo`, "utf8"))
-      .trim()
-      .split("\n")
-      .map((line) => line.split(" ")[4]!);
+    parseMountInfo(await readFile(`/proc/${holder.pid}/mountinfo`, "utf8")).map(({ path }) => path);
   // Of the machine that the tests run on; they can go while somebody else works there.
   const others = new Set(await mountPoints());
 
@@ -177,8 +177,7 @@ export async function newMachine({ user = false }: MachineOptions = {}): Promise
         if (!Number.isInteger(pid) || pid === holder.pid) continue;
         const here = (await readlink(`/proc/${pid}/ns/mnt`).catch(() => "")) === namespace;
         const marked = (await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "")).includes(`SHIPSIDE_E2E_MACHINE=${id}\0`);
-        const ended = / [ZX] /.test((await readFile(`/proc/${pid}/stat`, "latin1").catch(() => ") X ")).replace(/^.*\)/s, ")"));
-        if ((here || marked) && !ended) found.push(pid);
+        if ((here || marked) && (await alive(pid))) found.push(pid);
       }
       return found;
     },
@@ -252,15 +251,7 @@ async function describeTree(real: string, shown: string, into: Record<string, st
 async function listenersOn(map: string): Promise<string[]> {
   const ours = new Set((await readFile(map, "utf8").catch(() => "")).match(/127\.\d+\.\d+\.\d+/g));
   const table = await readFile("/proc/net/tcp", "utf8");
-  return table.split("\n").flatMap((line) => {
-    const [, local = "", , state] = line.trim().split(/\s+/);
-    const [address = "", port = ""] = local.split(":");
-    const dotted = (address.match(/../g) ?? [])
-      .reverse()
-      .map((byte) => Number.parseInt(byte, 16))
-      .join(".");
-    return state === "0A" && ours.has(dotted) ? [`${dotted}:${Number.parseInt(port, 16)}`] : [];
-  });
+  return listeningSockets(table).flatMap(({ address, port }) => (ours.has(address) ? [`${address}:${port}`] : []));
 }
 
 const rbac = (plural: string, kind: string, group = "rbac.authorization.k8s.io"): ResourceType => ({

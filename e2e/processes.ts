@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { hasEnded, parseProcessStat } from "@shipside/core";
 
 /** Its processes, of all generations: each before those below it. */
 export function below(pid: number): number[] {
   const parents = readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {
-      return [[Number(name), Number(readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1]!.split(" ")[1])] as const];
+      return [[Number(name), parseProcessStat(readFileSync(`/proc/${name}/stat`, "latin1"))?.parent] as const];
     } catch {
       return [];
     }
@@ -22,4 +24,10 @@ export function commandLine(pid: number): string {
   } catch {
     return "";
   }
+}
+
+/** A process that has ended and that nobody has waited for doesn't count. */
+export async function alive(pid: number): Promise<boolean> {
+  const stat = parseProcessStat(await readFile(`/proc/${pid}/stat`, "latin1").catch(() => ""));
+  return stat !== undefined && !hasEnded(stat);
 }

@@ -179,12 +179,6 @@ export async function inspect(
   };
 }
 
-/** A process that has ended and that nobody has waited for doesn't count. */
-export async function alive(pid: number): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => "");
-  return stat !== "" && !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
-}
-
 export async function until(holds: () => Promise<boolean>, ms = 10_000): Promise<void> {
   for (const deadline = Date.now() + ms; !(await holds()); await delay(25)) {
     if (Date.now() > deadline) throw new Error(`not so within ${ms} ms: ${holds}`);

@@ -3,7 +3,8 @@ import { dirname } from "node:path";
 import { startCluster } from "@shipside/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import { bin } from "./cli.harness.ts";
-import { alive, canHaveMachine, has, inspect, type Machine, newMachine, until } from "./root.harness.ts";
+import { alive } from "./processes.ts";
+import { canHaveMachine, has, inspect, type Machine, newMachine, until } from "./root.harness.ts";
 
 let machine: Machine;
 afterEach(() => machine[Symbol.asyncDispose]());

@@ -6,7 +6,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { DEPLOYMENTS, ENDPOINT_SLICES, type KubeObject, SERVICES } from "@shipside/kube";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { NEWER, newerShipside } from "./newer.fixture.ts";
-import { alive, canHaveMachine, has, type Machine, newMachine, until } from "./root.harness.ts";
+import { alive } from "./processes.ts";
+import { canHaveMachine, has, type Machine, newMachine, until } from "./root.harness.ts";
 import { type E2eCluster, e2eCluster } from "./tunnel.fixture.ts";
 
 const PORT = 43180;

@@ -1,8 +1,10 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parseProcessStat } from "@shipside/core";
 import { afterEach, describe, expect, test } from "vitest";
 import { bin } from "./cli.harness.ts";
-import { alive, canHaveMachine, has, inspect, type Machine, newMachine, until } from "./root.harness.ts";
+import { alive } from "./processes.ts";
+import { canHaveMachine, has, inspect, type Machine, newMachine, until } from "./root.harness.ts";
 
 let machine: Machine;
 afterEach(async () => {
@@ -192,8 +194,8 @@ describe.skipIf(!canHaveMachine)("root once", { timeout: 60_000 }, () => {
     const [helper, pid] = [...said.matchAll(/\(pid (\d+)\)/g)].map(([, number]) => Number(number));
     // Neither has a terminal, nor is it in a session that ends with one.
     for (const each of [pid!, helper!]) {
-      const [, , , , , session, tty] = (await readFile(`/proc/${each}/stat`, "latin1")).replace(/\(.*\)/, "x").split(" ");
-      expect([Number(session), Number(tty)]).toEqual([helper, 0]);
+      const stat = parseProcessStat(await readFile(`/proc/${each}/stat`, "latin1"));
+      expect(stat).toMatchObject({ session: helper, terminal: 0 });
     }
     expect(await machine.run(["stop"])).toMatchObject({ code: 0 });
   });

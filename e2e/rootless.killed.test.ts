@@ -4,8 +4,8 @@ import { PODS } from "@shipside/kube";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { untilSaid } from "./cli.harness.ts";
 import { canHaveDrives } from "./mount.drives.ts";
-import { below, commandLine } from "./processes.ts";
-import { alive, canHaveMachine } from "./root.harness.ts";
+import { alive, below, commandLine } from "./processes.ts";
+import { canHaveMachine } from "./root.harness.ts";
 import { type ProbeWorld, probeWorld } from "./rootless.probe.fixture.ts";
 
 // Whichever process of a command in namespaces is killed, with a drive mounted: nothing is left of it, here or in the cluster.

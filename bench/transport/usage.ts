@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { type ProcessStat, parseProcessStat } from "@shipside/core";
 
 /** Clock ticks a second, as every Linux has them for user space (`getconf CLK_TCK`). */
 const TICKS = 100;
@@ -9,8 +10,8 @@ function family(root: number): number[] {
   for (const entry of readdirSync("/proc")) {
     const pid = Number(entry);
     if (!Number.isInteger(pid)) continue;
-    const stat = read(`/proc/${pid}/stat`);
-    if (stat) parents.set(pid, Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
+    const stat = statOf(pid);
+    if (stat) parents.set(pid, stat.parent);
   }
   const found = [root];
   for (let at = 0; at < found.length; at++) for (const [pid, parent] of parents) if (parent === found[at]) found.push(pid);
@@ -19,11 +20,7 @@ function family(root: number): number[] {
 
 /** CPU seconds used so far, user and system; NaN where the system has no /proc. */
 export function cpuSeconds(pid: number): number {
-  return sum(pid, (one) => {
-    const stat = read(`/proc/${one}/stat`);
-    const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields ? (Number(fields[11]) + Number(fields[12])) / TICKS : 0;
-  });
+  return sum(pid, (one) => (statOf(one)?.cpuTicks ?? 0) / TICKS);
 }
 
 /** Resident memory now, in MiB; NaN where the system has no /proc. */
@@ -35,6 +32,8 @@ function sum(pid: number, of: (pid: number) => number): number {
   if (read("/proc/self/stat") === undefined) return Number.NaN;
   return family(pid).reduce((total, one) => total + of(one), 0);
 }
+
+const statOf = (pid: number): ProcessStat | undefined => parseProcessStat(read(`/proc/${pid}/stat`) ?? "");
 
 function read(path: string): string | undefined {
   try {

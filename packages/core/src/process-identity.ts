@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { readFile, readlink } from "node:fs/promises";
 import { codeOf } from "./errors.ts";
+import { hasEnded, parseProcessStat } from "./process-stat.ts";
 
 /**
  * A process named so that a later one can tell whether it still runs: `boot.namespace.pid.start`. A process id alone is given to
@@ -27,15 +28,22 @@ export async function isRunning(identity: ProcessIdentity): Promise<boolean | un
   const currentBoot = await bootId();
   if (boot !== "0" && currentBoot !== "0" && boot !== currentBoot) return false;
   if (namespace !== (await pidNamespace())) return undefined;
-  try {
-    process.kill(Number(pid), 0);
-  } catch (error) {
-    if (codeOf(error) === "ESRCH") return false;
-    if (codeOf(error) !== "EPERM") throw error;
-  }
+  if (!isPidTaken(Number(pid))) return false;
   const now = await inspect(Number(pid));
   if (now.ended) return false;
   return start === "0" || now.start === undefined || now.start === start;
+}
+
+/** Whether some process has it now: the one that was meant, a later one, or one that has ended and was not waited for. */
+export function isPidTaken(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    if (codeOf(error) === "ESRCH") return false;
+    // Another user's.
+    if (codeOf(error) === "EPERM") return true;
+    throw error;
+  }
 }
 
 export const pidOf = (identity: ProcessIdentity): number => Number(identity.split(".")[2]);
@@ -44,11 +52,8 @@ export const pidOf = (identity: ProcessIdentity): number => Number(identity.spli
 async function inspect(pid: number): Promise<{ start?: string; ended?: boolean }> {
   if (process.platform === "win32") return {};
   if (process.platform !== "linux") return inspectWithPs(pid);
-  const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => undefined);
-  if (stat === undefined) return {};
-  // proc(5): the second field is the name in parentheses and may hold anything; the state is the third, the start time the 22nd.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return { ended: fields[0] === "Z" || fields[0] === "X", ...(fields[19] !== undefined && { start: fields[19] }) };
+  const stat = parseProcessStat(await readFile(`/proc/${pid}/stat`, "latin1").catch(() => ""));
+  return stat ? { ended: hasEnded(stat), start: stat.start } : {};
 }
 
 /** For Unix systems without Linux's /proc: to the second, in UTC. */

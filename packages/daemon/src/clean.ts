@@ -1,6 +1,6 @@
 import { readdir, readFile, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { acquireFileLock, codeOf, hasCode } from "@shipside/core";
+import { acquireFileLock, codeOf, hasCode, isPidTaken } from "@shipside/core";
 import { connectControl } from "./control/client.ts";
 import { connectSessionHosts } from "./control/hosts.ts";
 import { ignoreMissing, readJournals } from "./journal-files.ts";
@@ -19,15 +19,7 @@ export async function strayOwners(options: { hostsFile?: string; stateDir?: stri
   const owners = new Map([...text.matchAll(OWNER)].map(([, owner, pid]) => [owner!, Number(pid)]));
   for (const { outstanding } of owners.size > 0 ? await readJournals(state) : [])
     for (const { data } of outstanding) owners.delete(String(data["owner"]));
-  return [...owners].flatMap(([owner, pid]) => (exists(pid) ? [] : [owner])).sort();
-}
-
-function exists(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) !== "ESRCH";
-  }
+  return [...owners].flatMap(([owner, pid]) => (isPidTaken(pid) ? [] : [owner])).sort();
 }
 
 /** Removes control sockets that nobody listens on any more. Resolves to their paths. */

@@ -1,4 +1,4 @@
-import { type Closable, codeOf, createCloser, hasCode } from "@shipside/core";
+import { type Closable, createCloser, hasCode, isPidTaken } from "@shipside/core";
 import { type Cluster, connectCluster, DEPLOYMENTS, type KubeObject, SERVICES } from "@shipside/kube";
 import { endIntercept, readRecord } from "@shipside/proxy";
 import { OWNER_ANNOTATION, RELAY_LABEL } from "@shipside/relay";
@@ -109,10 +109,5 @@ const ownerOf = ({ metadata }: KubeObject): string | undefined => metadata.annot
 /** A record's name begins with the process id of who made it. One that another process has by now is taken for the same. */
 function madeByLiving({ metadata }: KubeObject): boolean {
   const pid = Number(metadata.annotations?.[RECORD_ANNOTATION]?.split("-", 1)[0]);
-  if (!Number.isSafeInteger(pid) || pid < 1) return false;
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) !== "ESRCH";
-  }
+  return Number.isSafeInteger(pid) && pid > 0 && isPidTaken(pid);
 }

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { parseMountInfo } from "@shipside/core";
 
 /**
  * Why what is mounted below `dir`, once namespaces are there, isn't seen in them, in words; undefined where it is: mounts go from one
@@ -14,15 +15,11 @@ export async function whyMountsAreHidden(dir: string): Promise<string | undefine
 /** Where the mount is mounted that has `dir`, unless it is shared. Of lines as /proc/self/mountinfo has them. Pure. */
 export function privateMount(mountinfo: string, dir: string): string | undefined {
   let nearest: { path: string; shared: boolean } | undefined;
-  for (const line of mountinfo.split("\n")) {
-    const [before = ""] = line.split(" - ");
-    const [, , , , escaped, , ...optional] = before.split(" ");
-    if (escaped === undefined) continue;
-    const path = escaped.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+  for (const { path, propagation } of parseMountInfo(mountinfo)) {
     if (path !== "/" && dir !== path && !dir.startsWith(`${path}/`)) continue;
     // Of several at one place, the last covers the others.
     if (nearest && path.length < nearest.path.length) continue;
-    nearest = { path, shared: optional.some((field) => field.startsWith("shared:")) };
+    nearest = { path, shared: propagation.some((field) => field.startsWith("shared:")) };
   }
   return nearest && !nearest.shared ? nearest.path : undefined;
 }

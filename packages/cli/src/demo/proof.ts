@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { readdir, readFile, stat, unlink } from "node:fs/promises";
 import { createConnection } from "node:net";
+import { hasEnded, type ProcessStat, parseProcessStat } from "@shipside/core";
 
 export interface Proof {
   /** SHA-256 of content, mode and owner. `others`: another shipside's lines came or went meanwhile, and are all that differs. */
@@ -37,7 +38,7 @@ export async function witness(hostsFile = "/etc/hosts"): Promise<Witness> {
     async noteProcesses() {
       for (const pid of await descendants(process.pid)) {
         const seen = lookAt(pid);
-        if (seen) processes.set(pid, seen.started);
+        if (seen) processes.set(pid, seen.start);
       }
     },
     async examine() {
@@ -54,9 +55,9 @@ export async function witness(hostsFile = "/etc/hosts"): Promise<Witness> {
         [...listeners].map(async (listener) => ((await answers(listener)) ? [`listener on ${listener}`] : [])),
       );
       residue.push(...open.flat());
-      for (const [pid, started] of processes) {
+      for (const [pid, start] of processes) {
         const now = lookAt(pid);
-        if (now?.started === started) residue.push(`process ${pid} (${now.name})`);
+        if (now?.start === start) residue.push(`process ${pid} (${now.name})`);
       }
       return { hosts: { path: hostsFile, before: before.hash, after: after.hash, identical, others }, residue };
     },
@@ -90,20 +91,11 @@ function answers(listener: string): Promise<boolean> {
   });
 }
 
-interface Seen {
-  name: string;
-  parent: number;
-  /** In ticks since boot: of two processes with one pid, the starts differ. */
-  started: string;
-}
-
-/** proc(5): the name in brackets may hold anything. Undefined for one that is gone, or that only waits to be taken note of. */
-function lookAt(pid: number): Seen | undefined {
+/** Undefined for one that is gone, or that only waits to be taken note of. */
+function lookAt(pid: number): ProcessStat | undefined {
   try {
-    const stat_ = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const [state, parent, ...rest] = stat_.slice(stat_.lastIndexOf(")") + 2).split(" ");
-    if (state === "Z" || state === "X") return undefined;
-    return { name: stat_.slice(stat_.indexOf("(") + 1, stat_.lastIndexOf(")")), parent: Number(parent), started: rest[17] ?? "" };
+    const stat = parseProcessStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
+    return stat && !hasEnded(stat) ? stat : undefined;
   } catch {
     return undefined;
   }

@@ -3,29 +3,17 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
+import { parseMountInfo } from "@shipside/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openJournal } from "../journal.ts";
 import { recover } from "../recover.ts";
-import { makeMount, parseMountInfo } from "./mount.ts";
+import { makeMount } from "./mount.ts";
 
 let dir: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "shipside-mount-"));
 });
 afterEach(() => rm(dir, { recursive: true }));
-
-test("the mount table's escapes and optional fields", () => {
-  const octal = (text: string): string => text.replace(/[\\ \t\n]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, "0")}`);
-  const word = fc.string({ unit: fc.constantFrom("a", " ", "\\", "\t", "\n", "/", "-"), minLength: 1 });
-  fc.assert(
-    fc.property(word, word, fc.array(fc.constantFrom("shared:1", "master:2")), (path, source, optional) => {
-      const line = ["36", "35", "98:0", "/", octal(path), "rw", ...optional, "-", "ext4", octal(source), "rw"].join(" ");
-      expect(parseMountInfo(`${line}\n`)).toEqual([{ path, type: "ext4", source }]);
-    }),
-  );
-  expect(parseMountInfo("")).toEqual([]);
-});
 
 const mayMount = ((): boolean => {
   try {

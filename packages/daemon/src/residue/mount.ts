@@ -3,7 +3,7 @@ import { mkdir, readFile, realpath, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
-import { hasCode } from "@shipside/core";
+import { hasCode, parseMountInfo } from "@shipside/core";
 import type { Journal } from "../journal.ts";
 import type { ResidueKind } from "./kind.ts";
 
@@ -63,17 +63,6 @@ async function isMounted({ path, source }: MountData): Promise<boolean> {
   return parseMountInfo(await readFile("/proc/self/mountinfo", "utf8")).some(
     (mount) => mount.path === path && (source === undefined || mount.source === source),
   );
-}
-
-/** proc(5): id, parent, device, root, path, options, fields up to "-", type, source. Blanks and backslashes are octal. */
-export function parseMountInfo(text: string): Array<{ path: string; type: string; source: string }> {
-  const decode = (field = ""): string => field.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
-  return text.split("\n").flatMap((line) => {
-    const fields = line.split(" ");
-    const end = fields.indexOf("-", 6);
-    if (end < 0) return [];
-    return [{ path: decode(fields[4]), type: fields[end + 1] ?? "", source: decode(fields[end + 2]) }];
-  });
 }
 
 const run = promisify(execFile);

@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { parseProcessStat } from "@shipside/core";
 import { describe, expect, test } from "vitest";
 import { startCarrier } from "./carrier.ts";
 import { carrierScene, isThere } from "./fixtures/carrier-scene.ts";
 
-const parentOf = async (pid: number): Promise<number> =>
-  Number((await readFile(`/proc/${pid}/stat`, "utf8")).split(") ")[1]!.split(" ")[1]);
+const parentOf = async (pid: number): Promise<number> => parseProcessStat(await readFile(`/proc/${pid}/stat`, "latin1"))!.parent;
 const gone = (pid: number): Promise<void> => expect.poll(() => isThere(pid)).toBe(false);
 
 describe.runIf(process.platform === "linux")("what carries the traffic", () => {

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hasEnded, parseProcessStat } from "@shipside/core";
 import { describe, expect, it } from "vitest";
 import { isReady, makeBed, web } from "./fixtures/bed.ts";
 import { availableModes } from "./fixtures/modes.ts";
@@ -18,8 +19,7 @@ function descendants(root: number): number[] {
       .filter((name) => /^\d+$/.test(name))
       .flatMap((name) => {
         try {
-          const stat = readFileSync(`/proc/${name}/stat`, "utf8");
-          return [{ pid: Number(name), parent: Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) }];
+          return [{ pid: Number(name), parent: parseProcessStat(readFileSync(`/proc/${name}/stat`, "latin1"))?.parent }];
         } catch {
           return [];
         }
@@ -48,7 +48,7 @@ function commandOf(pid: number): string[] {
 const alive = (pid: number): boolean => {
   try {
     // A zombie has ended; whoever adopted it hasn't looked yet.
-    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    return !hasEnded(parseProcessStat(readFileSync(`/proc/${pid}/stat`, "latin1"))!);
   } catch {
     return false;
   }

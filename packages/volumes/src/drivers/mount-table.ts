@@ -1,30 +1,7 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
+import { type MountEntry, parseMountInfo } from "@shipside/core";
 
-/** Reads what the kernel says of mounts and of who uses them (proc(5)): asking the file system itself could wait for ever. */
-
-export interface MountEntry {
-  /** `major:minor` */
-  device: string;
-  path: string;
-  /** `fuse.sshfs` */
-  type: string;
-  source: string;
-}
-
-/** Lines of `/proc/self/mountinfo`. Pure. */
-export function parseMountInfo(text: string): MountEntry[] {
-  return text.split("\n").flatMap((line) => {
-    const [before = "", after] = line.split(" - ");
-    const [, , device, , path] = before.split(" ");
-    const [type, source] = after?.split(" ") ?? [];
-    if (!device || !path || !type) return [];
-    return [{ device, path: plain(path), type, source: plain(source ?? "") }];
-  });
-}
-
-/** Space, tab, line feed and backslash are octal there. */
-const plain = (text: string): string =>
-  text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+/** What the kernel says of mounts and of who uses them (proc(5)): asking the file system itself could wait for ever. */
 
 /** The uppermost mount at just this path; undefined where there is none. */
 export async function mountAt(path: string): Promise<MountEntry | undefined> {

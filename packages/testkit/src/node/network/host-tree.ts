@@ -1,14 +1,11 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { join, posix } from "node:path";
+import { parseMountInfo } from "@shipside/core";
 import type { HostTree } from "./root-plan.ts";
 
 /** Where something is mounted: as this process sees it, or as a copy of another's mountinfo says. */
 export function mountPoints(file = "/proc/self/mountinfo"): string[] {
-  return readFileSync(file, "utf8")
-    .split("\n")
-    .map((line) => line.split(" ")[4])
-    .filter((point) => point !== undefined)
-    .map((point) => point.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))));
+  return parseMountInfo(readFileSync(file, "utf8")).map(({ path }) => path);
 }
 
 /** Directories in the root that may carry an overlay: nothing is mounted below them, and no character needs care. */
