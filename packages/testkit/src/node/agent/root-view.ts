@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fstabEntry } from "../fstab.ts";
 import { findTool } from "../programs.ts";
 import type { Launch, RootView } from "./protocol.ts";
 
@@ -57,7 +58,7 @@ function prepare(view: RootView): string {
     chmodSync(upper, statSync(path).mode & 0o7777);
     mkdirSync(join(root, path), { recursive: true });
     layers.set(path, upper);
-    lines.push(entry("overlay", join(root, path), "overlay", `lowerdir=${path},upperdir=${upper},workdir=${work},userxattr`));
+    lines.push(fstabEntry("overlay", join(root, path), "overlay", `lowerdir=${path},upperdir=${upper},workdir=${work},userxattr`));
   }
   for (const path of view.directories) mkdirSync(place(path), { recursive: true });
   for (const { at, target } of view.links) {
@@ -68,15 +69,9 @@ function prepare(view: RootView): string {
     const point = place(at);
     mkdirSync(file ? dirname(point) : point, { recursive: true });
     if (file && !existsSync(point)) writeFileSync(point, "");
-    lines.push(entry(source, join(root, at), "none", `${recursive ? "rbind" : "bind"}${readOnly ? ",ro" : ""}`));
+    lines.push(fstabEntry(source, join(root, at), "none", `${recursive ? "rbind" : "bind"}${readOnly ? ",ro" : ""}`));
     // What is mounted inside a volume needs its mount point there, as runc makes it.
     if (!file && source !== at) layers.set(at, source);
   }
   return `${lines.join("\n")}\n`;
 }
-
-const entry = (source: string, target: string, type: string, options: string): string =>
-  `${[source, target, type, options].map(fstabField).join(" ")} 0 0`;
-/** As fstab(5) wants it. */
-const fstabField = (text: string): string =>
-  text.replace(/[\\ \t\n]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, "0")}`);

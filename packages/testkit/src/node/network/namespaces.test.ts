@@ -1,12 +1,27 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type Bed, isReady, makeBed, web } from "../fixtures/bed.ts";
 import { availableModes } from "../fixtures/modes.ts";
 
 const modes = await availableModes();
+
+it.runIf(modes.includes("namespaces"))("a pod in namespaces runs where the state directory's name has blanks", async () => {
+  const parent = mkdtempSync(join(tmpdir(), "shipside-test-"));
+  onTestFinished(() => rmSync(parent, { recursive: true }));
+  const stateDir = join(parent, "with some blanks");
+  mkdirSync(stateDir);
+  await using bed = await makeBed({ network: "namespaces", stateDir });
+  bed.pod("one", { containers: [web(80, "1", { readinessProbe: { tcpSocket: { port: 80 } } })] });
+  await bed.until("one", isReady);
+  // On an overlay, not on the machine.
+  expect(await bed.exec("one", ["sh", "-c", "touch /usr/written && ls /usr/written"])).toMatchObject({ code: 0 });
+  expect(existsSync("/usr/written")).toBe(false);
+});
 
 // Where the machine has no namespaces for us there is nothing to look at.
 describe.each(modes.filter((mode) => mode === "namespaces"))("pods in %s", (network) => {

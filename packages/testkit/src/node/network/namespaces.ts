@@ -6,6 +6,7 @@ import type { Store } from "../../store.ts";
 import type { Agent } from "../agent/client.ts";
 import { serviceEnv } from "../env/service-links.ts";
 import { nodeError } from "../errors.ts";
+import { fstabEntry } from "../fstab.ts";
 import type { ApiServerFacts } from "../node-context.ts";
 import { findTool } from "../programs.ts";
 import { createAddressPool } from "./addresses.ts";
@@ -39,7 +40,7 @@ END
 mkdir "$4/work" "$4/upper" "$4/root"
 for d in $6; do mkdir "$4/work$d" "$4/upper$d" "$4/root$d"; done
 "$3" -T "$5" -a 2>/dev/null || :
-while read -r line; do echo "$line"; done < /proc/self/mountinfo > "$5.mounted"
+while read -r line; do printf '%s\\n' "$line"; done < /proc/self/mountinfo > "$5.mounted"
 "$7" --recursive --lazy "$4"
 wait $!
 shift 8
@@ -197,10 +198,10 @@ async function startNodeAgent(
   const trial = join(directory, "trial");
   mkdirSync(trial, { recursive: true });
   const candidates = overlayCandidates();
-  const table = candidates.map(
-    (path) =>
-      `overlay ${trial}/root${path} overlay lowerdir=${path},upperdir=${trial}/upper${path},workdir=${trial}/work${path},userxattr 0 0`,
-  );
+  const table = candidates.map((path) => {
+    const options = `lowerdir=${path},upperdir=${trial}/upper${path},workdir=${trial}/work${path},userxattr`;
+    return fstabEntry("overlay", `${trial}/root${path}`, "overlay", options);
+  });
   const file = join(directory, "trial.fstab");
   writeFileSync(file, `${table.join("\n")}\n`);
   const commands = [
