@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { OUT_HEADER } from "./protocol.ts";
-import { attributesReply, directoryReply, entryReply, errorReply } from "./replies.ts";
+import { INIT_FLAGS, LARGEST_IO, OUT_HEADER } from "./protocol.ts";
+import { attributesReply, directoryReply, entryReply, errorReply, initReply } from "./replies.ts";
 
 const attributes = { size: 5_000_000_001, mode: 0o100640, uid: 11, gid: 12, atime: 100, mtime: 200 };
 
@@ -15,6 +15,15 @@ test("lengths are the protocol's, and an error is a negative number", () => {
   expect([told.readBigUInt64LE(OUT_HEADER + 16), told.readUInt32LE(OUT_HEADER + 32)]).toEqual([1n, 500_000_000]);
   expect(told.readBigUInt64LE(OUT_HEADER + 40 + 8)).toBe(5_000_000_001n);
   expect(errorReply(3, "ENOENT").readInt32LE(4)).toBe(-2);
+});
+
+test("the kernel is bound to nothing but the largest request, and asked for nothing that it doesn't have", () => {
+  const told = initReply(1, { flags: INIT_FLAGS.ASYNC_READ | INIT_FLAGS.MAX_PAGES });
+  // `sizeof` of fuse_init_out.
+  expect(told).toHaveLength(OUT_HEADER + 64);
+  // The kernel takes the least of this and what root has set, whenever that was: before this answer, or after it.
+  expect(told.readUInt32LE(OUT_HEADER + 8)).toBeGreaterThanOrEqual(64 * LARGEST_IO);
+  expect(told.readUInt32LE(OUT_HEADER + 12)).toBe(INIT_FLAGS.ASYNC_READ | INIT_FLAGS.MAX_PAGES);
 });
 
 test("a directory comes out as it went in, however little room an answer has", () => {

@@ -46,10 +46,15 @@ export function errorReply(unique: number, name: ErrorName): Buffer {
 const WANTED = Object.values(INIT_FLAGS).reduce((all, flag) => all | flag, 0);
 /** Reads ahead that are under way at a time. */
 const MOST_AT_ONCE = 64;
+/**
+ * Bytes of read-ahead that are allowed, and no bound: the kernel takes the least of this and of what the mount's has been set to, which may be
+ * raised before it has this answer or after.
+ */
+const READ_AHEAD = 64 * LARGEST_IO;
 
-export function initReply(unique: number, offered: { readAhead: number; flags: number }): Buffer {
+export function initReply(unique: number, offered: { flags: number }): Buffer {
   const made = reply(unique, 64);
-  const words = [MAJOR, MINOR, offered.readAhead, offered.flags & WANTED];
+  const words = [MAJOR, MINOR, READ_AHEAD, offered.flags & WANTED];
   for (const [index, word] of words.entries()) made.writeUInt32LE(word >>> 0, OUT_HEADER + index * 4);
   made.writeUInt16LE(MOST_AT_ONCE, OUT_HEADER + 16);
   made.writeUInt16LE(Math.floor((MOST_AT_ONCE * 3) / 4), OUT_HEADER + 18);

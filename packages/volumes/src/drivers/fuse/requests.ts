@@ -2,7 +2,7 @@ import { GETATTR_BY_HANDLE, IN_HEADER, OPCODES, SET, WRITE_HEADER } from "./prot
 
 /** What the kernel asks, as it stands in a request's bytes. Names are byte strings (latin1). */
 export type Request = { unique: number; node: number } & (
-  | { type: "init"; major: number; minor: number; readAhead: number; flags: number }
+  | { type: "init"; major: number; minor: number; flags: number }
   | { type: "lookup" | "unlink" | "rmdir"; name: string }
   | { type: "forget"; forgotten: readonly Forgotten[] }
   | { type: "getattr"; handle?: number }
@@ -71,7 +71,7 @@ export function parseRequest(bytes: Buffer): Request {
   const name = (offset = 0): string => names(offset, 1)[0]!;
   switch (opcode) {
     case OPCODES.INIT:
-      return { ...to, type: "init", major: uint32(0), minor: uint32(4), readAhead: uint32(8), flags: uint32(12) };
+      return { ...to, type: "init", major: uint32(0), minor: uint32(4), flags: uint32(12) };
     case OPCODES.LOOKUP:
       return { ...to, type: "lookup", name: name() };
     case OPCODES.UNLINK:
