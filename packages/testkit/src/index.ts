@@ -12,6 +12,7 @@ export {
   type ListenerFactorySubject,
   listenerFactoryContract,
 } from "./contracts/listener-factory.ts";
+export { standstill } from "./contracts/standstill.ts";
 export { tcpPair } from "./contracts/tcp-pair.ts";
 export {
   type VolumeDriverContractOptions,

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { ShipsideError } from "@shipside/core";
+import { standstill } from "@shipside/testkit";
 import { describe, expect, test } from "vitest";
 import { echoApp, firehoseApp, startApp } from "./app.fixture.ts";
 import type { CarrierKind } from "./carrier.ts";
@@ -142,13 +143,7 @@ describe("the carrier", () => {
     await using app = await startApp(firehoseApp(counted));
     await using it = await startServer([kind], { carriers: [kind] });
     const stream = await it.pool.open(POD, app.port);
-    await expect
-      .poll(async () => {
-        const before = counted.written;
-        await new Promise((resolve) => setTimeout(resolve, 200));
-        return counted.written - before;
-      })
-      .toBe(0);
+    await standstill(() => counted.written);
     expect(stream.readableLength).toBeLessThan(1.2 * 1024 * 1024);
     stream.destroy();
   });

@@ -3,6 +3,7 @@ import { connect, constants, createServer, type Http2Server, type IncomingHttpHe
 import { connect as tcp } from "node:net";
 import { buffer, text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { standstill } from "@shipside/testkit";
 import { expect, test } from "vitest";
 import { startRig } from "./fixtures/rig.ts";
 
@@ -216,8 +217,7 @@ test("a reader that stands still makes the sender wait, and nobody else", async 
   request.on("error", () => {});
   request.pause();
   await once(request, "response");
-  await sleep(300);
-  const stood = sent.bytes;
+  const stood = await standstill(() => sent.bytes);
   expect(stood).toBeLessThan(16 * 1024 * 1024);
   expect((await ask(session, { ":path": "/" }, "x")).body.toString()).toBe("x");
   await sleep(100);

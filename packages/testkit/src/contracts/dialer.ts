@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Dialer, Endpoint, Target } from "@shipside/core";
 import type { ContractCase } from "./contract.ts";
 import { inTime, rejection } from "./settle.ts";
+import { standstill } from "./standstill.ts";
 
 export interface DialTarget {
   target: Target;
@@ -153,7 +154,7 @@ export function dialerContract(options: DialerContractOptions): ContractCase[] {
       });
       const slow = await dial(subject, to);
       slow.write(Buffer.from([0]));
-      await steady(() => sent);
+      await standstill(() => sent);
       assert.ok(sent < TOO_MUCH, "the far end is held back");
       const other = await dial(subject, to);
       other.write("x");
@@ -311,16 +312,5 @@ async function writeUntilFull(stream: Duplex): Promise<number> {
   };
   stream.on("drain", more);
   more();
-  await steady(() => written);
-  return written;
-}
-
-/** Waits until a number has stopped growing. */
-async function steady(value: () => number): Promise<void> {
-  for (let last = -1, still = 0; still < 4; ) {
-    await sleep(100);
-    const now = value();
-    still = now === last ? still + 1 : 0;
-    last = now;
-  }
+  return standstill(() => written);
 }

@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { standstill } from "../contracts/standstill.ts";
 import type { NodeRuntime } from "../node/runtime.ts";
 import { type SpdyTestClient, spdyOver, upgrade, webSocketOver } from "./fixtures/spdy-test-client.ts";
 import { createUpgradeHandler } from "./upgrade-handler.ts";
@@ -238,19 +239,7 @@ test("a client that stops reading holds the pod back", async () => {
   const client = await api.spdy();
   client.carrier.pause();
   await pair(client, 1);
-  let last = -1;
-  // Until it stands still, which a busy machine may take its time for.
-  await expect
-    .poll(
-      () => {
-        const stands = written > 0 && written === last;
-        last = written;
-        return stands;
-      },
-      { interval: 300 },
-    )
-    .toBe(true);
-  expect(written).toBeLessThan(64 << 20);
+  expect(await standstill(() => written)).toBeLessThan(64 << 20);
 });
 
 test("the client's connection gone, the pods' connections go at once", async () => {
