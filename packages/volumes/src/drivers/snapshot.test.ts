@@ -1,6 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { silentLogger, type VolumeDriver } from "@shipside/core";
 import { type Cluster, connectCluster, PODS } from "@shipside/kube";
 import { type EmbeddedCluster, startCluster, type VolumeItem, volumeDriverContract } from "@shipside/testkit";
@@ -60,49 +61,132 @@ async function volume(items: Readonly<Record<string, VolumeItem>>) {
   return { volume: "scratch", remotePath, pod, container: "main" };
 }
 
-describe("contract", () => {
+describe.each([{ compress: false }, { compress: true }])("contract, $compress", ({ compress }) => {
   const cases = volumeDriverContract({
     name: "snapshot",
-    open: async () => ({ driver: snapshotDriver({ cluster }), volume, async [Symbol.asyncDispose]() {} }),
+    open: async () => ({ driver: snapshotDriver({ cluster, compress }), volume, async [Symbol.asyncDispose]() {} }),
   });
   for (const { name, run } of cases) it(name, run);
 });
 
+const mount = async (driver: VolumeDriver): Promise<unknown> => {
+  const localPath = await mkdtemp(join(tmpdir(), "snapshot-"));
+  const request = { volume: "scratch", remotePath: "/scratch", localPath, readOnly: true, pod, container: "main" };
+  try {
+    return await driver.mount({ ...request, signal: new AbortController().signal }, { logger: silentLogger });
+  } finally {
+    await rm(localPath, { recursive: true });
+  }
+};
+
 describe("what the container says", () => {
-  const mount = async (driver: VolumeDriver): Promise<unknown> => {
-    const localPath = await mkdtemp(join(tmpdir(), "snapshot-"));
-    const request = { volume: "scratch", remotePath: "/scratch", localPath, readOnly: true, pod, container: "main" };
-    try {
-      return await driver.mount({ ...request, signal: new AbortController().signal }, { logger: silentLogger });
-    } finally {
-      await rm(localPath, { recursive: true });
-    }
-  };
   /** The same container with another program in tar's place. */
   const instead = (...command: string[]): VolumeDriver =>
-    snapshotDriver({ cluster: { exec: (where, _tar, options) => cluster.exec(where, command, options) } });
+    snapshotDriver({ cluster: { get: cluster.get, exec: (where, _tar, options) => cluster.exec(where, command, options) } });
 
-  it("an image without tar is named as such", async () => {
-    await expect(mount(instead("no-such-tar"))).rejects.toMatchObject({
-      code: "VOLUMES_SNAPSHOT_NO_TAR",
-      cause: { code: "KUBE_EXEC_FAILED" },
-      details: { ...pod, container: "main" },
-    });
-    await expect(mount(instead("sh", "-c", "no-such-tar"))).rejects.toMatchObject({ code: "VOLUMES_SNAPSHOT_NO_TAR" });
-  });
+  it.each([["no-such-tar"], ["sh", "-c", "no-such-tar"], ["sh", "-c", '{ no-such-tar || echo "tar ended with $?" >&2; } | gzip']])(
+    "an image without tar is named as such: %s %s %s",
+    async (...command) => {
+      await expect(mount(instead(...command))).rejects.toMatchObject({
+        code: "VOLUMES_SNAPSHOT_NO_TAR",
+        details: { ...pod, container: "main" },
+      });
+    },
+  );
 
-  it("a copy with something missing is no copy", async () => {
-    await expect(mount(instead("sh", "-c", "echo 'tar: ./x: Permission denied' >&2; exit 2"))).rejects.toMatchObject({
-      code: "VOLUMES_SNAPSHOT_FAILED",
-      message: expect.stringContaining("Permission denied"),
-    });
-    await expect(mount(instead("sh", "-c", "tar cf - -C /scratch . | head -c 700"))).rejects.toMatchObject({
+  it.each(["echo 'tar: ./x: Permission denied' >&2; exit 2", "echo 'tar: ./x: Permission denied\ntar ended with 2' >&2"])(
+    "a copy with something missing is no copy: %s",
+    async (script) => {
+      await expect(mount(instead("sh", "-c", script))).rejects.toMatchObject({
+        code: "VOLUMES_SNAPSHOT_FAILED",
+        message: expect.stringMatching(/tar ended with 2: tar: .\/x: Permission denied$/),
+      });
+    },
+  );
+
+  it.each(["", "| gzip", "| gzip | head -c 20"])("what ends too early is no archive: %s", async (end) => {
+    await expect(mount(instead("sh", "-c", `tar cf - -C /scratch . | head -c 700 ${end}`))).rejects.toMatchObject({
       code: "VOLUMES_ARCHIVE_INVALID",
     });
   });
 
-  it("a file that the workload writes meanwhile is copied as it was found", async () => {
-    const said = "tar cf - -C /scratch .; echo 'tar: ./log: file changed as we read it' >&2; exit 1";
-    await expect(mount(instead("sh", "-c", said))).resolves.toMatchObject({ localPath: expect.any(String) });
+  it("what is damaged on its way is no archive", async () => {
+    const damaged = instead("sh", "-c", "tar cf - -C /scratch . | gzip | { head -c 20; head -c 20 >/dev/null; cat; }");
+    await expect(mount(damaged)).rejects.toMatchObject({ code: "VOLUMES_ARCHIVE_INVALID" });
+  });
+
+  it.each(["exit 1", "echo 'tar ended with 1' >&2"])(
+    "a file that the workload writes meanwhile is copied as it was found: %s",
+    async (end) => {
+      const said = `tar cf - -C /scratch .; echo 'tar: ./log: file changed as we read it' >&2; ${end}`;
+      await expect(mount(instead("sh", "-c", said))).resolves.toMatchObject({ localPath: expect.any(String) });
+    },
+  );
+});
+
+describe("whether it is compressed", () => {
+  /** What it runs in the container of a pod that says so much of itself, after so many ms. */
+  const asked = async (ms: number, limits?: Record<string, string>): Promise<string[]> => {
+    const programs: string[] = [];
+    const found = { metadata: pod, spec: { containers: [{ name: "main", ...(limits && { resources: { limits } }) }] } };
+    const get = async (): Promise<never> => {
+      if (ms > 0) await sleep(ms);
+      return found as never;
+    };
+    const exec: Cluster["exec"] = (where, command, options) => {
+      programs.push(command[0]!);
+      return cluster.exec(where, command, options);
+    };
+    await mount(snapshotDriver({ cluster: { get, exec } }));
+    return programs;
+  };
+
+  it("where the cluster is far, and by a container that has a processor for it", async () => {
+    expect(await asked(0)).toEqual(["tar"]);
+    expect(await asked(20)).toEqual(["sh"]);
+    expect(await asked(20, { cpu: "2" })).toEqual(["sh"]);
+    expect(await asked(20, { cpu: "500m", memory: "1Gi" })).toEqual(["sh"]);
+    expect(await asked(20, { cpu: "499m" })).toEqual(["tar"]);
+  });
+
+  it("what compresses comes as fewer bytes, and whole", async () => {
+    const { remotePath } = await volume({
+      "text.txt": { mode: 0o640, data: Buffer.from("all work and no play\n".repeat(50_000)) },
+    });
+    const localPath = await mkdtemp(join(tmpdir(), "snapshot-"));
+    let came = 0;
+    const exec: Cluster["exec"] = (where, command, options) =>
+      cluster.exec(where, command, {
+        ...options,
+        onStdout(chunk) {
+          came += chunk.length;
+          return options!.onStdout!(chunk);
+        },
+      });
+    const { signal } = new AbortController();
+    const request = { volume: "scratch", remotePath, localPath, readOnly: true, pod, container: "main", signal };
+    await using copied = await snapshotDriver({ cluster: { get: cluster.get, exec }, compress: true }).mount(request, {
+      logger: silentLogger,
+    });
+    expect(came).toBeLessThan(50_000);
+    expect((await readFile(join(copied.localPath, "text.txt"), "utf8")).length).toBe(21 * 50_000);
+    await copied.close();
+    await rm(localPath, { recursive: true });
+  });
+
+  it("an image without a shell, or without gzip, sends it as it is", async () => {
+    const without = (word: string): Cluster["exec"] => {
+      return (where, [program, ...args], options) => {
+        const [, script, ...rest] = args;
+        if (program === "tar") return cluster.exec(where, [program, ...args], options);
+        if (word === "sh") return cluster.exec(where, ["no-such-shell"], options);
+        return cluster.exec(where, ["sh", "-c", script!.replaceAll("gzip", "no-such-gzip"), ...rest], options);
+      };
+    };
+    for (const word of ["sh", "gzip"]) {
+      await expect(
+        mount(snapshotDriver({ cluster: { get: cluster.get, exec: without(word) }, compress: true })),
+      ).resolves.toBeDefined();
+    }
   });
 });

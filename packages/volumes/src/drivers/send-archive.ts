@@ -1,0 +1,96 @@
+import { hasCode, parseQuantity, type VolumeMountRequest } from "@shipside/core";
+import { type Cluster, type ExecResult, PODS } from "@shipside/kube";
+import { volumesError } from "../errors.ts";
+
+/** A cluster whose answers take longer, in ms, is far: `gzip` makes 20 to 100 MB/s, which most links of that length don't carry. */
+const FAR_MS = 10;
+/** A container with less of a processor has none of it to spare. */
+const LEAST_CPU = 0.5;
+
+const PLAIN = ["tar", "cf", "-", "-C"];
+/** A pipe ends as its last program does, so that how `tar` ended has to be said. */
+const ZIPPED = [
+  "sh",
+  "-c",
+  `command -v gzip >/dev/null && command -v nice >/dev/null || exec tar cf - -C "$1" .
+{ tar cf - -C "$1" . || echo "tar ended with $?" >&2; } | nice gzip -1`,
+  "sh",
+];
+
+export interface SendArchiveOptions {
+  /** Default: where the cluster is far, and the container's CPU limit is no less than half a processor. */
+  compress?: boolean | undefined;
+  onStdout(chunk: Buffer): void | Promise<void>;
+}
+
+/**
+ * What is at `remotePath`, as an archive of `tar`'s, by `exec`: compressed by `gzip`, or not. Rejects with `VOLUMES_SNAPSHOT_NO_TAR`,
+ * `VOLUMES_SNAPSHOT_FAILED`, those of `Cluster.exec`, and what `onStdout` does.
+ */
+export async function sendArchive(
+  cluster: Pick<Cluster, "exec" | "get">,
+  request: VolumeMountRequest,
+  { compress, onStdout }: SendArchiveOptions,
+): Promise<void> {
+  const { pod, container, remotePath, signal, volume } = request;
+  const what = `volume ${volume} of pod ${pod.namespace}/${pod.name}`;
+  const noTar = (cause: unknown): Error =>
+    volumesError("VOLUMES_SNAPSHOT_NO_TAR", `${what} can't be copied: its container has no tar`, {
+      cause,
+      hint: "another driver may be able to bring it, or a container of the pod whose image has tar",
+      details: { ...pod, ...(container !== undefined && { container }) },
+    });
+  const failed = (why: string, cause?: unknown): Error =>
+    volumesError("VOLUMES_SNAPSHOT_FAILED", `${what} could not be copied from ${remotePath}: ${why}`, {
+      ...(cause !== undefined && { cause }),
+      details: { ...pod, remotePath },
+    });
+  const run = (program: readonly string[]): Promise<ExecResult> => {
+    const command = program === PLAIN ? [...program, remotePath, "."] : [...program, remotePath];
+    return cluster.exec(pod, command, { signal, onStdout, ...(container !== undefined && { container }) });
+  };
+  const isAbsent = (error: unknown): boolean =>
+    hasCode(error, "KUBE_EXEC_FAILED") && /executable file not found|no such file|no such program/i.test((error as Error).message);
+
+  let result: ExecResult;
+  try {
+    const zipped = compress ?? (await isWorthIt(cluster, request));
+    // An image may have tar and no shell.
+    result = await (zipped ? run(ZIPPED).catch((error) => (isAbsent(error) ? run(PLAIN) : Promise.reject(error))) : run(PLAIN));
+  } catch (cause) {
+    if (!hasCode(cause, "KUBE_EXEC_FAILED")) throw cause;
+    throw isAbsent(cause) ? noTar(cause) : failed((cause as Error).message, cause);
+  }
+  const { exitCode, said } = outcome(result);
+  if (exitCode === 0) return;
+  if (exitCode === 126 || exitCode === 127) throw noTar(new Error(said));
+  // GNU tar ends so where the workload wrote meanwhile: what is copied is as good as a copy of a volume in use can be.
+  const harmless = said.split("\n").every((line) => /file changed as we read it$|socket ignored$/.test(line));
+  if (exitCode === 1 && harmless && said !== "") return;
+  throw failed(`tar ended with ${exitCode}: ${said.slice(0, 500)}`);
+}
+
+function outcome({ exitCode, stderr }: ExecResult): { exitCode: number; said: string } {
+  const said = stderr.toString().trim();
+  const [line, ended] = /(?:^|\n)tar ended with (\d+)$/.exec(said) ?? [];
+  return line === undefined ? { exitCode, said } : { exitCode: Number(ended), said: said.slice(0, -line.length) };
+}
+
+/** How far the cluster is says the quicker of two answers: a connection may have had to be made for the first. */
+async function isWorthIt({ get }: Pick<Cluster, "get">, { pod, container, signal }: VolumeMountRequest): Promise<boolean> {
+  try {
+    for (let tries = 0; tries < 2; tries++) {
+      const began = performance.now();
+      const { spec } = await get(PODS, pod, { signal });
+      if (performance.now() - began < FAR_MS) return false;
+      const limits = spec.containers
+        .filter(({ name }) => container === undefined || name === container)
+        .map(({ resources }) => resources?.limits?.["cpu"]);
+      if (limits.some((limit) => limit !== undefined && (parseQuantity(limit) ?? 0) < LEAST_CPU)) return false;
+    }
+    return true;
+  } catch {
+    // Who may run a command in the pod may not look at it, perhaps; what else is wrong `exec` will tell.
+    return false;
+  }
+}
