@@ -11,9 +11,10 @@ import {
   type Plugin,
   silentLogger,
 } from "@shipside/core";
-import { type Cluster, connectCluster } from "@shipside/kube";
+import type { Cluster } from "@shipside/kube";
 import { openTunnel, type TunnelOptions } from "@shipside/tunnel";
 import { daemonError } from "./errors.ts";
+import { createHostClusters, type HostCluster } from "./host-clusters.ts";
 import { createInspection, type InspectionOptions } from "./inspection/inspection.ts";
 import type { OpenInspection } from "./inspection/open-inspection.ts";
 import { type Journal, openJournal } from "./journal.ts";
@@ -22,6 +23,7 @@ import { stateDir as defaultStateDir } from "./paths.ts";
 import { systemResolve } from "./probe.ts";
 import { makeHosts } from "./residue/hosts.ts";
 import { openSession, type Session } from "./session.ts";
+import { createSessionClaims } from "./session-claims.ts";
 import { matchingSessions, unknownSession } from "./session-find.ts";
 import type { ProbeOptions, ProbeResult, SessionEvent, SessionInfo, SessionOptions } from "./session-info.ts";
 import { checkSessionOptions, sessionKey } from "./session-options.ts";
@@ -103,7 +105,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
             return makeHosts(journal, { ...hosts, logger });
           }),
         );
-  const clusters = createShared<Cluster>();
+  const clusters = createHostClusters(logger);
   const tunnels = sharedTunnels();
   const relays = createShared<SessionRelay>();
   const sessions = createShared<Session>();
@@ -111,32 +113,11 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
   const inspection =
     options.inspector && createInspection(options.inspector, () => [...live.values()].map(({ session }) => session));
   const opening = new Set<AbortController>();
-  const sessionNames = new Map<string, { key: string; holders: number }>();
-
-  /** The cluster that these options mean now (the kubeconfig may say something else by the next time), shared where it is the same. */
-  const clusterFor = async ({ kubeconfig, context, namespace }: SessionOptions, signal: AbortSignal): Promise<FoundCluster> => {
-    const fresh = await connectCluster({
-      ...(kubeconfig !== undefined && { kubeconfig }),
-      ...(context !== undefined && { context }),
-      ...(namespace !== undefined && { namespace }),
-      logger,
-      signal,
-    });
-    const { namespace: home, ...where } = fresh.info;
-    const key = JSON.stringify([kubeconfig, where]);
-    try {
-      const held = await clusters.acquire(key, async () => fresh, signal);
-      if (held.value !== fresh) await fresh.close();
-      return { held, again: () => clusters.acquire(key, () => Promise.reject(new Error("held already"))), key, home };
-    } catch (error) {
-      await fresh.close();
-      throw error;
-    }
-  };
+  const claims = createSessionClaims((name) => [...live.values()].find(({ session }) => session.info().name === name)?.session.id);
 
   const openOne = async (
     wanted: SessionOptions,
-    cluster: FoundCluster,
+    cluster: HostCluster,
     onEvent: (event: SessionEvent) => void,
     signal: AbortSignal,
   ): Promise<Session> => {
@@ -200,24 +181,6 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
     return session;
   };
 
-  /** A name is one session's, from the beginning of its opening to its end. */
-  const claimName = (name: string | undefined, key: string): void => {
-    if (name === undefined) return;
-    const { key: owner = key, holders = 0 } = sessionNames.get(name) ?? {};
-    if (owner !== key) {
-      const taken = [...live.values()].find(({ session }) => session.info().name === name)?.session;
-      throw daemonError("SESSION_NAME_TAKEN", `there is a session of the name ${name} already${taken ? `: ${taken.id}` : ""}`, {
-        hint: `\`shipside session close ${name}\` closes it; or give another name`,
-      });
-    }
-    sessionNames.set(name, { key, holders: holders + 1 });
-  };
-  const freeName = (name: string | undefined, key: string): void => {
-    const claim = name === undefined ? undefined : sessionNames.get(name);
-    if (claim?.key !== key) return;
-    if (--claim.holders === 0) sessionNames.delete(name!);
-  };
-
   const find = (id: string): { session: Session; holders: number } => {
     const [found, ...others] = matchingSessions([...live.values()], id, ({ session }) => session.info());
     if (found && others.length === 0) return found;
@@ -238,14 +201,13 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
       const until = signal ? AbortSignal.any([signal, abort.signal]) : abort.signal;
       const undo = createCloser();
       try {
-        const cluster = own ? givenCluster(own) : await clusterFor(wanted, until);
+        const cluster = own ? clusters.given(own) : await clusters.find(wanted, until);
         // The session holds the cluster for itself; this hold is for as long as it takes to open one.
         const letGo = undo.defer(cluster.held.release);
         const namespace = wanted.namespace ?? cluster.home;
         const resolved = { ...wanted, namespace };
         const key = `${cluster.key} ${sessionKey(resolved, { ...cluster.held.value.info, namespace })}`;
-        claimName(wanted.name, key);
-        undo.defer(() => freeName(wanted.name, key));
+        if (wanted.name !== undefined) undo.defer(claims.claim(wanted.name, key));
         let opened = false;
         const acquire = (): Promise<Held<Session>> =>
           sessions.acquire(
@@ -323,26 +285,6 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
 
 const isMachines = (hosts: HostOptions["hosts"]): boolean =>
   hosts !== false && (!hosts || "apply" in hosts || hosts.path === undefined);
-
-interface FoundCluster {
-  held: Held<Cluster>;
-  /** One more hold on it. */
-  again(): Promise<Held<Cluster>>;
-  key: string;
-  /** The namespace where none is named. */
-  home: string;
-}
-
-/** A cluster that the caller connected and closes. */
-function givenCluster(cluster: Cluster): FoundCluster {
-  const key = keys.get(cluster) ?? `given ${keyCount++}`;
-  keys.set(cluster, key);
-  const held = { value: cluster, release: async () => {} };
-  return { held, again: async () => held, key, home: cluster.info.namespace };
-}
-
-let keyCount = 0;
-const keys = new WeakMap<Cluster, string>();
 
 /** A hosts owner that the caller closes. */
 function borrowed(owner: HostsOwner): HostsOwner {
