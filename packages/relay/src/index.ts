@@ -21,6 +21,7 @@ export {
   relayPodSelector,
 } from "./manifest.ts";
 export { compilePattern, type Pattern } from "./pattern.ts";
+export { fileStamp, putWhereNothingIs, type Replacement, replaceIfSame } from "./program/files/replace.ts";
 export { type ServeFilesOptions, serveFiles } from "./program/files/serve.ts";
 export { programText } from "./program-text.ts";
 export * from "./protocol.ts";

@@ -2,10 +2,11 @@ import * as fs from "node:fs";
 import { constants, type Stats } from "node:fs";
 import { promisify } from "node:util";
 import { codeOf } from "@shipside/core";
+import { type AttributeReader, MODE_BITS, refuseLink, setAttributes, setFileAttributes } from "./attributes.ts";
 import { bytesOf, type Confinement } from "./confine.ts";
 import type { Handles, OpenDirectory } from "./handles.ts";
+import { replaceIfSame } from "./replace.ts";
 import {
-  type Attributes,
   attributesReply,
   cutDataReply,
   DATA_AT,
@@ -13,12 +14,10 @@ import {
   handleReply,
   type Name,
   nameReply,
-  OPEN_FLAGS,
-  type Request,
-  STATUS,
   statusReply,
   statvfsReply,
-} from "./sftp.ts";
+} from "./replies.ts";
+import { OPEN_FLAGS, type Request, STATUS } from "./sftp.ts";
 
 /**
  * What mostly has its answer in memory is done here and now: to have a thread of the pool do it takes several times as long, and nothing
@@ -26,8 +25,8 @@ import {
  * file system has an error instead of waiting as well. What may take long where all is well (to sync, to free a large file's blocks) goes to
  * a thread.
  */
-const { lstatSync, fstatSync, openSync, readSync, writeSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, linkSync } = fs;
-const { chmodSync, lchownSync, lutimesSync, fchmodSync, fchownSync, futimesSync, rmdirSync, renameSync, unlinkSync } = fs;
+const { lstatSync, openSync, readSync, writeSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, linkSync } = fs;
+const { rmdirSync, renameSync, unlinkSync } = fs;
 const { truncate, unlink, rename, statfs } = fs.promises;
 const [ftruncate, fsync] = [promisify(fs.ftruncate), promisify(fs.fsync)];
 
@@ -37,13 +36,18 @@ const LONGEST_READ = 256 * 1024;
 const ENTRIES = 128;
 /** To free more than this, in bytes, may take long. */
 const FREED_AT_ONCE = 64 * 1024 * 1024;
-const MODE_BITS = 0o7777;
 const LATIN1 = "latin1" satisfies BufferEncoding;
 
 /** Does one request. The next is to be asked when it is done: clients pipeline what depends on what was before. */
 export type Operations = (request: Request) => Buffer | Promise<Buffer>;
 
-export function fileOperations({ confine, handles }: { confine: Confinement; handles: Handles }): Operations {
+export interface OperationsOptions {
+  confine: Confinement;
+  handles: Handles;
+  attributes: AttributeReader;
+}
+
+export function fileOperations({ confine, handles, attributes }: OperationsOptions): Operations {
   const at = (path: string): Buffer => bytesOf(confine.resolve(path));
   const ok = (id: number): Buffer => statusReply(id, STATUS.OK);
   const absent = (id: number): Buffer => statusReply(id, STATUS.NO_SUCH_FILE);
@@ -72,17 +76,18 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
       }
       case "lstat": {
         // That something isn't there is asked more often than not, and an exception costs more than the question.
-        const stats = lstatSync(at(request.path), { throwIfNoEntry: false });
-        return stats ? attributesReply(id, attributesOf(stats)) : absent(id);
+        const told = attributes.of(at(request.path));
+        return told ? attributesReply(id, told) : absent(id);
       }
       case "stat": {
-        const attributes = attributesOf(lstatSync(bytesOf(confine.follow(request.path))));
+        const told = attributes.of(bytesOf(confine.follow(request.path)));
+        if (!told) return absent(id);
         // The home directory, by which clients learn who they are here: it is shown as theirs, whoever owns the volume's root.
         const self = request.path === "." || request.path === "";
-        return attributesReply(id, self ? { ...attributes, uid: process.getuid!(), gid: process.getgid!() } : attributes);
+        return attributesReply(id, self ? { ...told, uid: process.getuid!(), gid: process.getgid!() } : told);
       }
       case "fstat":
-        return attributesReply(id, attributesOf(fstatSync(handles.file(request.handle).fd)));
+        return attributesReply(id, attributes.ofOpen(handles.file(request.handle).fd));
       case "opendir": {
         handles.reserve();
         const path = confine.follow(request.path);
@@ -90,7 +95,7 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
         return handleReply(id, handles.add({ path, names, at: 0 }));
       }
       case "readdir": {
-        const names = nextNames(handles.directory(request.handle));
+        const names = nextNames(handles.directory(request.handle), attributes);
         return names.length === 0 ? statusReply(id, STATUS.EOF) : nameReply(id, names);
       }
       case "mkdir":
@@ -137,10 +142,19 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
         const [from, to] = [at(request.from), at(request.to)];
         const replaced = lstatSync(to, { throwIfNoEntry: false });
         // Section 6.5: it is an error where the new name is taken.
-        if (replaced && request.type === "rename") return statusReply(id, STATUS.FAILURE, "the new name is taken");
+        if (replaced && request.type === "rename") return statusReply(id, STATUS.FAILURE, "EEXIST: the new name is taken");
         if (replaced && isLarge(replaced)) return rename(from, to).then(() => ok(id));
         renameSync(from, to);
         return ok(id);
+      }
+      case "replace": {
+        const { from, to, keep, expected } = request;
+        replaceIfSame({ ...(from !== "" && { from: at(from) }), to: at(to), keep: at(keep), expected });
+        const after = [to, keep].map((name) => ({ name, long: name, told: attributes.of(at(name)) }));
+        return nameReply(
+          id,
+          after.flatMap(({ told, ...named }) => (told ? [{ ...named, attributes: told }] : [])),
+        );
       }
       default:
         return undefined;
@@ -206,35 +220,11 @@ function openFlags(flags: number): number {
   );
 }
 
-function attributesOf({ size, uid, gid, mode, atimeMs, mtimeMs }: Stats): Required<Attributes> {
-  return { size, uid, gid, mode, atime: atimeMs / 1000, mtime: mtimeMs / 1000 };
-}
-
 function isLarge({ size }: Pick<Stats, "size">): boolean {
   return size > FREED_AT_ONCE;
 }
 
-function refuseLink(path: Buffer): void {
-  if (!lstatSync(path).isSymbolicLink()) return;
-  throw Object.assign(new Error("a symbolic link has no size or mode to set"), { code: "EOPNOTSUPP" });
-}
-
-/** All but the size. Of the last part itself, never of what it points to. */
-function setAttributes(path: Buffer, { uid, gid, mode, atime, mtime }: Attributes): void {
-  if (mode !== undefined) refuseLink(path);
-  if (uid !== undefined && gid !== undefined) lchownSync(path, uid, gid);
-  if (mode !== undefined) chmodSync(path, mode & MODE_BITS);
-  if (atime !== undefined && mtime !== undefined) lutimesSync(path, atime, mtime);
-}
-
-/** All but the size. */
-function setFileAttributes(fd: number, { uid, gid, mode, atime, mtime }: Attributes): void {
-  if (uid !== undefined && gid !== undefined) fchownSync(fd, uid, gid);
-  if (mode !== undefined) fchmodSync(fd, mode & MODE_BITS);
-  if (atime !== undefined && mtime !== undefined) futimesSync(fd, atime, mtime);
-}
-
-function nextNames(directory: OpenDirectory): Name[] {
+function nextNames(directory: OpenDirectory, attributes: AttributeReader): Name[] {
   const { path, names } = directory;
   const found: Name[] = [];
   // One that has gone meanwhile is none; and no names at all would mean the end.
@@ -243,7 +233,8 @@ function nextNames(directory: OpenDirectory): Name[] {
     directory.at += some.length;
     for (const name of some) {
       try {
-        found.push({ name, long: name, attributes: attributesOf(lstatSync(bytesOf(`${path}/${name}`))) });
+        const told = attributes.of(bytesOf(`${path}/${name}`));
+        if (told) found.push({ name, long: name, attributes: told });
       } catch {}
     }
   }

@@ -206,7 +206,19 @@ test("whatever bytes come, the server ends in good order, and nothing outside ha
   const outside = join(base, "outside");
   await writeFile(outside, "untouched");
   const types = fc.constantFrom(3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 99, 200);
-  const text = fc.constantFrom("a", "b", "a/b", "..", "../outside", outside, "", "0", "1", "fsync@openssh.com");
+  const text = fc.constantFrom(
+    "a",
+    "b",
+    "a/b",
+    "..",
+    "../outside",
+    outside,
+    "",
+    "0",
+    "1",
+    "fsync@openssh.com",
+    "replace-if-same@shipside.dev",
+  );
   const field = fc.oneof(
     text.map((value) => Buffer.concat([Buffer.from([0, 0, 0, value.length]), Buffer.from(value)])),
     fc.uint8Array({ minLength: 4, maxLength: 12 }).map((value) => Buffer.from(value)),

@@ -1,9 +1,11 @@
 import type { Duplex } from "node:stream";
+import { attributeReader } from "./attributes.ts";
 import { confineTo } from "./confine.ts";
 import { frameReader } from "./frames.ts";
 import { createHandles } from "./handles.ts";
 import { fileOperations } from "./operations.ts";
-import { BadFrame, isInit, parseRequest, versionReply } from "./sftp.ts";
+import { versionReply } from "./replies.ts";
+import { asksForStamps, BadFrame, isInit, parseRequest } from "./sftp.ts";
 
 /** The longest reply that waits for those to what came with it, in bytes, and how many of them wait. */
 const SMALL = 1024;
@@ -16,15 +18,21 @@ export interface ServeFilesOptions {
 
 /**
  * Serves directories over a stream by SFTP version 3, one request after the other, with the extensions of OpenSSH for fsync, rename, hard
- * links and free space. No more of the stream is read than is being worked on. Resolves when the stream is over and all that was open is
+ * links and free space, and one of ours that replaces a file only where it is as expected. No more of the stream is read than is being worked on. Resolves when the stream is over and all that was open is
  * closed; a client that breaks the protocol is cut off. Never rejects.
  */
 export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): Promise<void> {
   const handles = createHandles();
-  const operations = fileOperations({ confine: confineTo(roots), handles });
+  let hasStamps = false;
+  const operations = fileOperations({ confine: confineTo(roots), handles, attributes: attributeReader(() => hasStamps) });
   const frames = frameReader();
   const over = Promise.withResolvers<void>();
   let working: Promise<void> | undefined;
+
+  const greet = (init: Buffer): Buffer => {
+    hasStamps = asksForStamps(init);
+    return versionReply();
+  };
 
   /** Replies that leave together: each write costs both ends of the link the same, however little it is. */
   let small: Buffer[] = [];
@@ -48,7 +56,7 @@ export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): 
   /** A promise where something has to be waited for: until then nothing more may be read. */
   const answer = (packets: Iterator<Buffer>): Promise<void> | undefined => {
     for (let packet = packets.next(); !packet.done; packet = packets.next()) {
-      const reply = isInit(packet.value) ? versionReply() : operations(parseRequest(packet.value));
+      const reply = isInit(packet.value) ? greet(packet.value) : operations(parseRequest(packet.value));
       if (reply instanceof Promise) return goOn(reply, packets);
       if (stream.destroyed) return;
       if (!send(reply)) return drained(stream).then(() => answer(packets));

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodeRequest, framed } from "./fixtures/client.ts";
 import { frameReader, LONGEST_FRAME } from "./frames.ts";
-import { BadFrame, nameReply, parseRequest, type Request } from "./sftp.ts";
+import { nameReply } from "./replies.ts";
+import { BadFrame, parseRequest, type Request } from "./sftp.ts";
 
 const id = fc.nat(0xffff_ffff);
 const byteString = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
@@ -35,6 +36,7 @@ const request = fc.oneof(
   fc.record({ id, type: fc.constant("fsetstat"), handle: byteString, attributes }),
   fc.record({ id, type: fc.constantFrom("rename", "posixRename", "hardlink"), from: path, to: path }),
   fc.record({ id, type: fc.constant("symlink"), target: path, path }),
+  fc.record({ id, type: fc.constant("replace"), from: path, to: path, keep: path, expected: byteString }),
   fc.record({ id, type: fc.constant("unknown") }),
 ) as fc.Arbitrary<Request>;
 

@@ -1,6 +1,6 @@
 /**
- * SFTP version 3 (draft-ietf-secsh-filexfer-02), as bytes: requests are read, replies are made. Pure. Paths are byte strings (latin1), since a
- * file's name need not be UTF-8.
+ * SFTP version 3 (draft-ietf-secsh-filexfer-02): its numbers, and requests as they are read from bytes. Pure. Paths are byte strings (latin1),
+ * since a file's name need not be UTF-8.
  */
 
 export const REQUESTS = {
@@ -44,12 +44,21 @@ export const STATUS = {
 /** `pflags` of OPEN (section 6.3). */
 export const OPEN_FLAGS = { READ: 1, WRITE: 2, APPEND: 4, CREATE: 8, TRUNCATE: 16, EXCLUSIVE: 32 } as const;
 
-/** Extensions of OpenSSH's PROTOCOL file, with the versions that it gives them. */
+/**
+ * An attribute, and a request, of our own: what {@link fileStamp} says of a file is told with its other attributes in a session whose INIT names it, and
+ * `replace-if-same` (from, to, keep, the stamp that is expected: see {@link replaceIfSame}) is answered as a NAME of what `to` and `keep` then are.
+ */
+export const STAMP = "stamp@shipside.dev";
+const REPLACE = "replace-if-same@shipside.dev";
+
+/** Extensions of OpenSSH's PROTOCOL file, with the versions that it gives them; and ours. */
 export const EXTENSIONS = {
   "posix-rename@openssh.com": "1",
   "statvfs@openssh.com": "2",
   "hardlink@openssh.com": "1",
   "fsync@openssh.com": "1",
+  [STAMP]: "1",
+  [REPLACE]: "1",
 } as const;
 
 /** Section 5; times in seconds. What isn't there is undefined. */
@@ -62,6 +71,12 @@ export interface Attributes {
   mtime?: number;
 }
 
+/** As a file's attributes are told. */
+export interface Told extends Required<Attributes> {
+  /** In a session that asked for it. */
+  stamp?: string;
+}
+
 export type Request = { id: number } & (
   | { type: "open"; path: string; flags: number; attributes: Attributes }
   | { type: "close" | "fstat" | "readdir" | "fsync"; handle: string }
@@ -72,17 +87,15 @@ export type Request = { id: number } & (
   | { type: "fsetstat"; handle: string; attributes: Attributes }
   | { type: "rename" | "posixRename" | "hardlink"; from: string; to: string }
   | { type: "symlink"; target: string; path: string }
+  | { type: "replace"; from: string; to: string; keep: string; expected: string }
   | { type: "unknown" }
 );
 
 /** A frame that isn't of the protocol's form: nothing after it can be trusted either. */
 export class BadFrame extends Error {}
 
-/** Flags of attributes. Extended ones are never more than what comes after all else, and are left unread. */
-const SIZE = 1;
-const OWNER = 2;
-const MODE = 4;
-const TIMES = 8;
+/** Flags of attributes. A client's extended ones are never more than what comes after all else, and are left unread. */
+export const ATTRIBUTES = { SIZE: 1, OWNER: 2, MODE: 4, TIMES: 8, EXTENDED: 0x8000_0000 } as const;
 
 function fields(frame: Buffer) {
   let at = 1;
@@ -113,13 +126,13 @@ function fields(frame: Buffer) {
   const attributes = (): Attributes => {
     const flags = uint32();
     const result: Attributes = {};
-    if (flags & SIZE) result.size = uint64();
-    if (flags & OWNER) {
+    if (flags & ATTRIBUTES.SIZE) result.size = uint64();
+    if (flags & ATTRIBUTES.OWNER) {
       result.uid = uint32();
       result.gid = uint32();
     }
-    if (flags & MODE) result.mode = uint32();
-    if (flags & TIMES) {
+    if (flags & ATTRIBUTES.MODE) result.mode = uint32();
+    if (flags & ATTRIBUTES.TIMES) {
       result.atime = uint32();
       result.mtime = uint32();
     }
@@ -130,6 +143,9 @@ function fields(frame: Buffer) {
 
 /** Whether it is the first packet of a session, which has no id. */
 export const isInit = (frame: Buffer): boolean => frame[0] === INIT && frame.length >= 5;
+
+/** Whether an INIT asks for stamps. What it has of others' extensions is of no meaning here. */
+export const asksForStamps = (frame: Buffer): boolean => frame.includes(STAMP, 5);
 
 /** A packet without its length. Throws {@link BadFrame}. Data of a WRITE is a view of the packet. */
 export function parseRequest(frame: Buffer): Request {
@@ -180,108 +196,10 @@ export function parseRequest(frame: Buffer): Request {
       if (name === "hardlink@openssh.com") return { id, type: "hardlink", from: path(), to: path() };
       if (name === "statvfs@openssh.com") return { id, type: "statvfs", path: path() };
       if (name === "fsync@openssh.com") return { id, type: "fsync", handle: text() };
+      if (name === REPLACE) return { id, type: "replace", from: path(), to: path(), keep: path(), expected: text() };
       return { id, type: "unknown" };
     }
     default:
       return { id, type: "unknown" };
   }
-}
-
-/** A packet of `length` bytes after its length, type and id. */
-function packet(type: number, id: number, length: number): Buffer {
-  const made = Buffer.allocUnsafe(9 + length);
-  made.writeUInt32BE(5 + length, 0);
-  made[4] = type;
-  made.writeUInt32BE(id, 5);
-  return made;
-}
-
-export function versionReply(): Buffer {
-  const parts = Object.entries(EXTENSIONS).flatMap(([name, version]) => [string(name), string(version)]);
-  const body = Buffer.concat(parts);
-  const head = packet(REPLIES.VERSION, 3, body.length);
-  body.copy(head, 9);
-  return head;
-}
-
-export function statusReply(id: number, status: number, message = ""): Buffer {
-  const text = string(Buffer.from(message).toString("latin1"));
-  const made = packet(REPLIES.STATUS, id, 4 + text.length + 4);
-  made.writeUInt32BE(status, 9);
-  text.copy(made, 13);
-  made.writeUInt32BE(0, 13 + text.length);
-  return made;
-}
-
-export function handleReply(id: number, handle: string): Buffer {
-  const text = string(handle);
-  const made = packet(REPLIES.HANDLE, id, text.length);
-  text.copy(made, 9);
-  return made;
-}
-
-/** Where the data of a {@link dataReply} begins. */
-export const DATA_AT = 13;
-
-/** For `length` bytes, to be filled in from {@link DATA_AT}; {@link cutDataReply} where there are fewer. */
-export const dataReply = (id: number, length: number): Buffer => packet(REPLIES.DATA, id, 4 + length);
-
-export function cutDataReply(reply: Buffer, length: number): Buffer {
-  reply.writeUInt32BE(5 + 4 + length, 0);
-  reply.writeUInt32BE(length, 9);
-  return reply.subarray(0, DATA_AT + length);
-}
-
-export function attributesReply(id: number, attributes: Required<Attributes>): Buffer {
-  const made = packet(REPLIES.ATTRS, id, ATTRIBUTES_LENGTH);
-  putAttributes(made, 9, attributes);
-  return made;
-}
-
-export interface Name {
-  name: string;
-  /** As `ls -l` would show it; nobody may parse it. */
-  long: string;
-  /** Without them (REALPATH, READLINK) it says nothing about the file. */
-  attributes?: Required<Attributes>;
-}
-
-export function nameReply(id: number, names: readonly Name[]): Buffer {
-  const length = names.reduce(
-    (sum, { name, long, attributes }) => sum + 8 + name.length + long.length + (attributes ? ATTRIBUTES_LENGTH : 4),
-    4,
-  );
-  const made = packet(REPLIES.NAME, id, length);
-  let at = made.writeUInt32BE(names.length, 9);
-  for (const { name, long, attributes } of names) {
-    for (const text of [name, long]) {
-      at = made.writeUInt32BE(text.length, at);
-      at += made.write(text, at, "latin1");
-    }
-    at = attributes ? putAttributes(made, at, attributes) : made.writeUInt32BE(0, at);
-  }
-  return made;
-}
-
-/** In the order of `struct statvfs`: see OpenSSH's PROTOCOL, 3.4. */
-export function statvfsReply(id: number, values: readonly bigint[]): Buffer {
-  const made = packet(REPLIES.EXTENDED_REPLY, id, values.length * 8);
-  for (const [index, value] of values.entries()) made.writeBigUInt64BE(BigInt.asUintN(64, value), 9 + index * 8);
-  return made;
-}
-
-const ATTRIBUTES_LENGTH = 32;
-
-function putAttributes(into: Buffer, from: number, { size, uid, gid, mode, atime, mtime }: Required<Attributes>): number {
-  let at = into.writeUInt32BE(SIZE | OWNER | MODE | TIMES, from);
-  at = into.writeBigUInt64BE(BigInt(size), at);
-  for (const value of [uid, gid, mode, atime, mtime]) at = into.writeUInt32BE(Math.floor(value) >>> 0, at);
-  return at;
-}
-
-function string(text: string): Buffer {
-  const made = Buffer.allocUnsafe(4 + text.length);
-  made.writeUInt32BE(text.length, 0);
-  made.write(text, 4, "latin1");
-  return made;
 }
