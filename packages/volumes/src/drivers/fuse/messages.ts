@@ -9,6 +9,6 @@ export interface ProgramOptions {
   cacheSeconds: number;
 }
 
-/** `stream`: the answer to `want`, with a socket where there is one. `beat`: whoever says it lives. */
-export type ToProgram = { beat: true } | { stream: number };
+/** `stream`: the answer to `want`, with where to connect to if there is one. `beat`: whoever says it lives. */
+export type ToProgram = { beat: true } | { stream: number; path?: string };
 export type FromProgram = { beat: true } | { want: number } | { mounted: true } | { failed: { code?: string; message: string } };

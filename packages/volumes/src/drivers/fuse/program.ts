@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { openSync } from "node:fs";
-import { Socket } from "node:net";
 import { serveDevice } from "./device.ts";
 import { createFileSystem } from "./file-system.ts";
 import type { FromProgram, ProgramOptions, ToProgram } from "./messages.ts";
 import { FileError, reply, request } from "./sftp-packets.ts";
 import { openSftpSession, type SftpSession } from "./sftp-session.ts";
+import { connectTo, type Stream } from "./stream.ts";
 
 /**
  * The process of one mount: opens /dev/fuse, mounts, and answers the kernel out of streams that its parent gives it. It is a process of its own,
@@ -32,31 +32,29 @@ process.once("disconnect", () => process.exit());
 let session: SftpSession | undefined;
 let opening: Promise<SftpSession> | undefined;
 let asked = 0;
-const wanted = new Map<number, (socket: Socket | undefined) => void>();
+const wanted = new Map<number, (path: string | undefined) => void>();
 let heard = performance.now();
-process.on("message", (message: ToProgram, socket: unknown) => {
+process.on("message", (message: ToProgram) => {
   heard = performance.now();
   if ("beat" in message) return say({ beat: true });
-  const given = socket instanceof Socket ? socket : undefined;
-  const take = wanted.get(message.stream);
-  if (take) take(given);
-  else given?.destroy();
+  wanted.get(message.stream)?.(message.path);
 });
 
 async function open(): Promise<SftpSession> {
   const id = ++asked;
-  let socket: Socket | undefined;
+  let stream: Stream | undefined;
   const timer = setTimeout(() => {
     wanted.get(id)?.(undefined);
-    socket?.destroy();
+    stream?.socket.destroy();
   }, OPEN_MS);
   try {
-    socket = await new Promise<Socket | undefined>((resolve) => {
+    const path = await new Promise<string | undefined>((resolve) => {
       wanted.set(id, resolve);
       say({ want: id });
     });
-    if (!socket) throw new FileError("EIO");
-    session = await openSftpSession(socket);
+    if (path === undefined) throw new FileError("EIO");
+    stream = connectTo(path);
+    session = await openSftpSession(stream.socket, stream.incoming);
     return session;
   } finally {
     clearTimeout(timer);

@@ -2,8 +2,8 @@ import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Closable, createCloser, type Logger, splice } from "@shipside/core";
+import { openDoor } from "./door.ts";
 import type { FromProgram, ToProgram } from "./messages.ts";
-import { socketPair } from "./socket-pair.ts";
 
 export interface ServeProgramOptions {
   /** A fresh SFTP stream: at first, and again after each time that it was lost. Rejecting fails what the file system was asked. */
@@ -26,9 +26,8 @@ export function serveProgram(child: ChildProcess, { open, logger }: ServeProgram
   let beaten = performance.now();
   let answered = beaten;
 
-  const send = (message: ToProgram, socket?: Socket): void => {
-    if (child.connected) child.send(message, socket, { keepOpen: false }, () => {});
-    else socket?.destroy();
+  const send = (message: ToProgram): void => {
+    if (child.connected) child.send(message, undefined, {}, () => {});
   };
   /** A program that has heard nothing for a while has told that what it sent has failed: it mustn't come later, over what is newer. */
   const cutAfterStandstill = (): void => {
@@ -50,17 +49,19 @@ export function serveProgram(child: ChildProcess, { open, logger }: ServeProgram
   closer.defer(() => clearInterval(timer));
 
   const carry = async (id: number): Promise<void> => {
+    const until = AbortSignal.any([lifetime.signal, AbortSignal.timeout(OPEN_MS)]);
+    let stream: Duplex | undefined;
     try {
-      const stream = await open(AbortSignal.any([lifetime.signal, AbortSignal.timeout(OPEN_MS)]));
+      stream = await open(until);
       stream.on("error", () => {});
-      const [near, far] = await socketPair();
+      const near = await openDoor((path) => send({ stream: id, path }), until);
       carried.add(near);
       near.once("close", () => carried.delete(near));
       near.on("data", cutAfterStandstill);
-      send({ stream: id }, far);
       const { error } = await splice(near, stream, { signal: lifetime.signal });
       if (error && !lifetime.signal.aborted) logger.debug("a stream to a volume was lost", { error: error.message });
     } catch (error) {
+      stream?.destroy();
       logger.debug("no stream to a volume", { error: (error as Error).message });
       send({ stream: id });
     }

@@ -77,8 +77,20 @@ const sizeBytes = (change: Change): Field[] => {
   return [8, Math.floor(change.atime), Math.floor(change.mtime)];
 };
 
+/**
+ * Of the relay's own: attributes with a stamp, told where INIT asks for them (`size:mode:mtime:ctime:inode`, times in ns), and a request that replaces
+ * a file only where its stamp is the expected one.
+ */
+const STAMP = "stamp@shipside.dev";
+export const REPLACE = "replace-if-same@shipside.dev";
+
 /** Has no id: it is the first of a session. */
-export const initPacket = (): Buffer => Buffer.from([0, 0, 0, 5, TYPES.INIT, 0, 0, 0, 3]);
+export function initPacket({ stamps }: { stamps: boolean }): Buffer {
+  const made = packet(TYPES.INIT, ...(stamps ? [STAMP, "1"] : []));
+  // In an id's place.
+  made.writeUInt32BE(3, 5);
+  return made;
+}
 
 /** The requests. Each is one packet, whose id is put in when it is sent. */
 export const request = {
@@ -104,6 +116,11 @@ export const request = {
   /** Replaces what has the new name. */
   posixRename: (from: string, to: string) => packet(TYPES.EXTENDED, "posix-rename@openssh.com", from, to),
   hardlink: (from: string, to: string) => packet(TYPES.EXTENDED, "hardlink@openssh.com", from, to),
+  /**
+   * Puts `from` in the place of `to`, or nothing for an empty one, where `to` has the stamp that is expected (empty: where nothing is), and gives what
+   * was there the name `keep`. `ESTALE` where it is another.
+   */
+  replace: (from: string, to: string, keep: string, expected: string) => packet(TYPES.EXTENDED, REPLACE, from, to, keep, expected),
   statvfs: (path: string) => packet(TYPES.EXTENDED, "statvfs@openssh.com", path),
   fsync: (handle: string) => packet(TYPES.EXTENDED, "fsync@openssh.com", handle),
 } as const;
@@ -117,8 +134,25 @@ export function writeHead(handle: string, offset: number, length: number): Buffe
 
 export const putId = (packet: Buffer, id: number): void => void packet.writeUInt32BE(id, 5);
 
+/** As a server tells them. */
+export interface Told extends Attributes {
+  /** Where it was asked for. */
+  stamp?: string;
+}
+
 /** Readers of replies, each without its length. Throw a {@link FileError}: the server's, or `EIO` for a reply that isn't of the form. */
 export const reply = {
+  /** Of INIT: the names of what the server has besides. */
+  version(frame: Buffer): Set<string> {
+    if (frame[0] !== REPLY_TYPES.VERSION || frame.readUInt32BE(1) !== 3) throw new FileError("EPROTO");
+    const names = new Set<string>();
+    for (let at = 5; at < frame.length; ) {
+      const name = text(frame, at);
+      names.add(name.value);
+      at = text(frame, name.end).end;
+    }
+    return names;
+  },
   done(frame: Buffer): void {
     expect(frame, REPLY_TYPES.STATUS);
     if (frame.readUInt32BE(5) !== 0) throw failure(frame);
@@ -127,15 +161,15 @@ export const reply = {
     expect(frame, REPLY_TYPES.HANDLE);
     return text(frame, 5).value;
   },
-  attributes(frame: Buffer): Attributes {
+  attributes(frame: Buffer): Told {
     expect(frame, REPLY_TYPES.ATTRS);
     return attributes(frame, 5).value;
   },
   /** Of READDIR; none at the end. */
-  names(frame: Buffer): Array<{ name: string; attributes: Attributes }> {
+  names(frame: Buffer): Array<{ name: string; attributes: Told }> {
     if (frame[0] === REPLY_TYPES.STATUS && frame.readUInt32BE(5) === STATUS.EOF) return [];
     expect(frame, REPLY_TYPES.NAME);
-    const found: Array<{ name: string; attributes: Attributes }> = [];
+    const found: Array<{ name: string; attributes: Told }> = [];
     let at = 9;
     for (let left = frame.readUInt32BE(5); left > 0; left--) {
       const name = text(frame, at);
@@ -187,13 +221,27 @@ function text(frame: Buffer, at: number): { value: string; end: number } {
   return { value: frame.toString("latin1", from, end), end };
 }
 
+const EXTENDED = 0x8000_0000;
+
 /** All of them are there, as our server tells them. */
-function attributes(frame: Buffer, at: number): { value: Attributes; end: number } {
-  if (frame.length < at + 32 || frame.readUInt32BE(at) !== 15) throw new FileError("EIO");
+function attributes(frame: Buffer, at: number): { value: Told; end: number } {
+  const flags = frame.length < at + 32 ? 0 : frame.readUInt32BE(at);
+  if ((flags & ~EXTENDED) !== 15) throw new FileError("EIO");
   const word = (offset: number): number => frame.readUInt32BE(at + offset);
-  const value = {
+  const value: Told = {
     size: word(4) * 2 ** 32 + word(8),
     ...{ uid: word(12), gid: word(16), mode: word(20), atime: word(24), mtime: word(28) },
   };
-  return { value, end: at + 32 };
+  let end = at + 32;
+  if (flags === 15) return { value, end };
+  if (frame.length < end + 4) throw new FileError("EIO");
+  const count = frame.readUInt32BE(end);
+  end += 4;
+  for (let left = count; left > 0; left--) {
+    const name = text(frame, end);
+    const data = text(frame, name.end);
+    if (name.value === STAMP) value.stamp = data.value;
+    end = data.end;
+  }
+  return { value, end };
 }

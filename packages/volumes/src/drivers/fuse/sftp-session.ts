@@ -6,6 +6,8 @@ export interface SftpSession {
   /** Whom the server runs as. */
   readonly user: { uid: number; gid: number };
   readonly ended: boolean;
+  /** Names of what the server has besides SFTP 3. */
+  readonly extensions: ReadonlySet<string>;
   /** Sends a packet, and reads its reply, which is a view that holds for that moment. Rejects with a `FileError`: `EIO` where the session ends. */
   ask<T>(packet: Buffer, read: (frame: Buffer) => T): Promise<T>;
   /** Sends what is in pieces. `sent` is told when they aren't needed any more. */
@@ -35,8 +37,14 @@ const MOST_HELD = 64 * 1024;
 /** Length, type, id, and a DATA's own length. */
 const DATA_HEAD = 13;
 
-/** Begins a session on a stream, which is its own from then on. */
-export async function openSftpSession(stream: Duplex): Promise<SftpSession> {
+/** Who brings a stream's bytes: each chunk is a view for that moment. */
+export type Incoming = (take: (chunk: Buffer) => void) => void;
+
+/** Begins a session on a stream, which is its own from then on. Its bytes come as `data`, unless they are brought in another way. */
+export async function openSftpSession(
+  stream: Duplex,
+  incoming: Incoming = (take) => stream.on("data", take),
+): Promise<SftpSession> {
   // In the order of the answers.
   const waiting: Waiting[] = [];
   let first = 0;
@@ -81,7 +89,7 @@ export async function openSftpSession(stream: Duplex): Promise<SftpSession> {
   stream.on("error", end);
   stream.on("close", end);
   stream.on("end", end);
-  stream.on("data", take);
+  incoming(take);
 
   const enqueue = <T>(packet: Buffer, read: Waiting["read"], into?: Buffer): Promise<T> =>
     new Promise<T>((resolve, reject) => {
@@ -121,13 +129,16 @@ export async function openSftpSession(stream: Duplex): Promise<SftpSession> {
     }
   };
 
-  const greeted = new Promise<void>((resolve, reject) => waiting.push({ resolve: () => resolve(), reject, read: version }));
-  stream.write(initPacket());
+  const greeted = new Promise<ReadonlySet<string>>((resolve, reject) =>
+    waiting.push({ resolve: resolve as Waiting["resolve"], reject, read: reply.version }),
+  );
+  stream.write(initPacket({ stamps }));
   greeted.catch(() => {});
   const user = await ask(request.stat("."), reply.attributes);
-  await greeted;
+  const extensions = await greeted;
   return {
     user,
+    extensions,
     get ended() {
       return ended;
     },
@@ -153,10 +164,6 @@ export async function openSftpSession(stream: Duplex): Promise<SftpSession> {
     together,
     end,
   };
-}
-
-function version(frame: Buffer): void {
-  if (frame[0] !== REPLY_TYPES.VERSION || frame.readUInt32BE(1) !== 3) throw new FileError("EPROTO");
 }
 
 /** A READ that has no data is at the end of the file, or failed. */
