@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findKubectl } from "./transport/peers.ts";
-import { startCopies } from "./volumes/copies.ts";
+import { CONTENTS, startCopies } from "./volumes/copies.ts";
 import { FIGURES, type Figure, type Scale } from "./volumes/figures.ts";
 import { type Mounted, mountOpenSsh, mountOurs } from "./volumes/mounts.ts";
 import { makeProject } from "./volumes/project.ts";
@@ -13,6 +13,7 @@ const HELP = `pnpm bench volumes [options]
 
   --rounds N      interleaved rounds of each figure, 1 to 100; default 5
   --rtt N         time there and back to the server, in ms, 0 to 1000; default 0: straight by loopback
+  --mbit N        what the way from the cluster carries, in Mbit/s, 1 to 10000, for the snapshots; default: any amount
   --driver NAME   ours: sshfs, the default, or fuse
   --link tls      ours through TLS, ended by a process beside the relay; default
   --link plain    ours without: as though encryption cost nothing
@@ -36,6 +37,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
     rtt: { type: "string", default: "0" },
+    mbit: { type: "string" },
     link: { type: "string", default: "tls" },
     driver: { type: "string", default: "sshfs" },
     mib: { type: "string", default: "128" },
@@ -47,7 +49,7 @@ const { values } = parseArgs({
   },
 });
 
-function whole(name: "rounds" | "rtt" | "mib" | "operations" | "files", least: number, most: number): number {
+function whole(name: "rounds" | "rtt" | "mbit" | "mib" | "operations" | "files", least: number, most: number): number {
   const value = Number(values[name]);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw new Error(`--${name} must be a whole number from ${least} to ${most}\n\n${HELP}`);
@@ -110,12 +112,15 @@ if (values.help) {
   }
 
   const kubectl = await findKubectl();
-  if ("snapshot".includes(values.only) && rttMs === 0) {
+  const copied = CONTENTS.filter(({ figure }) => figure.includes(values.only));
+  if (copied.length > 0) {
     if (kubectl === undefined) console.error("no kubectl: the snapshot driver has no peer (install kubectl)");
     else {
-      const copies = await startCopies(stack, kubectl);
-      const figure = { name: `snapshot: ${copies.what}`, unit: "s" };
-      show(await compare(figure, { ours: copies.ours, peer: copies.kubectl }, rounds), "≤ 0.5");
+      const mbit = values.mbit === undefined ? undefined : whole("mbit", 1, 10_000);
+      const distance = { rttMs, ...(mbit !== undefined && { bytesPerSecond: mbit * 125_000 }) };
+      for (const { figure, ours, kubectl: peer } of await startCopies(stack, kubectl, copied, distance)) {
+        show(await compare({ name: figure, unit: "s" }, { ours, peer }, rounds), "≤ 0.5");
+      }
     }
   }
   if (values.json) console.log(JSON.stringify(rows, undefined, 2));

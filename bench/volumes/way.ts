@@ -10,18 +10,35 @@ export interface WayOptions {
   host?: string;
   /** In each direction. */
   delayMs: number;
+  /** So many bytes a second are carried from the server, all connections together. Default: as many as come. */
+  bytesPerSecond?: number;
   /** PEM files. */
   cert?: string;
   key?: string;
 }
 
-/** More than this many bytes are not on the way at a time: as much as 20 ms hold at 25 Gbit/s. */
-const ROOM = 64 * 1024 * 1024;
+const {
+  port: to,
+  host = "127.0.0.1",
+  delayMs,
+  bytesPerSecond = Number.POSITIVE_INFINITY,
+  cert,
+  key,
+} = JSON.parse(process.argv[2]!) as WayOptions;
 
-const { port: to, host = "127.0.0.1", delayMs, cert, key } = JSON.parse(process.argv[2]!) as WayOptions;
+/** More than this many bytes are not on the way at a time: as much as 20 ms hold at 25 Gbit/s, or a router that keeps some tenths of a second. */
+const ROOM = Number.isFinite(bytesPerSecond) ? bytesPerSecond / 5 : 64 * 1024 * 1024;
 
-function carry(from: Socket, into: Socket): void {
-  if (delayMs === 0) return void from.pipe(into);
+/** When the line from the server has carried what was given to it so far. */
+let free = 0;
+/** When these bytes have left it. */
+function sent(bytes: number): number {
+  free = Math.max(free, performance.now()) + (bytes / bytesPerSecond) * 1000;
+  return free;
+}
+
+function carry(from: Socket, into: Socket, rated: boolean): void {
+  if (delayMs === 0 && !rated) return void from.pipe(into);
   const waiting: Array<{ due: number; chunk: Buffer | null }> = [];
   let held = 0;
   let armed = false;
@@ -41,8 +58,9 @@ function carry(from: Socket, into: Socket): void {
     if (waiting.length > 0) arm(waiting[0]!.due - performance.now());
   };
   const take = (chunk: Buffer | null): void => {
-    waiting.push({ due: performance.now() + delayMs, chunk });
-    if (!armed) arm(delayMs);
+    const due = (rated ? sent(chunk?.length ?? 0) : performance.now()) + delayMs;
+    waiting.push({ due, chunk });
+    if (!armed) arm(due - performance.now());
   };
   from.on("data", (chunk: Buffer) => {
     held += chunk.length;
@@ -60,7 +78,7 @@ const bring = (client: Socket): void => {
   ] as const) {
     one.on("error", () => other.destroy());
     one.once("close", () => setTimeout(() => other.destroy(), 100));
-    carry(one, other);
+    carry(one, other, one === server && Number.isFinite(bytesPerSecond));
   }
 };
 const server =
