@@ -6,7 +6,8 @@ import { type DeployedRelay, deployRelay, findRelay, type MakeObject } from "./d
 import { relayDialer } from "./dialer.ts";
 import { relayError } from "./errors.ts";
 import { openRelayLink, type RelayLink } from "./link.ts";
-import { type RelaySpec, relayName } from "./manifest.ts";
+import { relayName } from "./relay-names.ts";
+import type { RelaySpec } from "./relay-spec.ts";
 
 export interface ClusterRelayOptions
   extends Pick<RelaySpec, "namespace" | "owner" | "image" | "resources" | "graceSeconds" | "imagePullSecrets" | "files"> {

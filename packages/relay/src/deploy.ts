@@ -21,9 +21,6 @@ import {
   deploymentOf,
   disruptionBudgetOf,
   leaseOf,
-  type RelaySpec,
-  relayFilesName,
-  relayPodSelector,
   roleBindingOf,
   roleOf,
   secretOf,
@@ -33,6 +30,8 @@ import {
 import { programText } from "./program-text.ts";
 import { CONTROL_PORT, RESERVED_PORTS } from "./protocol.ts";
 import { untilReady } from "./readiness.ts";
+import { relayFilesName, relayPodSelector } from "./relay-names.ts";
+import type { RelaySpec } from "./relay-spec.ts";
 
 /** A relay that is in the cluster, and ready. */
 export interface DeployedRelay {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { restrictedViolations } from "./fixtures/pod-security.ts";
-import { deploymentOf, type RelaySpec, roleOf, startPatch } from "./manifest.ts";
+import { deploymentOf, roleOf, startPatch } from "./manifest.ts";
+import type { RelaySpec } from "./relay-spec.ts";
 
 const spec: RelaySpec = { namespace: "shop", name: "shipside-dial-1", owner: "ann@desk" };
 // biome-ignore lint/suspicious/noExplicitAny: a patch is plain JSON

@@ -5,24 +5,12 @@ export { relayDialer } from "./dialer.ts";
 export { RELAY_ERRORS, type RelayErrorCode, relayError } from "./errors.ts";
 export { disownPatch, type FieldOwner, selectorOwners } from "./field-owners.ts";
 export { type IncomingConnection, openRelayLink, type RelayLink, type RelayLinkOptions } from "./link.ts";
-export {
-  BACKEND_LABEL,
-  claimPath,
-  DEFAULT_IMAGE,
-  DEFAULT_RESOURCES,
-  OWNER_ANNOTATION,
-  PROGRAM_COMMAND,
-  RELAY_LABEL,
-  type RelayFiles,
-  type RelaySpec,
-  type RelayUser,
-  relayFilesName,
-  relayName,
-  relayPodSelector,
-} from "./manifest.ts";
 export { compilePattern, type Pattern } from "./pattern.ts";
+export { claimPath, PROGRAM_COMMAND } from "./pod-template.ts";
 export { fileStamp, putWhereNothingIs, type Replacement, replaceIfSame } from "./program/files/replace.ts";
 export { type ServeFilesOptions, serveFiles } from "./program/files/serve.ts";
 export { programText } from "./program-text.ts";
 export * from "./protocol.ts";
+export { BACKEND_LABEL, OWNER_ANNOTATION, RELAY_LABEL, relayFilesName, relayName, relayPodSelector } from "./relay-names.ts";
+export { DEFAULT_IMAGE, DEFAULT_RESOURCES, type RelayFiles, type RelaySpec, type RelayUser } from "./relay-spec.ts";
 export { type Selector, sameSelector, switchedSelector } from "./selector.ts";

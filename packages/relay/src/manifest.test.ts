@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { configMapOf, deploymentOf, type RelaySpec, relayName, roleOf, secretOf, startPatch } from "./manifest.ts";
+import { configMapOf, deploymentOf, roleOf, secretOf, startPatch } from "./manifest.ts";
+import { relayName } from "./relay-names.ts";
+import type { RelaySpec } from "./relay-spec.ts";
 
 const spec: RelaySpec = { namespace: "shop", name: "shipside-dial-1", owner: "ann@desk" };
 // biome-ignore lint/suspicious/noExplicitAny: a patch is plain JSON

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseProcessStat } from "@shipside/core";
 import { expect, onTestFinished, test } from "vitest";
-import { PROGRAM_COMMAND } from "./manifest.ts";
+import { PROGRAM_COMMAND } from "./pod-template.ts";
 import { programText } from "./program-text.ts";
 import type { RelayConfig } from "./protocol.ts";
 

@@ -2,7 +2,7 @@ import { abortError, hasCode } from "@shipside/core";
 import { type Cluster, DEPLOYMENTS, isLive, isReady, PODS, type Pod, type PodController } from "@shipside/kube";
 import { type RelayErrorCode, relayError } from "./errors.ts";
 import { EVENTS } from "./kinds.ts";
-import { RELAY_LABEL, relayPodSelector } from "./manifest.ts";
+import { RELAY_LABEL, relayPodSelector } from "./relay-names.ts";
 
 export interface ReadinessRequest {
   namespace: string;
