@@ -10,4 +10,5 @@ export { removeStaleMount } from "./drivers/unmount.ts";
 export { VOLUMES_ERRORS, type VolumesErrorCode, volumesError } from "./errors.ts";
 export { clearVolumes, volumesLeft } from "./owned-directory.ts";
 export { type Means, type Obstacle, type PlannedMount, type PlanOptions, plan, type VolumesPlan } from "./plan.ts";
-export { type OpenVolume, type OpenVolumes, type OpenVolumesOptions, openVolumes, type VolumeObstacle } from "./volumes.ts";
+export { type OpenVolume, type OpenVolumes, openVolumes, type VolumeObstacle } from "./volumes.ts";
+export type { OpenVolumesOptions } from "./volumes-options.ts";

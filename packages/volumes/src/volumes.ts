@@ -1,13 +1,11 @@
 import { realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Closable, createCloser, errorToJson, hasCode, type Logger, silentLogger, type VolumeDriver } from "@shipside/core";
-import { byPreference, type Cluster, isLive, type Pod, podsOf, resolveWorkload, type Workload } from "@shipside/kube";
+import { type Closable, createCloser, errorToJson, hasCode, silentLogger, type VolumeDriver } from "@shipside/core";
+import type { Cluster } from "@shipside/kube";
 import { openApiObjects } from "./api-objects.ts";
 import { brings } from "./choose-drivers.ts";
 import type { PodFacts } from "./downward.ts";
-import { snapshotDriver } from "./drivers/snapshot.ts";
 import { openEmptyDirs } from "./empty-dirs.ts";
-import { volumesError } from "./errors.ts";
 import { asksDownward, followPods } from "./follow-pods.ts";
 import { isBelow } from "./local-path.ts";
 import { insideDrive, obstacleOf } from "./obstacles.ts";
@@ -17,35 +15,8 @@ import { mountProjected, type ProjectedVolume } from "./projected.ts";
 import { openRefresher } from "./refresher.ts";
 import { openTokens } from "./tokens.ts";
 import { unboundClaim } from "./unbound.ts";
-
-export interface OpenVolumesOptions {
-  /** `deployment/core`, `deploy core`, a bare name, or what `resolveWorkload` gave. */
-  workload: string | Workload;
-  /** Default the cluster's own. */
-  namespace?: string;
-  /** A directory that is empty or doesn't exist. Each volume appears below it at the container's own mount path. */
-  dir: string;
-  /** Default: the one that `kubectl.kubernetes.io/default-container` names, else the first. May be an init container. */
-  container?: string;
-  /** Names of volumes, or mount paths. Default all. */
-  only?: readonly string[];
-  /** For what isn't written from the API: persistentVolumeClaim, ephemeral, and the emptyDirs of a running pod. Of several, the first that brings the kind. Default: those are left out. */
-  driver?: "snapshot" | VolumeDriver | readonly VolumeDriver[];
-  /** Whose emptyDirs: `spec`, the default, one's own, empty as in a new pod; `running`, those of the pod that runs, by a driver. */
-  from?: "spec" | "running";
-  /** Nothing is written back, whatever the pod spec allows. */
-  readOnly?: boolean;
-  /** Stands in the directory while it is in use: by it `clearVolumes` knows what a process that was killed left. */
-  owner?: string;
-  /** The container's environment, for `subPathExpr`. */
-  env?: Readonly<Record<string, string>>;
-  /** A volume's files have been replaced. */
-  onChange?: (volume: OpenVolume) => void;
-  /** Something can't be brought, or brought up to date, from now on. Not called for what `openVolumes` itself returns. */
-  onObstacle?: (obstacle: VolumeObstacle) => void;
-  signal?: AbortSignal;
-  logger?: Logger;
-}
+import { checkOptions, driversOf, type OpenVolumesOptions } from "./volumes-options.ts";
+import { defaultContainer, findPod } from "./workload-pod.ts";
 
 export interface OpenVolume {
   volume: string;
@@ -79,14 +50,6 @@ export interface OpenVolumes extends Closable {
   readonly stale: readonly Obstacle[];
 }
 
-/** A running pod, where there is one. */
-interface Where {
-  workload: Workload;
-  pod: Pod | undefined;
-  /** Why pods could not be looked for. */
-  refusal?: Error;
-}
-
 /**
  * Brings a workload's volumes to a local directory, and keeps those that are written from the API current until it is closed. `close`
  * removes all of it: what was there before stays. What can't be brought is told in `obstacles`; what a pod could not start without
@@ -102,7 +65,7 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
   let stop = async (): Promise<void> => lifetime.abort();
   const signal = options.signal ? AbortSignal.any([options.signal, lifetime.signal]) : lifetime.signal;
   try {
-    const where = await find(cluster, options, signal);
+    const where = await findPod(cluster, options, signal);
     const { workload } = where;
     const { namespace } = workload;
     const spec = where.pod?.spec ?? workload.podSpec;
@@ -281,43 +244,6 @@ const RECURSIVELY = { recursive: true, force: true };
 
 const named = ({ volume, mountPath }: OpenVolume): { volume: string; mountPath: string } => ({ volume, mountPath });
 
-async function find(cluster: Cluster, { workload: wanted, namespace }: OpenVolumesOptions, signal: AbortSignal): Promise<Where> {
-  const workload = typeof wanted === "string" ? await resolveWorkload(cluster, wanted, { namespace, signal }) : wanted;
-  try {
-    const pods = await podsOf(cluster, workload, { signal });
-    return { workload, pod: pods.filter(isLive).sort(byPreference)[0] };
-  } catch (error) {
-    // Whoever may not see pods has what the template says.
-    if (hasCode(error, "KUBE_FORBIDDEN")) return { workload, pod: undefined, refusal: error as Error };
-    throw error;
-  }
-}
-
-function defaultContainer({ workload, pod }: Where): string | undefined {
-  const { object } = workload as unknown as {
-    object: { spec: { template?: { metadata?: { annotations?: Record<string, string> } } } };
-  };
-  const annotations = pod?.metadata.annotations ?? object.spec.template?.metadata?.annotations;
-  return annotations?.["kubectl.kubernetes.io/default-container"];
-}
-
-const driversOf = (given: OpenVolumesOptions["driver"], cluster: Cluster): readonly VolumeDriver[] =>
-  given === undefined ? [] : given === "snapshot" ? [snapshotDriver({ cluster })] : "mount" in given ? [given] : given;
-
 /** How it is cleared after a crash. */
 const placeOf = ({ means, subPath }: PlannedMount, driver: VolumeDriver | undefined): PlaceKind =>
   means === "api" ? (subPath === undefined ? "payload" : "copy") : means === "here" || driver?.copies ? "copy" : "mount";
-
-function checkOptions({ workload, dir, only, driver, from }: OpenVolumesOptions): void {
-  const bad = (what: string, hint: string): Error => volumesError("VOLUMES_OPTION_INVALID", `openVolumes: ${what}`, { hint });
-  if (typeof workload !== "string" && typeof workload?.podSpec !== "object")
-    throw bad("`workload` names no workload", "give kind/name, for example deployment/core");
-  if (typeof dir !== "string" || dir === "" || dir.includes("\0")) throw bad("`dir` is not a path", "give a directory");
-  if (only !== undefined && !(Array.isArray(only) && only.every((name) => typeof name === "string")))
-    throw bad("`only` is not a list of names", 'give names of volumes or mount paths: ["config", "/data"]');
-  if (from !== undefined && from !== "spec" && from !== "running")
-    throw bad("`from` is neither spec nor running", "leave it out for emptyDirs of this machine's own");
-  const drivers = Array.isArray(driver) ? driver : driver === undefined || driver === "snapshot" ? [] : [driver];
-  if (drivers.some((each) => typeof each?.mount !== "function"))
-    throw bad("`driver` is no driver", 'give "snapshot", a VolumeDriver or a list of them');
-}
