@@ -254,3 +254,23 @@ test("a client that reads nothing is sent no more than the stream holds", async 
   client.far.destroy();
   await client.served;
 });
+
+test("having stood still for long, what was asked before isn't done: whoever asked has given up, and may have asked anew elsewhere", async () => {
+  await using impatient = startClient({ roots: [root], patienceMs: 200 });
+  await put("f", "old");
+  const handle = await impatient.open("f", WRITE);
+  expect(await impatient.status({ type: "write", handle, offset: 0, data: Buffer.from("new") })).toBe(STATUS.OK);
+  // As what has come, and isn't read before the process goes on.
+  impatient.far.pause();
+  const late = [
+    impatient.ask({ type: "write", handle, offset: 0, data: Buffer.from("late") }),
+    impatient.ask({ type: "mkdir", path: "late", attributes: {} }),
+  ];
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+  impatient.far.resume();
+  await impatient.served;
+  impatient.stream.destroy();
+  for (const each of late) await expect(each).rejects.toThrow("over");
+  expect(await client.list(".")).toEqual(["f"]);
+  expect(await readFile(join(root, "f"), "utf8")).toBe("new");
+});

@@ -6,6 +6,7 @@ import { createHandles } from "./handles.ts";
 import { fileOperations } from "./operations.ts";
 import { versionReply } from "./replies.ts";
 import { asksForStamps, BadFrame, isInit, parseRequest } from "./sftp.ts";
+import { watchStandstill } from "./standstill.ts";
 
 /** The longest reply that waits for those to what came with it, in bytes, and how many of them wait. */
 const SMALL = 1024;
@@ -14,6 +15,8 @@ const MOST_SMALL = 64;
 export interface ServeFilesOptions {
   /** Absolute directories; nothing outside of them is served. */
   roots: readonly string[];
+  /** Having stood still for longer, in ms, it ends the stream: what came on it before isn't done any more. Default 8,000. */
+  patienceMs?: number;
 }
 
 /**
@@ -21,13 +24,14 @@ export interface ServeFilesOptions {
  * links and free space, and one of ours that replaces a file only where it is as expected. No more of the stream is read than is being worked on. Resolves when the stream is over and all that was open is
  * closed; a client that breaks the protocol is cut off. Never rejects.
  */
-export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): Promise<void> {
+export async function serveFiles(stream: Duplex, { roots, patienceMs = 8_000 }: ServeFilesOptions): Promise<void> {
   const handles = createHandles();
   let hasStamps = false;
   const operations = fileOperations({ confine: confineTo(roots), handles, attributes: attributeReader(() => hasStamps) });
   const frames = frameReader();
   const over = Promise.withResolvers<void>();
   let working: Promise<void> | undefined;
+  const standstill = watchStandstill({ roots, patienceMs, onGivenUp: () => stream.destroy() });
 
   const greet = (init: Buffer): Buffer => {
     hasStamps = asksForStamps(init);
@@ -58,7 +62,7 @@ export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): 
     for (let packet = packets.next(); !packet.done; packet = packets.next()) {
       const reply = isInit(packet.value) ? greet(packet.value) : operations(parseRequest(packet.value));
       if (reply instanceof Promise) return goOn(reply, packets);
-      if (stream.destroyed) return;
+      if (standstill.check() || stream.destroyed) return;
       if (!send(reply)) return drained(stream).then(() => answer(packets));
     }
     return flush() ? undefined : drained(stream);
@@ -66,7 +70,7 @@ export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): 
   const goOn = async (awaited: Promise<Buffer>, packets: Iterator<Buffer>): Promise<void> => {
     // What is done already isn't kept waiting for what takes long.
     if (!flush()) await drained(stream);
-    if (!send(await awaited)) await drained(stream);
+    if (!send(await standstill.during(awaited))) await drained(stream);
     if (!stream.destroyed) await answer(packets);
   };
   // What comes here is a client's doing: the stream's own failure is told by its close.
@@ -81,6 +85,7 @@ export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): 
   });
   // In the flowing way, since most is answered within the same turn: an iterator would take several.
   stream.on("data", (chunk: Buffer) => {
+    if (standstill.check()) return;
     try {
       working = answer(frames.push(chunk));
     } catch (error) {
@@ -92,6 +97,7 @@ export async function serveFiles(stream: Duplex, { roots }: ServeFilesOptions): 
   });
   if (stream.destroyed) over.resolve();
   await over.promise;
+  standstill.stop();
   await working?.catch(() => {});
   await handles.closeAll();
 }
