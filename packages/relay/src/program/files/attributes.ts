@@ -8,23 +8,28 @@ export const MODE_BITS = 0o7777;
 
 /** What a file's attributes are told as. */
 export interface AttributeReader {
+  /** From now on with stamps. */
+  withStamps(): void;
   /** Undefined where nothing is. */
   of(path: Buffer): Told | undefined;
   ofOpen(fd: number): Told;
 }
 
-/** With stamps where `hasStamps` says so, at the time. */
-export function attributeReader(hasStamps: () => boolean): AttributeReader {
+export function attributeReader(): AttributeReader {
+  let stamps = false;
   return {
+    withStamps() {
+      stamps = true;
+    },
     of(path) {
-      if (!hasStamps()) {
+      if (!stamps) {
         const found = lstatSync(path, { throwIfNoEntry: false });
         return found && attributesOf(found);
       }
       const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
       return found && withStamp(found);
     },
-    ofOpen: (fd) => (hasStamps() ? withStamp(fstatSync(fd, { bigint: true })) : attributesOf(fstatSync(fd))),
+    ofOpen: (fd) => (stamps ? withStamp(fstatSync(fd, { bigint: true })) : attributesOf(fstatSync(fd))),
   };
 }
 

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { constants, type Stats } from "node:fs";
 import { promisify } from "node:util";
 import { codeOf } from "@shipside/core";
-import { type AttributeReader, MODE_BITS, refuseLink, setAttributes, setFileAttributes } from "./attributes.ts";
+import { type AttributeReader, attributeReader, MODE_BITS, refuseLink, setAttributes, setFileAttributes } from "./attributes.ts";
 import { bytesOf, type Confinement } from "./confine.ts";
 import type { Handles, OpenDirectory } from "./handles.ts";
 import { replaceIfSame } from "./replace.ts";
@@ -41,13 +41,8 @@ const LATIN1 = "latin1" satisfies BufferEncoding;
 /** Does one request. The next is to be asked when it is done: clients pipeline what depends on what was before. */
 export type Operations = (request: Request) => Buffer | Promise<Buffer>;
 
-export interface OperationsOptions {
-  confine: Confinement;
-  handles: Handles;
-  attributes: AttributeReader;
-}
-
-export function fileOperations({ confine, handles, attributes }: OperationsOptions): Operations {
+export function fileOperations({ confine, handles }: { confine: Confinement; handles: Handles }): Operations {
+  const attributes = attributeReader();
   const at = (path: string): Buffer => bytesOf(confine.resolve(path));
   const ok = (id: number): Buffer => statusReply(id, STATUS.OK);
   const absent = (id: number): Buffer => statusReply(id, STATUS.NO_SUCH_FILE);
@@ -147,6 +142,9 @@ export function fileOperations({ confine, handles, attributes }: OperationsOptio
         renameSync(from, to);
         return ok(id);
       }
+      case "stamps":
+        attributes.withStamps();
+        return ok(id);
       case "replace": {
         const { from, to, keep, expected } = request;
         replaceIfSame({ ...(from !== "" && { from: at(from) }), to: at(to), keep: at(keep), expected });

@@ -1,11 +1,10 @@
 import type { Duplex } from "node:stream";
-import { attributeReader } from "./attributes.ts";
 import { confineTo } from "./confine.ts";
 import { frameReader } from "./frames.ts";
 import { createHandles } from "./handles.ts";
 import { fileOperations } from "./operations.ts";
 import { versionReply } from "./replies.ts";
-import { asksForStamps, BadFrame, isInit, parseRequest } from "./sftp.ts";
+import { BadFrame, isInit, parseRequest } from "./sftp.ts";
 import { watchStandstill } from "./standstill.ts";
 
 /** The longest reply that waits for those to what came with it, in bytes, and how many of them wait. */
@@ -21,22 +20,16 @@ export interface ServeFilesOptions {
 
 /**
  * Serves directories over a stream by SFTP version 3, one request after the other, with the extensions of OpenSSH for fsync, rename, hard
- * links and free space, and one of ours that replaces a file only where it is as expected. No more of the stream is read than is being worked on. Resolves when the stream is over and all that was open is
- * closed; a client that breaks the protocol is cut off. Never rejects.
+ * links and free space, and ours for replacing a file only where it is as expected. No more of the stream is read than is being worked on.
+ * Resolves when the stream is over and all that was open is closed; a client that breaks the protocol is cut off. Never rejects.
  */
 export async function serveFiles(stream: Duplex, { roots, patienceMs = 8_000 }: ServeFilesOptions): Promise<void> {
   const handles = createHandles();
-  let hasStamps = false;
-  const operations = fileOperations({ confine: confineTo(roots), handles, attributes: attributeReader(() => hasStamps) });
+  const operations = fileOperations({ confine: confineTo(roots), handles });
   const frames = frameReader();
   const over = Promise.withResolvers<void>();
   let working: Promise<void> | undefined;
   const standstill = watchStandstill({ roots, patienceMs, onGivenUp: () => stream.destroy() });
-
-  const greet = (init: Buffer): Buffer => {
-    hasStamps = asksForStamps(init);
-    return versionReply();
-  };
 
   /** Replies that leave together: each write costs both ends of the link the same, however little it is. */
   let small: Buffer[] = [];
@@ -60,7 +53,7 @@ export async function serveFiles(stream: Duplex, { roots, patienceMs = 8_000 }: 
   /** A promise where something has to be waited for: until then nothing more may be read. */
   const answer = (packets: Iterator<Buffer>): Promise<void> | undefined => {
     for (let packet = packets.next(); !packet.done; packet = packets.next()) {
-      const reply = isInit(packet.value) ? greet(packet.value) : operations(parseRequest(packet.value));
+      const reply = isInit(packet.value) ? versionReply() : operations(parseRequest(packet.value));
       if (reply instanceof Promise) return goOn(reply, packets);
       if (standstill.check() || stream.destroyed) return;
       if (!send(reply)) return drained(stream).then(() => answer(packets));

@@ -45,8 +45,9 @@ export const STATUS = {
 export const OPEN_FLAGS = { READ: 1, WRITE: 2, APPEND: 4, CREATE: 8, TRUNCATE: 16, EXCLUSIVE: 32 } as const;
 
 /**
- * An attribute, and a request, of our own: what {@link fileStamp} says of a file is told with its other attributes in a session whose INIT names it, and
- * `replace-if-same` (from, to, keep, the stamp that is expected: see {@link replaceIfSame}) is answered as a NAME of what `to` and `keep` then are.
+ * Requests of our own. After the first, which says nothing more, each file's attributes have one more in this session, of the same name: what
+ * {@link fileStamp} says of it. The other one (from, to, keep, the stamp that is expected: see {@link replaceIfSame}) is answered as a NAME of what `to` and
+ * `keep` then are.
  */
 export const STAMP = "stamp@shipside.dev";
 const REPLACE = "replace-if-same@shipside.dev";
@@ -88,7 +89,7 @@ export type Request = { id: number } & (
   | { type: "rename" | "posixRename" | "hardlink"; from: string; to: string }
   | { type: "symlink"; target: string; path: string }
   | { type: "replace"; from: string; to: string; keep: string; expected: string }
-  | { type: "unknown" }
+  | { type: "stamps" | "unknown" }
 );
 
 /** A frame that isn't of the protocol's form: nothing after it can be trusted either. */
@@ -144,9 +145,6 @@ function fields(frame: Buffer) {
 /** Whether it is the first packet of a session, which has no id. */
 export const isInit = (frame: Buffer): boolean => frame[0] === INIT && frame.length >= 5;
 
-/** Whether an INIT asks for stamps. What it has of others' extensions is of no meaning here. */
-export const asksForStamps = (frame: Buffer): boolean => frame.includes(STAMP, 5);
-
 /** A packet without its length. Throws {@link BadFrame}. Data of a WRITE is a view of the packet. */
 export function parseRequest(frame: Buffer): Request {
   const { uint32, uint64, bytes, text, path, attributes } = fields(frame);
@@ -196,6 +194,7 @@ export function parseRequest(frame: Buffer): Request {
       if (name === "hardlink@openssh.com") return { id, type: "hardlink", from: path(), to: path() };
       if (name === "statvfs@openssh.com") return { id, type: "statvfs", path: path() };
       if (name === "fsync@openssh.com") return { id, type: "fsync", handle: text() };
+      if (name === STAMP) return { id, type: "stamps" };
       if (name === REPLACE) return { id, type: "replace", from: path(), to: path(), keep: path(), expected: text() };
       return { id, type: "unknown" };
     }

@@ -77,20 +77,11 @@ const sizeBytes = (change: Change): Field[] => {
   return [8, Math.floor(change.atime), Math.floor(change.mtime)];
 };
 
-/**
- * Of the relay's own: attributes with a stamp, told where INIT asks for them (`size:mode:mtime:ctime:inode`, times in ns), and a request that replaces
- * a file only where its stamp is the expected one.
- */
-const STAMP = "stamp@shipside.dev";
-export const REPLACE = "replace-if-same@shipside.dev";
-
 /** Has no id: it is the first of a session. */
-export function initPacket({ stamps }: { stamps: boolean }): Buffer {
-  const made = packet(TYPES.INIT, ...(stamps ? [STAMP, "1"] : []));
-  // In an id's place.
-  made.writeUInt32BE(3, 5);
-  return made;
-}
+export const initPacket = (): Buffer => Buffer.from([0, 0, 0, 5, TYPES.INIT, 0, 0, 0, 3]);
+
+/** Extensions of the relay's file server; another one answers `EOPNOTSUPP`. */
+const [STAMP, REPLACE] = ["stamp@shipside.dev", "replace-if-same@shipside.dev"];
 
 /** The requests. Each is one packet, whose id is put in when it is sent. */
 export const request = {
@@ -116,6 +107,8 @@ export const request = {
   /** Replaces what has the new name. */
   posixRename: (from: string, to: string) => packet(TYPES.EXTENDED, "posix-rename@openssh.com", from, to),
   hardlink: (from: string, to: string) => packet(TYPES.EXTENDED, "hardlink@openssh.com", from, to),
+  /** From now on attributes have a stamp: `size:mode:mtime:ctime:inode`, times in ns. */
+  stamps: () => packet(TYPES.EXTENDED, STAMP),
   /**
    * Puts `from` in the place of `to`, or nothing for an empty one, where `to` has the stamp that is expected (empty: where nothing is), and gives what
    * was there the name `keep`. `ESTALE` where it is another.
@@ -136,23 +129,12 @@ export const putId = (packet: Buffer, id: number): void => void packet.writeUInt
 
 /** As a server tells them. */
 export interface Told extends Attributes {
-  /** Where it was asked for. */
+  /** Where `stamps` asked for it. */
   stamp?: string;
 }
 
 /** Readers of replies, each without its length. Throw a {@link FileError}: the server's, or `EIO` for a reply that isn't of the form. */
 export const reply = {
-  /** Of INIT: the names of what the server has besides. */
-  version(frame: Buffer): Set<string> {
-    if (frame[0] !== REPLY_TYPES.VERSION || frame.readUInt32BE(1) !== 3) throw new FileError("EPROTO");
-    const names = new Set<string>();
-    for (let at = 5; at < frame.length; ) {
-      const name = text(frame, at);
-      names.add(name.value);
-      at = text(frame, name.end).end;
-    }
-    return names;
-  },
   done(frame: Buffer): void {
     expect(frame, REPLY_TYPES.STATUS);
     if (frame.readUInt32BE(5) !== 0) throw failure(frame);

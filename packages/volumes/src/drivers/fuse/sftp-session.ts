@@ -6,8 +6,6 @@ export interface SftpSession {
   /** Whom the server runs as. */
   readonly user: { uid: number; gid: number };
   readonly ended: boolean;
-  /** Names of what the server has besides SFTP 3. */
-  readonly extensions: ReadonlySet<string>;
   /** Sends a packet, and reads its reply, which is a view that holds for that moment. Rejects with a `FileError`: `EIO` where the session ends. */
   ask<T>(packet: Buffer, read: (frame: Buffer) => T): Promise<T>;
   /** Sends what is in pieces. `sent` is told when they aren't needed any more. */
@@ -129,16 +127,13 @@ export async function openSftpSession(
     }
   };
 
-  const greeted = new Promise<ReadonlySet<string>>((resolve, reject) =>
-    waiting.push({ resolve: resolve as Waiting["resolve"], reject, read: reply.version }),
-  );
-  stream.write(initPacket({ stamps }));
+  const greeted = new Promise<void>((resolve, reject) => waiting.push({ resolve: () => resolve(), reject, read: version }));
+  stream.write(initPacket());
   greeted.catch(() => {});
   const user = await ask(request.stat("."), reply.attributes);
-  const extensions = await greeted;
+  await greeted;
   return {
     user,
-    extensions,
     get ended() {
       return ended;
     },
@@ -164,6 +159,10 @@ export async function openSftpSession(
     together,
     end,
   };
+}
+
+function version(frame: Buffer): void {
+  if (frame[0] !== REPLY_TYPES.VERSION || frame.readUInt32BE(1) !== 3) throw new FileError("EPROTO");
 }
 
 /** A READ that has no data is at the end of the file, or failed. */
