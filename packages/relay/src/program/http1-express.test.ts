@@ -5,9 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { standstill } from "@shipside/testkit";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { mine } from "./fixtures/requests.ts";
 import { listenHttp, listenRaw, startRig, talk } from "./fixtures/rig.ts";
-
-const mine = { headers: [{ name: "x-user", value: "me" }] };
 
 /** Answers as the path asks for: framed in each way, at once or in pieces. */
 function answer(path: string, response: ServerResponse): void {

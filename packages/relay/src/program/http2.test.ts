@@ -5,9 +5,8 @@ import { buffer, text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { standstill } from "@shipside/testkit";
 import { expect, test } from "vitest";
+import { mine } from "./fixtures/requests.ts";
 import { startRig } from "./fixtures/rig.ts";
-
-const mine = { headers: [{ name: "x-user", value: "me" }] };
 
 interface H2 extends AsyncDisposable {
   server: Http2Server;

@@ -9,9 +9,9 @@ import { text } from "node:stream/consumers";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { type Authority, createAuthority, type KeyPair } from "@shipside/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { mine } from "./fixtures/requests.ts";
 import { listenHttp, listenNamed, startRig, talk } from "./fixtures/rig.ts";
 
-const mine = { headers: [{ name: "x-user", value: "me" }] };
 const names = ["shop.test.svc", "shop"];
 
 /** A Secret as the kubelet shows it: a link to a directory, which another one replaces. */
