@@ -1,8 +1,8 @@
 import { createDirectories, type Directory } from "./directories.ts";
 import { createFiles, type OpenFile } from "./files.ts";
 import { createNodes, type Node } from "./nodes.ts";
-import { openFlags } from "./open-flags.ts";
-import { KEEP_CACHE, OLDEST_MINOR, RENAME_NOREPLACE, ROOT_ID } from "./protocol.ts";
+import { isReadOnly, openFlags } from "./open-flags.ts";
+import { KEEP_CACHE, NO_FLUSH, OLDEST_MINOR, RENAME_NOREPLACE, ROOT_ID } from "./protocol.ts";
 import { createReads } from "./reads.ts";
 import {
   type Attributes,
@@ -97,7 +97,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
     other.catch(() => {});
     return [await one, await other];
   };
-  const makeEntry = async (unique: number, parent: Node, name: string, packet: (path: string) => Buffer): Promise<Buffer> => {
+  const makeEntry = async (parent: Node, name: string, packet: (path: string) => Buffer): Promise<Entry> => {
     const session = await current();
     const path = pathOf(parent, name);
     const [, attributes] = await both(
@@ -105,7 +105,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
       () => session.ask(packet(path), reply.done),
       () => session.ask(ask.lstat(path), reply.attributes),
     );
-    return entryReply(unique, look(parent, name, shown(attributes, session)), cacheSeconds);
+    return look(parent, name, shown(attributes, session));
   };
   const attributesOf = async (session: SftpSession, node: Node, file?: OpenFile): Promise<Attributes> => {
     const by = file?.session === session ? file : nodes.path(node) === undefined ? files.of(node) : undefined;
@@ -149,7 +149,8 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
     );
     const { settled } = node;
     const same = settled !== undefined && found?.size === settled.size && found.mtime === settled.mtime;
-    return openReply(unique, files.add(node, session, remote), same ? KEEP_CACHE : 0);
+    const told = (same ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
+    return openReply(unique, files.add(node, session, remote), told);
   };
 
   const create = async ({ unique, node, name, flags, mode }: Of<"create">): Promise<Buffer> => {
@@ -235,6 +236,14 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
     );
   };
 
+  /** What failed may have been done all the same. */
+  const unsure = (message: Request): void => {
+    for (const id of [message.node, message.type === "rename" ? message.newParent : 0]) {
+      const directory = nodes.get(id);
+      if (directory) directory.knownUntil = undefined;
+    }
+  };
+
   const answer = async (message: Request, { respond, keep }: Asker): Promise<Buffer | undefined> => {
     const { unique, node: id } = message;
     switch (message.type) {
@@ -242,8 +251,11 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         if (message.minor < OLDEST_MINOR) return errorReply(unique, "EPROTO");
         return initReply(unique, message);
       case "lookup": {
-        const session = await current();
         const parent = nodeOf(id);
+        // What fills a directory asks for each name before it makes it.
+        const absentMs = nodes.absent(parent, message.name);
+        if (absentMs > 0) return entryReply(unique, undefined, absentMs / 1000);
+        const session = await current();
         const path = pathOf(parent, message.name);
         try {
           const attributes = await session.ask(ask.lstat(path), reply.attributes);
@@ -269,15 +281,22 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         const session = await current();
         return textReply(unique, await session.ask(ask.readlink(pathOf(nodeOf(id))), reply.target));
       }
-      case "symlink":
-        return makeEntry(unique, nodeOf(id), message.name, (path) => ask.symlink(message.target, path));
-      case "mkdir":
-        return makeEntry(unique, nodeOf(id), message.name, (path) => ask.mkdir(path, message.mode & MODE_BITS));
+      case "symlink": {
+        const made = await makeEntry(nodeOf(id), message.name, (path) => ask.symlink(message.target, path));
+        return entryReply(unique, made, cacheSeconds);
+      }
+      case "mkdir": {
+        const knownUntil = performance.now() + cacheSeconds * 1000;
+        const made = await makeEntry(nodeOf(id), message.name, (path) => ask.mkdir(path, message.mode & MODE_BITS));
+        nodeOf(made.node).knownUntil = knownUntil;
+        return entryReply(unique, made, cacheSeconds);
+      }
       case "mknod":
         return mknod(unique, nodeOf(id), message.name, message.mode);
       case "link": {
         const existing = pathOf(nodeOf(message.existing));
-        return makeEntry(unique, nodeOf(id), message.name, (path) => ask.hardlink(existing, path));
+        const made = await makeEntry(nodeOf(id), message.name, (path) => ask.hardlink(existing, path));
+        return entryReply(unique, made, cacheSeconds);
       }
       case "unlink":
       case "rmdir": {
@@ -354,6 +373,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         const bytes = await answer(message, { respond: once, keep });
         if (bytes) once(bytes);
       } catch (error) {
+        unsure(message);
         once(errorReply(unique, codeOf(error)));
       } finally {
         if (harmless) interruptible.delete(unique);

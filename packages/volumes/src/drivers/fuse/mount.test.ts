@@ -71,6 +71,21 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect(await readFile(at("g"), "utf8")).toBe("another");
   });
 
+  it("a directory just made is known to have only what was put into it, for as long as names are known", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const at = (name: string): string => join(place.local, name);
+    await mkdir(at("d"));
+    await writeFile(at("d/f"), "x");
+    await rename(at("d/f"), at("d/g"));
+    expect(await readFile(at("d/g"), "utf8")).toBe("x");
+    place.away(true);
+    place.cut();
+    await expect(stat(at("d/f"))).rejects.toMatchObject({ code: "ENOENT" });
+    await expect(stat(at("d/none"))).rejects.toMatchObject({ code: "ENOENT" });
+    place.away(false);
+  });
+
   it("owners and times are changed one by one", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount();

@@ -52,3 +52,27 @@ test("whatever is done, a path leads to who has it, and all is forgotten in the 
     }),
   );
 });
+
+test("a directory made a moment ago has what was put into it, unless something of that was forgotten", () => {
+  const nodes = createNodes();
+  const root = nodes.get(ROOT_ID)!;
+  const d = nodes.look(root, "d", DIRECTORY);
+  const known = (name: string): boolean => nodes.absent(d, name) > 0;
+  expect(known("f")).toBe(false);
+  d.knownUntil = performance.now() + 60_000;
+  expect(nodes.absent(d, "f")).toBeLessThanOrEqual(60_000);
+  const f = nodes.look(d, "f", FILE);
+  expect([known("f"), known("g")]).toEqual([false, true]);
+  nodes.move(d, "f", d, "g");
+  expect([known("f"), known("g")]).toEqual([true, false]);
+  nodes.remove(d, "g");
+  nodes.forget(f.id, 1);
+  expect(known("g")).toBe(true);
+  nodes.forget(nodes.look(d, "h", FILE).id, 1);
+  expect([known("g"), known("h")]).toEqual([false, false]);
+  d.knownUntil = performance.now() + 60_000;
+  nodes.move(root, "unknown", d, "f");
+  expect(known("f")).toBe(false);
+  d.knownUntil = performance.now() - 1;
+  expect(nodes.absent(d, "g")).toBe(0);
+});

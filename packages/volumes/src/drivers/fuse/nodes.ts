@@ -13,6 +13,8 @@ export interface Node {
   kind: number;
   /** Size and time when the kernel was last told, where both were by then old enough to tell another content. */
   settled?: Pick<Attributes, "size" | "mtime"> | undefined;
+  /** Of a directory made a moment ago: until then, in ms, nothing is in it but what was put in here. */
+  knownUntil?: number | undefined;
 }
 
 /** Which numbers the kernel was told. A number is never given twice. Pure. */
@@ -23,6 +25,8 @@ export interface Nodes {
   /** The one of this name and kind, made where there is none. Counts as a lookup. */
   look(parent: Node, name: string, kind: number): Node;
   child(parent: Node, name: string): Node | undefined;
+  /** For how long to come it is known that a directory has nothing of this name, in ms; 0 where it has, or may have. */
+  absent(parent: Node, name: string): number;
   forget(id: number, lookups: number): void;
   /** Nothing has this name any more. */
   remove(parent: Node, name: string): void;
@@ -59,6 +63,10 @@ export function createNodes(): Nodes {
     },
     get: (id) => all.get(id),
     child: (parent, name) => named.get(parent)?.get(name),
+    absent(parent, name) {
+      const { knownUntil } = parent;
+      return knownUntil === undefined || nodes.child(parent, name) ? 0 : Math.max(0, knownUntil - performance.now());
+    },
     look(parent, name, kind) {
       let node = nodes.child(parent, name);
       // A file that is a directory now is another one.
@@ -79,6 +87,8 @@ export function createNodes(): Nodes {
       if (!node || node === root) return;
       node.lookups -= lookups;
       if (node.lookups > 0) return;
+      // It is still there.
+      if (node.parent) node.parent.knownUntil = undefined;
       displace(node);
       all.delete(id);
     },
@@ -89,7 +99,10 @@ export function createNodes(): Nodes {
     move(parent, name, newParent, newName) {
       nodes.remove(newParent, newName);
       const node = nodes.child(parent, name);
-      if (!node) return;
+      if (!node) {
+        newParent.knownUntil = undefined;
+        return;
+      }
       displace(node);
       place(node, newParent, newName);
     },

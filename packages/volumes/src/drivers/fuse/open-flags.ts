@@ -8,6 +8,9 @@ const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
 
+/** Whether nothing will be written by it. Pure. */
+export const isReadOnly = (flags: number): boolean => (flags & ACCESS) === 0;
+
 /** What a program opens a file for, as a file server is told. Pure. */
 export function openFlags(flags: number): number {
   const access = flags & ACCESS;

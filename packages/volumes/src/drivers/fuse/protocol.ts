@@ -72,6 +72,8 @@ export const SET = {
 
 /** The answer's flag of OPEN: what the page cache has of the file still holds. */
 export const KEEP_CACHE = 1 << 1;
+/** The same: its closing need not be told. Came with 7.35; an older kernel tells it all the same. */
+export const NO_FLUSH = 1 << 5;
 export const GETATTR_BY_HANDLE = 1;
 export const RENAME_NOREPLACE = 1;
 
