@@ -53,6 +53,7 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
     const name = relayName(options.files ? "files" : "dial", randomUUID());
     onEvent({ kind: "deploying", name, namespace });
     const { owner, image, resources, graceSeconds, imagePullSecrets, files } = options;
+    const { silenceMs } = files ?? {};
     const spec: RelaySpec = {
       ...{ name, namespace, owner },
       ...(image !== undefined && { image }),
@@ -63,7 +64,10 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
     };
     const relay = await deployRelay(cluster, spec, { signal: lifetime.signal, ...(options.make && { make: options.make }) });
     const open = (signal: AbortSignal): Promise<Duplex> => openControl(relay, signal);
-    const link = openRelayLink({ open, secret: relay.secret, signal: lifetime.signal, logger });
+    const link = openRelayLink({
+      ...{ open, secret: relay.secret, signal: lifetime.signal, logger },
+      ...(silenceMs !== undefined && { silenceMs }),
+    });
     try {
       await link.ready;
     } catch (error) {

@@ -49,6 +49,7 @@ export function configMapOf(spec: RelaySpec, uid: string, program: string): Conf
     ...(spec.switch && { switch: spec.switch }),
     ...(spec.tlsSecret !== undefined && { tls: { secret: spec.tlsSecret, directory: TLS } }),
     ...(spec.files && { files: spec.files.claims.map(({ name: claim }) => claimPath(claim)) }),
+    ...(spec.files?.silenceMs !== undefined && { silenceMs: spec.files.silenceMs }),
   };
   return {
     metadata: ownedMeta(spec, uid, relayFilesName({ name, uid })),

@@ -97,6 +97,8 @@ export interface RelayConfig {
   switch?: SwitchRecord;
   /** Directories of its pod that it serves: see {@link FILES_AUTHORITY}. */
   files?: readonly string[];
+  /** How long nothing may come of them until whoever asked has given up, in ms. Default 10,000. */
+  silenceMs?: number;
   /** The Secret of type `kubernetes.io/tls` by which TLS ends here, and the directory where the kubelet keeps it current. */
   tls?: { secret: string; directory: string };
 }

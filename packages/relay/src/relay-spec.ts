@@ -40,6 +40,8 @@ export interface RelayFiles {
   nodeName?: string;
   tolerations?: readonly object[];
   user: RelayUser;
+  /** How long nothing may come from it until its files fail whoever uses them, in ms, at least 3,000. Default 10,000. */
+  silenceMs?: number;
 }
 
 /** Whom the relay runs as. No `fsGroup`: the kubelet would change owners for it, and as a supplementary group it opens the same files. */

@@ -39,11 +39,11 @@ export async function start({ directory, env, stopped, write }: StartOptions): P
       ? closer.use(await startTraffic({ config, api, host: hosts.open, pod, version: SHIPSIDE_VERSION, logger }))
       : undefined;
   const handlers = traffic ?? dialOnly({ config, api, pod, logger, closer });
-  const { files = [] } = config;
+  const { files = [], silenceMs } = config;
   // A file's mode is what the client says: its own umask is in it already.
   if (files.length > 0) process.umask(0);
   const onConnect: LinkHandlers["onConnect"] = (stream, request) =>
-    request.authority === FILES_AUTHORITY ? answerFiles(stream, files) : answerDial(stream, request);
+    request.authority === FILES_AUTHORITY ? answerFiles(stream, { roots: files, silenceMs }) : answerDial(stream, request);
   closer.use(await serveLinks({ ...{ secret, version: SHIPSIDE_VERSION, host: hosts.control, logger }, ...handlers, onConnect }));
   closer.use(await serveHealth({ ready: () => !closer.closing, host: hosts.open }));
   logger.info("ready", { relay: config.name, version: SHIPSIDE_VERSION, sinceStartMs: Math.round(performance.now()) });

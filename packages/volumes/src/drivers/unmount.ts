@@ -35,11 +35,14 @@ export async function unmount(path: string, { force = false }: UnmountOptions = 
   });
 }
 
-/** `fusermount3` is set-UID where an ordinary user may mount; `umount` is there for root where it isn't. */
+/**
+ * `fusermount3` is set-UID where an ordinary user may mount; `umount` is there for root where it isn't. Neither may ask the file system itself:
+ * while that stands still the asker would wait, and not even SIGKILL would end it.
+ */
 function commands(path: string, force: boolean): string[][] {
   const lazily = force ? ["-z"] : [];
   const all = [["fusermount3", "-u", ...lazily, "--", path]];
-  if (process.getuid?.() === 0) all.push(["umount", ...(force ? ["-l"] : []), "--", path]);
+  if (process.getuid?.() === 0) all.push(["umount", force ? "-l" : "--no-canonicalize", "--", path]);
   return all;
 }
 

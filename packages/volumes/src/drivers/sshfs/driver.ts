@@ -1,4 +1,4 @@
-import { createCloser, type Logger, type MountedVolume, type VolumeDriver } from "@shipside/core";
+import { createCloser, hasCode, type Logger, type MountedVolume, type VolumeDriver, type VolumeMountRequest } from "@shipside/core";
 import { type Cluster, PODS, type Pod } from "@shipside/kube";
 import {
   type ClusterRelay,
@@ -9,6 +9,7 @@ import {
   type RelayFiles,
   type RelaySpec,
 } from "@shipside/relay";
+import { volumesError } from "../../errors.ts";
 import { claimedPath, getClaim, placeFor } from "./claim.ts";
 import { missingForSshfs, mountSshfs, type SshfsMountOptions } from "./mount.ts";
 import { findUser } from "./user.ts";
@@ -20,6 +21,8 @@ export interface SshfsOptions extends Pick<RelaySpec, "owner" | "image" | "resou
   make?: MakeObject;
   /** How long names and attributes may be out of date, in s, 0–60. Default 2. */
   cacheSeconds?: number;
+  /** How long nothing may come from the relay until operations fail, in ms, 3,000–60,000; those that wait then take 2 s more. Default 10,000. */
+  silenceMs?: number;
 }
 
 /** While the relay isn't linked an operation waits this long for it, in ms, and then fails: many may wait one after the other. */
@@ -45,7 +48,11 @@ export interface ClaimMounter extends Pick<VolumeDriver, "name" | "unavailable">
 
 /** A driver that mounts what a relay pod has, by whatever program. */
 export function claimDriver(options: SshfsOptions, { name, unavailable, mount }: ClaimMounter): VolumeDriver {
-  const { cluster, cacheSeconds } = options;
+  const { cluster, cacheSeconds, silenceMs } = options;
+  if (silenceMs !== undefined && !(silenceMs >= 3_000 && silenceMs <= 60_000))
+    throw volumesError("VOLUMES_OPTION_INVALID", `the driver ${name} can't have a silenceMs of ${silenceMs}`, {
+      hint: "give ms from 3000 to 60000",
+    });
   const relays = sharedRelays(options);
   return {
     name,
@@ -71,6 +78,7 @@ export function claimDriver(options: SshfsOptions, { name, unavailable, mount }:
         ...(nodeName !== undefined && { nodeName }),
         ...tolerationsOf(pod),
         user,
+        ...(silenceMs !== undefined && { silenceMs }),
       };
       const closer = createCloser();
       try {
@@ -93,10 +101,17 @@ export function claimDriver(options: SshfsOptions, { name, unavailable, mount }:
         return { localPath, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
       } catch (error) {
         await closer.close().catch((failed: Error) => logger.error("a relay could not be removed", { error: failed.message }));
-        throw error;
+        throw hasCode(error, "VOLUMES_MOUNT_FAILED") ? withQuestion(error as Error, request) : error;
       }
     },
   };
+}
+
+/** A volume that stands still has its file server do so, which is all that was seen from here. */
+function withQuestion(error: Error, { pod, container, remotePath }: VolumeMountRequest): Error {
+  const where = ["-n", pod.namespace, pod.name, ...(container === undefined ? [] : ["-c", container])].join(" ");
+  const hint = `look whether the volume itself answers: kubectl exec ${where} -- ls ${remotePath}`;
+  return volumesError("VOLUMES_MOUNT_FAILED", error.message, { hint, cause: error });
 }
 
 function tolerationsOf(pod: Pod): Pick<RelayFiles, "tolerations"> {
