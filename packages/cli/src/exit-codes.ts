@@ -242,6 +242,7 @@ export const EXIT_CODE_OF: Readonly<Record<string, ExitCode>> = {
   TESTKIT_PORT_IN_USE: EXIT.machine,
 };
 
+/** By its `code`; 1 where it has none that is listed. */
 export function exitCodeOf(error: unknown): number {
   const code = codeOf(error);
   return (code !== undefined && Object.hasOwn(EXIT_CODE_OF, code) && EXIT_CODE_OF[code]) || EXIT.unexpected;

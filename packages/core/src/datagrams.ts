@@ -3,6 +3,7 @@
 /** The longest that UDP over IPv4 carries, in bytes (RFC 768, RFC 791). */
 export const LONGEST_DATAGRAM = 65_507;
 
+/** Throws a RangeError beyond 65,535 bytes, which no UDP carries. */
 export function encodeDatagram(datagram: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(2 + datagram.length);
   frame.writeUInt16BE(datagram.length);

@@ -21,14 +21,16 @@ export interface FileLockOptions {
   what: string;
   /** Who asks, for messages. */
   owner: string;
-  /** 0 or more: how long to wait for a live holder. */
+  /** How long to wait for a live holder, in ms, 0 or more. */
   timeoutMs: number;
   signal: AbortSignal;
 }
 
+/** A lock that is held. */
 export interface FileLock {
   /** Unique to this holding; names the holder's temporary files. */
   readonly token: string;
+  /** Gives it back. */
   release(): Promise<void>;
 }
 
@@ -40,6 +42,7 @@ export async function newToken(): Promise<string> {
 /** What a token looks like, to find it in a file's name. */
 export const TOKEN_PATTERN = String.raw`\w+\.\d+\.\d+\.\d+-[0-9a-f]{12}`;
 
+/** False where its process runs, and where that can't be told: it is of another process-id namespace, or no token at all. */
 export const isTokenDead = async (token: string): Promise<boolean> => (await isRunning(token.split("-")[0] ?? "")) === false;
 
 /**

@@ -11,6 +11,7 @@ export type ProcessIdentity = string;
 
 let self: Promise<ProcessIdentity> | undefined;
 
+/** Names this process; asked once. */
 export function identifySelf(): Promise<ProcessIdentity> {
   return (self ??= identify(process.pid));
 }
@@ -46,6 +47,7 @@ export function isPidTaken(pid: number): boolean {
   }
 }
 
+/** NaN of what is no identity. */
 export const pidOf = (identity: ProcessIdentity): number => Number(identity.split(".")[2]);
 
 /** A killed process whose parent has not yet taken note of it still has its id, but has `ended`. */

@@ -3,6 +3,7 @@ import { abortError } from "./errors.ts";
 import { resetStream } from "./reset.ts";
 
 export interface SpliceResult {
+  /** What came of `a` for `b`, whether or not that took all of it. */
   bytesAtoB: number;
   bytesBtoA: number;
   /** What ended it, where it wasn't both sides ending in good order. */

@@ -48,14 +48,16 @@ export interface HostOptions {
   datagramSocket?: () => Promise<DatagramSocket>;
   /** Why what is mounted below a directory isn't seen where sessions' volumes are used: drivers that mount aren't taken then. */
   whyNoMounts?: (dir: string) => Promise<string | undefined>;
-  /** Passed to the tunnels: the addresses' range, who makes the listening sockets, how long a connection is held. */
+  /** As the tunnels': the range of addresses. Their `stateFile` is in `stateDir` by default. */
   pool?: TunnelOptions["pool"];
+  /** As the tunnels': who makes listening sockets. Default: this process. */
   listeners?: ListenerFactory;
   /**
    * "cluster": services have the addresses that they have in the cluster, and the API server has its own there, for `listeners` in a network
    * namespace. Default "pool".
    */
   bind?: "pool" | "cluster";
+  /** As the tunnels': how long a connection waits for a pod, in ms, 0–600,000. Default 10,000. */
   holdMs?: number;
   /** An inspector, for as long as a session is open that has traffic. Default: none, and its package isn't loaded. */
   inspector?: InspectionOptions;
@@ -92,6 +94,7 @@ export interface SessionHost extends Closable {
   end(id: string, options?: { force?: boolean }): Promise<SessionInfo>;
 }
 
+/** Opens nothing by itself: neither a cluster, a file nor the hosts file is touched before the first session. */
 export function createSessionHost(options: HostOptions = {}): SessionHost {
   const { stateDir = defaultStateDir(), plugins = [], logger = silentLogger, hosts } = options;
   const closer = createCloser();

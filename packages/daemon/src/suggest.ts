@@ -21,11 +21,12 @@ async function ask<T>(where: Where, question: (cluster: Cluster, signal: AbortSi
   return await question(cluster, signal);
 }
 
-/** Names for a shell to complete. They reject where they can't be had; whoever completes shows nothing then. */
+/** Names for a shell to complete. All of these reject where they can't be had; whoever completes shows nothing then. */
 export async function suggestContexts(kubeconfig: string | undefined): Promise<string[]> {
   return (await listContexts(kubeconfig === undefined ? {} : { kubeconfig })).map(({ name }) => name);
 }
 
+/** `shop` and so on. */
 export async function suggestNamespaces(where: Where): Promise<string[]> {
   const namespaces = await ask(where, (cluster, signal) => cluster.list(NAMESPACES, { signal }));
   return namespaces.map(({ metadata }) => metadata.name).sort();

@@ -4,6 +4,7 @@ import { mergeEntries } from "./merge.ts";
 export interface EnvSelection {
   /** Globs (`*`, `?`) of names; empty or absent: all. */
   only?: readonly string[];
+  /** Of what is left, those that are not wanted. */
   except?: readonly string[];
   /** Default true. False: nothing that comes from a Secret. */
   secrets?: boolean;

@@ -130,6 +130,7 @@ function timeOf(text: string): number | undefined {
   return digits === undefined ? undefined : Number(digits) * (unit.toLowerCase() === "s" ? 1000 : 1);
 }
 
+/** Whether every term holds. */
 export function matchesFilter({ terms }: Filter, exchange: Exchange): boolean {
   return terms.every(({ key, values, negated }) => values.some((value) => holds(key, value, exchange)) !== negated);
 }

@@ -32,13 +32,15 @@ export interface InspectorOptions {
 }
 
 export interface InspectorStats {
+  /** Exchanges, and what they take of memory, in bytes. */
   kept: number;
   keptBytes: number;
-  /** Let go for newer ones. */
+  /** Exchanges let go for newer ones. */
   evicted: number;
+  /** Since the beginning: connections looked at, and the bytes on them. */
   connections: number;
   bytes: number;
-  /** Not looked at because too much came at once. */
+  /** Not looked at because too much came at once: bytes, and in how many pieces they came. */
   droppedBytes: number;
   drops: number;
   /** Connections that were no HTTP/1. */

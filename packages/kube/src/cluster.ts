@@ -20,7 +20,9 @@ export interface ClusterInfo {
 export interface ConnectOptions {
   /** Path of a kubeconfig file, or several joined as in `KUBECONFIG`. Default: `KUBECONFIG`, `~/.kube/config`, in-cluster. */
   kubeconfig?: string;
+  /** Default: the kubeconfig's current one. */
   context?: string;
+  /** Default: the context's, else `default`. */
   namespace?: string;
   logger?: Logger;
   signal?: AbortSignal;
@@ -41,11 +43,13 @@ export interface ObjectRef {
 export interface ListOptions {
   /** One namespace; all of them where it is undefined. */
   namespace?: string;
+  /** As `kubectl -l` and `--field-selector` take them. */
   labelSelector?: string;
   fieldSelector?: string;
   signal?: AbortSignal;
 }
 
+/** By which media type a patch goes: JSON Patch (RFC 6902), JSON Merge Patch (RFC 7386), strategic merge, server-side apply. */
 export type PatchKind = "json" | "merge" | "strategic" | "apply";
 
 export interface ExecResult {

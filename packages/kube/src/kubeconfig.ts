@@ -75,11 +75,13 @@ export interface KubeconfigOptions {
   namespace?: string | undefined;
 }
 
+/** A context of a kubeconfig; `cluster` and `user` are the names of its entries. */
 export interface ContextSummary {
   name: string;
   cluster: string;
   user: string;
   namespace: string;
+  /** The one that is used where none is named. */
   current: boolean;
 }
 

@@ -5,6 +5,7 @@ import { selectorString } from "./label-selector.ts";
 import { JOBS, type KubeObject, PODS, type Pod, REPLICA_SETS } from "./objects.ts";
 import type { Workload } from "./workload.ts";
 
+/** By its condition of that name. */
 export const isReady = ({ status }: Pod): boolean =>
   status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
 

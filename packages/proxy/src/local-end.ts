@@ -45,7 +45,7 @@ export interface LocalPortStats extends LocalPort {
   connections: number;
   /** Refused by the local port, and given back to the cluster. */
   refused: number;
-  /** To the local process, and from it. */
+  /** To the local process, and from it, since the beginning. */
   bytesIn: number;
   bytesOut: number;
   /** Why the last one failed, where it did. */
@@ -61,6 +61,7 @@ export interface LocalEnd extends Closable {
   close(): Promise<void>;
 }
 
+/** Listens nowhere: {@link LocalEnd.take} is given what comes. A port that isn't in `ports` is refused. */
 export function createLocalEnd(options: LocalEndOptions): LocalEnd {
   const { namespace, service, interceptors = [], tap, route, logger = silentLogger } = options;
   const ports = options.ports.map(

@@ -26,6 +26,7 @@ export interface IncomingConnection {
 export interface RelayLinkOptions {
   /** A stream to `CONTROL_PORT` of a relay's pod. Called for each stream of each attempt. */
   open(signal: AbortSignal): Promise<Duplex>;
+  /** As the relay was deployed with. */
   secret: string;
   /** Called for each connection that the relay brings. Without it the link has no way back. */
   onConnection?(connection: IncomingConnection): void;
@@ -42,6 +43,7 @@ export interface RelayLinkOptions {
 
 /** The link to one relay. It reconnects by itself until it is closed, or the relay refuses it. */
 export interface RelayLink extends Closable {
+  /** It stands now. */
   readonly linked: boolean;
   /** Resolves when it stands for the first time; rejects where it ends before. */
   readonly ready: Promise<void>;

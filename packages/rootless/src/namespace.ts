@@ -38,6 +38,7 @@ export interface MountOptions {
   source: string;
   /** Absolute. */
   target: string;
+  /** Default false. */
   readOnly?: boolean;
 }
 

@@ -72,6 +72,7 @@ function desired(resource: string, object: KubeJson): object {
   return resource === "pods" ? { ...rest, spec: { ...rest["spec"], nodeName: undefined } } : rest;
 }
 
+/** An empty one. Nothing in it defaults or validates: that is the API server's and the embedded cluster's. */
 export function createStore(options: StoreOptions = {}): Store {
   const { history = 2048, now = Date.now } = options;
   const shelves = new Map<string, Shelf>();

@@ -25,6 +25,7 @@ export interface ConnectionOutcome extends ConnectionFacts {
   attempts: number;
   /** From the accept until a pod took it, in ms. */
   heldMs: number;
+  /** From the accept to the end, in ms. */
   durationMs: number;
   /** Bytes from the client, and to it. */
   sent: number;

@@ -3,6 +3,7 @@ import type { Closable, Logger } from "@shipside/core";
 import { tunnelError } from "./errors.ts";
 import { memoryPoolState, openPoolState, type PoolState } from "./pool-state.ts";
 
+/** Of 127/8, away from where others listen. */
 export const DEFAULT_CIDR = "127.72.0.0/14";
 
 /** An IPv4 range, without the addresses whose last octet is 0 or 255: some software takes those for networks and broadcasts. */

@@ -11,6 +11,7 @@ export interface TunnelOptions {
   cluster?: Cluster;
   /** Path of a kubeconfig file. */
   kubeconfig?: string;
+  /** Default: the kubeconfig's current one. */
   context?: string;
   /** The home namespace: its services also have their short names. Default: the context's. */
   namespace?: string;

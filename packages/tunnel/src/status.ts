@@ -13,20 +13,25 @@ export interface PortStatus {
   /** `host:port` on this machine. */
   address?: string;
   error?: ErrorJson;
+  /** Why it is unsupported. */
   reason?: string;
   endpoints: EndpointFacts[];
+  /** Open now; since the beginning; of those, the ones that no pod took or that were reset. */
   connections: { open: number; total: number; failed: number };
+  /** From the clients, and to them, since the beginning. */
   bytes: { sent: number; received: number };
 }
 
 export interface ServiceStatus {
   namespace: string;
   name: string;
+  /** The loopback IP of its own. */
   address?: string;
   /** As the service's. */
   secondaryAddress?: string;
   /** Of an ExternalName: the name that it stands for. */
   externalName?: string;
+  /** Why none of it is served. */
   unsupported?: string;
   ports: PortStatus[];
   pods: Array<{ hostname: string; address?: string; ports: PortStatus[] }>;

@@ -12,6 +12,7 @@ export interface ListenRequest {
 /** A listening socket in this process: traffic never passes through whoever made it. */
 export interface Listener extends Closable {
   readonly address: string;
+  /** As it is: never 0. */
   readonly port: number;
   /** Listening, with `allowHalfOpen` and `pauseOnConnect` set. Its `connection` events are the caller's. */
   readonly server: Server;

@@ -12,8 +12,9 @@ export interface RunCommandOptions {
   cwd?: string;
   /** "stderr": the child's output goes to our standard error, because ours carries something else. */
   stdout?: "inherit" | "stderr";
-  /** Ends the child: SIGTERM, and SIGKILL after `graceMs` (default 5,000). */
+  /** Ends the child: SIGTERM, and SIGKILL after `graceMs`. */
   signal?: AbortSignal;
+  /** In ms. Default 5,000. */
   graceMs?: number;
 }
 

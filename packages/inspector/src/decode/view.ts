@@ -28,6 +28,7 @@ export const mediaType = (headers: HeaderList): string =>
 /** Pictures that hold no script: SVG is shown as the text that it is. */
 export const isSafeImage = (type: string): boolean => IMAGES.has(type);
 
+/** A body to show: what it is, as text of at most 512 Ki characters, decoded and indented. Never rejects for what the bytes are: what can't be read is dumped. */
 export async function viewBody(headers: HeaderList, body: Body): Promise<BodyView> {
   const type = mediaType(headers);
   const base = { bytes: body.bytes, contentType: headerOf(headers, "content-type") ?? "" };
