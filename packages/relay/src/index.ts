@@ -7,7 +7,7 @@ export { disownPatch, type FieldOwner, selectorOwners } from "./field-owners.ts"
 export { type IncomingConnection, openRelayLink, type RelayLink, type RelayLinkOptions } from "./link.ts";
 export { compilePattern, type Pattern } from "./pattern.ts";
 export { claimPath, PROGRAM_COMMAND } from "./pod-template.ts";
-export { fileStamp, putWhereNothingIs, type Replacement, replaceIfSame } from "./program/files/replace.ts";
+export { fileStamp, type Replacement, replaceIfSame } from "./program/files/replace.ts";
 export { type ServeFilesOptions, serveFiles } from "./program/files/serve.ts";
 export { programText } from "./program-text.ts";
 export * from "./protocol.ts";

@@ -1,14 +1,29 @@
 import { createHash } from "node:crypto";
 import { codeOf, hasCode, type Logger } from "@shipside/core";
-import type { LocalTree } from "./local-tree.ts";
+import { hashOf } from "./hash.ts";
+import { conflictNames, type Kept, lookAtKept, renameToFree, unwritten } from "./kept.ts";
+import { partialOf } from "./local-tree.ts";
 import { type Action, type Agreed, reconcile } from "./reconcile.ts";
-import { AWAY, type FileItem, type Item, parentOf, stampOf, type Tree } from "./tree.ts";
+import {
+  AWAY,
+  type FileItem,
+  type Item,
+  isFresh,
+  isSameContent,
+  newestOf,
+  parentOf,
+  stampOf,
+  type Tree,
+  type WriteOptions,
+} from "./tree.ts";
 
 export interface CycleComponents {
-  local: LocalTree;
+  local: Tree;
   remote: Tree;
   /** Changed in place. */
   agreed: Map<string, Agreed>;
+  /** What was replaced or taken away, to be looked at once more by {@link lookAtKept}. Changed in place. */
+  kept: Set<Kept>;
   /** Nothing is changed in the cluster. */
   readOnly: boolean;
   /** What the names of conflicts end in: `desk-20260131-120000`. */
@@ -33,33 +48,34 @@ export interface Cycled {
 
 /** How many files are copied at a time. */
 const AT_ONCE = 6;
-/** SFTP 3 tells times in whole seconds: what has changed within one may change again unseen. Looked at anew until then, in ms. */
-const FRESH_MS = 3_000;
 /** So many fresh files are looked at in every cycle; of more, each once at the end of that time. */
 const FEW = 200;
 
 /** Brings both sides one step nearer to each other: after some without a change on either, they are the same. Calls must not overlap. */
 export async function cycle(components: CycleComponents): Promise<Cycled> {
-  const { local, remote, agreed, readOnly, label, logger, onProgress } = components;
-  await lookAgain(remote, agreed);
+  const { local, remote, agreed, kept, readOnly, label, logger, onProgress } = components;
+  await lookAgain({ local, remote }, agreed);
   const [here, there] = await Promise.all([local.scan(), remote.scan()]);
   const actions = reconcile(agreed, here, there);
   const pending = new Map<string, string>();
   let changes = 0;
-  const newest = Math.min(
-    Date.now() / 1000,
-    Math.max(0, ...[...there.items.values()].map((item) => (item.type === "file" ? item.mtime : 0))),
-  );
+  const newest = { local: newestOf(here), remote: newestOf(there) };
 
   const settle = (path: string, ours: Item, theirs: Item, hash?: string): void => {
-    const isFresh = theirs.type === "file" && theirs.mtime >= newest - FRESH_MS / 1000;
+    const fresh = (["local", "remote"] as const).filter((side) => isFresh(side === "local" ? ours : theirs, newest[side]));
+    const longest = Math.max(...[ours, theirs].map((item) => (item.type === "file" ? item.unsureFor : 0)));
     agreed.set(path, {
       type: ours.type as Agreed["type"],
       local: stampOf(ours)!,
       remote: stampOf(theirs)!,
       ...(hash !== undefined && { hash }),
-      ...(isFresh && { freshUntil: Date.now() + FRESH_MS }),
+      ...(fresh.length > 0 && { fresh: { until: Date.now() + longest * 1000, sides: fresh } }),
     });
+  };
+  /** Whether it may have changed with all that is seen of it staying the same. */
+  const isUnsure = (path: string, tree: Tree, item: Item | undefined): boolean => {
+    const side = tree === local ? "local" : "remote";
+    return isFresh(item, newest[side]) || (agreed.get(path)?.fresh?.sides.includes(side) ?? false);
   };
   const attempt = async (path: string, work: () => Promise<boolean>): Promise<void> => {
     try {
@@ -72,24 +88,52 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
       logger.debug("not synchronised yet", { path, error: (error as Error).message });
     }
   };
+  /**
+   * Does what gives a file another name, under which it is looked at once more. It is noted before: where the way breaks off, nobody knows whether it
+   * was done.
+   */
+  const keeping = async <T extends { kept?: FileItem }>(
+    tree: Tree,
+    path: string,
+    item: Item | undefined,
+    work: (name: string) => Promise<T | undefined>,
+  ): Promise<T | undefined> => {
+    const name = partialOf(path);
+    const entry: Kept = {
+      tree,
+      path,
+      name,
+      hash: agreed.get(path)?.hash,
+      isUnsure: isUnsure(path, tree, item),
+      since: Date.now(),
+    };
+    if (item?.type === "file") kept.add(entry);
+    const done = await work(name);
+    entry.since = Date.now();
+    if (done?.kept && item) entry.item = unwritten(done.kept, item);
+    else kept.delete(entry);
+    return done;
+  };
+  const takeAway = async (tree: Tree, path: string, item: Item): Promise<boolean> => {
+    // What is kept in a folder would hold it.
+    if (item.type === "directory" && (await lookAtKept(kept, { tree, under: path, age: 0, label, logger })) > 0) return false;
+    return (await keeping(tree, path, item, (name) => tree.remove(path, item, name))) !== undefined;
+  };
   /** Copies a file's content, and settles. */
   const copy = async (path: string, from: Tree, to: Tree, mode: number, instead: Item | undefined): Promise<boolean> => {
     const hash = createHash("sha256");
     let read: FileItem | undefined;
-    const written = await to.write(path, {
-      mode,
-      instead,
-      async fill(write) {
-        read = await from.read(path, async (chunk) => {
-          hash.update(chunk);
-          await write(chunk);
-        });
-        return read !== undefined;
-      },
-    });
+    const fill: WriteOptions["fill"] = async (write) => {
+      read = await from.read(path, async (chunk) => {
+        hash.update(chunk);
+        await write(chunk);
+      });
+      return read !== undefined;
+    };
+    const written = await keeping(to, path, instead, (keep) => to.write(path, { mode, instead, keep, fill }));
     if (!read || !written) return false;
-    if (from === local) settle(path, read, written, hash.digest("hex"));
-    else settle(path, written, read, hash.digest("hex"));
+    const [ours, theirs] = from === local ? [read, written.item] : [written.item, read];
+    settle(path, ours, theirs, hash.digest("hex"));
     return true;
   };
   /** Brings what one side has to the other. */
@@ -103,6 +147,7 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
       // A change of its mode, or of nothing that is brought: content need not travel.
       if (hash !== undefined && (await hashOf(from, path)) === hash) {
         if (item.mode !== instead.mode && (up || (item.mode | 0o600) !== instead.mode)) await to.chmod(path, item.mode);
+        if (isUnsure(path, to, instead) && (await hashOf(to, path)) !== hash) return false;
         const [ours, theirs] = [await local.look(path), await remote.look(path)];
         const same = stampOf(up ? ours : theirs) === stampOf(item) && isSameContent(up ? theirs : ours, instead);
         if (same && ours && theirs) settle(path, ours, theirs, hash);
@@ -111,7 +156,7 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
       return await copy(path, from, to, up && sameMode(path) ? instead.mode : item.mode, instead);
     }
     if (instead) {
-      if (!(await to.remove(path, instead))) {
+      if (!(await takeAway(to, path, instead))) {
         // Something is in it that the other side doesn't know.
         if (await to.look(path)) await setAside(path);
         return false;
@@ -133,17 +178,8 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
   /** What is here gets another name, and comes to the other side under that; the cluster's keeps the name. */
   const setAside = async (path: string): Promise<void> => {
     if (!(await local.look(path))) return;
-    for (let count = 1; count < 100; count++) {
-      const name = `${path}.conflict-${label()}${count > 1 ? `-${count}` : ""}`;
-      try {
-        await local.rename(path, name);
-      } catch (error) {
-        if (hasCode(error, "EEXIST")) continue;
-        throw error;
-      }
-      logger.warn("changed here and in the cluster: what was here has another name", { path, name });
-      return;
-    }
+    const name = await renameToFree(local, path, conflictNames(path, label()));
+    logger.warn("changed here and in the cluster: what was here has another name", { path, name });
   };
   const compare = async (path: string): Promise<boolean> => {
     const [ours, theirs] = [here.items.get(path) as FileItem, there.items.get(path) as FileItem];
@@ -154,7 +190,7 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
     return true;
   };
   const removeThere = async (path: string, from: Tree, other: Tree, item: Item): Promise<boolean> => {
-    if ((await other.look(path)) || !(await from.remove(path, item))) return false;
+    if ((await other.look(path)) || !(await takeAway(from, path, item))) return false;
     agreed.delete(path);
     return true;
   };
@@ -204,34 +240,22 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
   return { changes, pending };
 }
 
-/** Of what has changed within a second of what was seen of it, the time says nothing: its content does. */
-async function lookAgain(remote: Tree, agreed: Map<string, Agreed>): Promise<void> {
-  const fresh = [...agreed].filter(([, { freshUntil }]) => freshUntil !== undefined);
-  for (const [path, entry] of fresh) {
-    const isOver = Date.now() >= entry.freshUntil!;
-    if (!isOver && fresh.length > FEW) continue;
-    const hash = await hashOf(remote, path);
-    if (hash === undefined) continue;
-    const { freshUntil: _, ...settled } = entry;
-    if (hash !== entry.hash) agreed.set(path, { ...entry, remote: "changed unseen" });
-    else if (isOver) agreed.set(path, settled);
+/** Where what is seen of a file may be the same after one more change, its content tells. */
+async function lookAgain(trees: { local: Tree; remote: Tree }, agreed: Map<string, Agreed>): Promise<void> {
+  const all = [...agreed].flatMap(([path, { fresh }]) => (fresh ? [{ path, fresh }] : []));
+  for (const { path, fresh } of all) {
+    const isOver = Date.now() >= fresh.until;
+    if (!isOver && all.length > FEW) continue;
+    for (const side of fresh.sides) {
+      const hash = await hashOf(trees[side], path);
+      const entry = agreed.get(path)!;
+      if (hash === undefined) continue;
+      const { fresh: _, ...settled } = entry;
+      if (hash !== entry.hash) agreed.set(path, { ...entry, [side]: "changed unseen" });
+      else if (isOver) agreed.set(path, settled);
+    }
   }
 }
-
-/** Undefined where it isn't there, is no file, or changes meanwhile. */
-async function hashOf(tree: Tree, path: string): Promise<string | undefined> {
-  const hash = createHash("sha256");
-  try {
-    const read = await tree.read(path, async (chunk) => void hash.update(chunk));
-    return read && hash.digest("hex");
-  } catch (error) {
-    if (hasCode(error, AWAY)) throw error;
-    return undefined;
-  }
-}
-
-const isSameContent = (a: Item | undefined, b: Item): boolean =>
-  a?.type === "file" && b.type === "file" && a.size === b.size && a.mtime === b.mtime;
 
 async function makeParents(tree: Tree, path: string): Promise<void> {
   const parent = parentOf(path);

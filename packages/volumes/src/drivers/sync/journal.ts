@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { hasCode } from "@shipside/core";
-import type { LocalTree } from "./local-tree.ts";
-import { localTree } from "./local-tree.ts";
+import { hasCode, silentLogger } from "@shipside/core";
+import { lookAtKept, unwritten } from "./kept.ts";
+import { localTree, partialOf } from "./local-tree.ts";
 import type { Agreed } from "./reconcile.ts";
-import { stampOf } from "./tree.ts";
+import { type Item, stampOf, type Tree } from "./tree.ts";
 
 /** What both sides of a folder agreed on last, kept where it outlives this process: what stands in it may be removed from here, nothing else. */
 export interface SyncJournal {
@@ -56,15 +56,25 @@ export async function removeSynced(localPath: string): Promise<void> {
 }
 
 /** Resolves with the paths that stay, since they are not what both sides agreed on. */
-export async function removeAgreed(local: LocalTree, agreed: ReadonlyMap<string, Agreed>): Promise<string[]> {
+export async function removeAgreed(local: Tree, agreed: ReadonlyMap<string, Agreed>, logger = silentLogger): Promise<string[]> {
   const { items } = await local.scan();
   const left: string[] = [];
   const inner = [...items].sort(([a], [b]) => b.split("/").length - a.split("/").length);
   for (const [path, item] of inner) {
     // A folder goes where it is empty by now.
     const mayGo = item.type === "directory" || stampOf(item) === agreed.get(path)?.local;
-    const gone = mayGo && (await local.remove(path, item));
-    if (!gone && item.type !== "directory") left.push(path);
+    if (!mayGo || !(await takeAway(path, item))) left.push(...(item.type === "directory" ? [] : [path]));
   }
   return left;
+
+  /** False where it is changed in that moment: then it has its name again. */
+  async function takeAway(path: string, item: Item): Promise<boolean> {
+    const name = partialOf(path);
+    const removed = await local.remove(path, item, name);
+    if (!removed?.kept) return removed !== undefined;
+    const kept = new Set([
+      { tree: local, path, name, item: unwritten(removed.kept, item), hash: agreed.get(path)?.hash, since: 0 },
+    ]);
+    return (await lookAtKept(kept, { age: 0, label: () => "local", logger })) === 0;
+  }
 }

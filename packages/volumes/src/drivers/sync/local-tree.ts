@@ -1,17 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { type BigIntStats, constants } from "node:fs";
+import { closeSync, constants, lstatSync, mkdirSync, openSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { hasCode } from "@shipside/core";
-import { type FileItem, type Item, PARTIAL, parentOf, type Scan, type Tree, type WriteOptions } from "./tree.ts";
+import { fileStamp, type Replacement, replaceIfSame } from "@shipside/relay";
+import { expectedOf, type Item, PARTIAL, parentOf, type Scan, stampedItem, type Tree, type WriteOptions } from "./tree.ts";
 
 const CHUNK = 256 * 1024;
 /** What is written here is its user's to read and write, whatever its mode there; or nobody's to write. */
 const fit = (mode: number, readOnly: boolean): number => (readOnly ? (mode | 0o400) & 0o555 : (mode | 0o600) & 0o777);
-
-export interface LocalTree extends Tree {
-  /** To a name that nothing has. */
-  rename(from: string, to: string): Promise<void>;
-}
 
 export interface LocalTreeOptions {
   ignored(path: string): boolean;
@@ -20,7 +16,7 @@ export interface LocalTreeOptions {
 }
 
 /** A folder of this machine. */
-export async function localTree(root: string, { ignored, readOnly = false }: LocalTreeOptions): Promise<LocalTree> {
+export async function localTree(root: string, { ignored, readOnly = false }: LocalTreeOptions): Promise<Tree> {
   const at = (path: string): Buffer => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, "latin1")]);
   const identity = async (): Promise<string> => {
     const { dev, ino, birthtimeNs } = await fs.lstat(root, { bigint: true });
@@ -37,11 +33,21 @@ export async function localTree(root: string, { ignored, readOnly = false }: Loc
     });
     if (!stats) return undefined;
     if (stats.isDirectory()) return { type: "directory" };
-    if (stats.isSymbolicLink()) return { type: "link", target: (await fs.readlink(at(path), "buffer")).toString("latin1") };
-    return stats.isFile() ? fileItem(stats) : { type: "other" };
+    const stamp = fileStamp(stats);
+    if (stats.isSymbolicLink()) return { type: "link", target: (await fs.readlink(at(path), "buffer")).toString("latin1"), stamp };
+    return stats.isFile() ? stampedItem(stamp) : { type: "other" };
   };
-  const isStill = async (path: string, item: Item | undefined): Promise<boolean> =>
-    JSON.stringify(await itemAt(path)) === JSON.stringify(item);
+  /** False where it isn't what it was. */
+  const replace = (replacement: Replacement): boolean => {
+    try {
+      replaceIfSame(replacement);
+      return true;
+    } catch (error) {
+      if (hasCode(error, "ESTALE")) return false;
+      throw error;
+    }
+  };
+  const nowAt = (path: string) => stampedItem(fileStamp(lstatSync(at(path), { bigint: true })));
 
   return {
     async scan() {
@@ -82,10 +88,10 @@ export async function localTree(root: string, { ignored, readOnly = false }: Loc
         if (bytesRead === 0) break;
         await into(buffer.subarray(0, bytesRead));
       }
-      const item = fileItem(before);
-      return (await isStill(path, item)) ? item : undefined;
+      const [item, now] = [stampedItem(fileStamp(before)), await itemAt(path)];
+      return now?.type === "file" && now.stamp === item.stamp ? item : undefined;
     },
-    async write(path, { mode, instead, fill }: WriteOptions) {
+    async write(path, { mode, instead, keep, fill }: WriteOptions) {
       const aside = at(partialOf(path));
       try {
         const file = await fs.open(aside, "w", 0o600);
@@ -96,11 +102,9 @@ export async function localTree(root: string, { ignored, readOnly = false }: Loc
         } finally {
           await file.close();
         }
-        if (!(await isStill(path, instead))) return undefined;
-        await fs.rename(aside, at(path));
-        // The rename is a change of the file's own, of which its stamp tells.
-        const item = await itemAt(path);
-        return item?.type === "file" ? item : undefined;
+        if (!replace({ from: aside, to: at(path), keep: at(keep), expected: expectedOf(instead) })) return undefined;
+        // Within the same turn. To be renamed is a change of the file's own, of which its stamp tells.
+        return { item: nowAt(path), ...(instead && { kept: nowAt(keep) }) };
       } finally {
         await fs.rm(aside, { force: true });
       }
@@ -113,19 +117,30 @@ export async function localTree(root: string, { ignored, readOnly = false }: Loc
     makeLink: (path, target) => fs.symlink(Buffer.from(target, "latin1"), at(path)),
     chmod: (path, mode) => fs.chmod(at(path), fit(mode, readOnly)),
     async rename(from, to) {
-      if (await itemAt(to)) throw Object.assign(new Error(`${to} is there already`), { code: "EEXIST" });
-      await fs.rename(at(from), at(to));
+      const isFolder = lstatSync(at(from)).isDirectory();
+      // The name is taken first, so that nothing which comes to stand there, or in the place of `from`, is replaced.
+      if (isFolder) mkdirSync(at(to));
+      else closeSync(openSync(at(to), "wx"));
+      try {
+        renameSync(at(from), at(to));
+      } catch (error) {
+        if (isFolder) rmdirSync(at(to));
+        else unlinkSync(at(to));
+        throw error;
+      }
     },
-    async remove(path, item) {
-      if (!(await isStill(path, item))) return false;
+    drop: (name) => fs.rm(at(name), { force: true }),
+    async remove(path, item, keep) {
       if (item.type !== "directory") {
-        await fs.unlink(at(path));
-        return true;
+        if (!replace({ to: at(path), keep: at(keep), expected: expectedOf(item) })) return undefined;
+        if (item.type === "file") return { kept: nowAt(keep) };
+        await fs.unlink(at(keep));
+        return {};
       }
       return await fs.rmdir(at(path)).then(
-        () => true,
+        () => ({}),
         (error: unknown) => {
-          if (hasCode(error, "ENOTEMPTY", "EEXIST")) return false;
+          if (hasCode(error, "ENOTEMPTY", "EEXIST", "ENOTDIR")) return undefined;
           throw error;
         },
       );
@@ -135,11 +150,6 @@ export async function localTree(root: string, { ignored, readOnly = false }: Loc
 
 async function writeAll(file: fs.FileHandle, chunk: Buffer): Promise<void> {
   for (let done = 0; done < chunk.length; ) done += (await file.write(chunk, done)).bytesWritten;
-}
-
-function fileItem({ size, mode, mtimeNs, ctimeNs, ino }: BigIntStats): FileItem {
-  const stamp = `${size}:${mtimeNs}:${ctimeNs}:${ino}`;
-  return { type: "file", size: Number(size), mode: Number(mode) & 0o777, mtime: Number(mtimeNs / 1_000_000_000n), stamp };
 }
 
 /** Beside the file, and nobody else's: several may copy the same one. */

@@ -5,14 +5,15 @@ import { join, relative } from "node:path";
 import { abortError, createCloser, hasCode, type MountedVolume } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
 import { emptyTree } from "../../remove-tree.ts";
-import { openSftpSession, type SftpSession } from "../fuse/sftp-session.ts";
+import type { SftpSession } from "../fuse/sftp-session.ts";
 import type { SshfsMountOptions } from "../sshfs/mount.ts";
 import { type Cycled, cycle, type Progress } from "./cycle.ts";
 import { ignoreRule } from "./ignore.ts";
 import { removeAgreed, syncJournal } from "./journal.ts";
+import { type Kept, lookAtKept } from "./kept.ts";
 import { localTree } from "./local-tree.ts";
 import type { Agreed } from "./reconcile.ts";
-import { remoteTree } from "./remote-tree.ts";
+import { openRemote, remoteTree } from "./remote-tree.ts";
 import { AWAY } from "./tree.ts";
 
 export interface SyncMountOptions extends Omit<SshfsMountOptions, "cacheSeconds"> {
@@ -29,6 +30,8 @@ const OPEN_MS = 10_000;
 const GATHER_MS = 150;
 /** For what is not yet in the cluster, when it is closed, in ms. */
 const CLOSE_MS = 8_000;
+/** What was replaced is looked at once more after that, in ms: who had it open may have written to it. */
+const KEPT_MS = 2_000;
 /** A scan may take this part of the time. */
 const SHARE = 20;
 /** Folders that are watched. Others are seen when it is time to look. */
@@ -55,7 +58,7 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
   const connect = async (): Promise<void> => {
     if (session && !session.ended) return;
     const until = AbortSignal.any([opening, lifetime.signal, AbortSignal.timeout(OPEN_MS)]);
-    session = await openSftpSession(await options.open(until));
+    session = await openRemote(await options.open(until));
   };
   const standing = (): SftpSession => {
     if (session) return session;
@@ -63,6 +66,7 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
   };
   const remote = remoteTree(remotePath, { session: standing, ignored });
   const agreed = new Map<string, Agreed>();
+  const kept = new Set<Kept>();
   const label = (): string =>
     `${hostname().replace(/[^\w-]/g, "-")}-${new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-")}`;
   let last: Cycled = { changes: 0, pending: new Map() };
@@ -70,9 +74,10 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
   const synchronise = async (tell?: (progress: Progress) => void): Promise<void> => {
     for (let round = 0; round < ROUNDS; round++) {
       await connect();
-      last = await cycle({ local, remote, agreed, readOnly, label, logger, ...(tell && { onProgress: tell }) });
+      const written = await lookAtKept(kept, { age: KEPT_MS, label, logger });
+      last = await cycle({ local, remote, agreed, kept, readOnly, label, logger, ...(tell && { onProgress: tell }) });
       if (last.changes > 0) await journal.save(agreed);
-      else return;
+      else if (written === 0) return;
     }
   };
 
@@ -131,6 +136,7 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
     try {
       await running;
       await synchronise();
+      if ((await lookAtKept(kept, { age: 0, label, logger })) > 0) await synchronise();
     } catch (error) {
       logger.warn("the last changes could not be brought to the cluster", { error: (error as Error).message });
     } finally {
@@ -138,7 +144,9 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
       lifetime.abort();
       session?.end();
     }
-    const left = await removeAgreed(local, agreed);
+    // Of this side, also where the other can't be reached.
+    await lookAtKept(kept, { tree: local, age: 0, label, logger });
+    const left = await removeAgreed(local, agreed, logger);
     await journal.remove();
     if (left.length === 0) left.push(...(await otherFiles(localPath)));
     if (left.length === 0) return;

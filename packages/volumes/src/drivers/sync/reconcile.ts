@@ -8,8 +8,8 @@ export interface Agreed {
   remote: string;
   /** Of a file's content: SHA-256, hex. */
   hash?: string;
-  /** Until then, in ms since 1970, the cluster's side may have changed once more with all that is seen of it staying the same. */
-  freshUntil?: number;
+  /** Until then, in ms since 1970, these sides may have changed once more with all that is seen of it staying the same. */
+  fresh?: { until: number; sides: Array<"local" | "remote"> };
 }
 
 export interface Action {

@@ -1,9 +1,21 @@
+import type { Duplex } from "node:stream";
 import { hasCode } from "@shipside/core";
-import type { Attributes } from "../fuse/replies.ts";
-import { FLAGS, reply, request, writeHead } from "../fuse/sftp-packets.ts";
-import type { SftpSession } from "../fuse/sftp-session.ts";
+import { FLAGS, reply, request, type Told, writeHead } from "../fuse/sftp-packets.ts";
+import { openSftpSession, type SftpSession } from "../fuse/sftp-session.ts";
 import { partialOf } from "./local-tree.ts";
-import { AWAY, type FileItem, type Item, PARTIAL, type Scan, type Tree, type WriteOptions } from "./tree.ts";
+import {
+  AWAY,
+  changedAt,
+  expectedOf,
+  type FileItem,
+  type Item,
+  PARTIAL,
+  plainItem,
+  type Scan,
+  stampedItem,
+  type Tree,
+  type WriteOptions,
+} from "./tree.ts";
 
 const CHUNK = 128 * 1024;
 /** Folders that are listed at a time: a server has only so many open. */
@@ -14,6 +26,15 @@ const ABANDONED_S = 86_400;
 const AHEAD = 8;
 const TYPE = 0o170000;
 const [DIRECTORY, LINK, FILE] = [0o040000, 0o120000, 0o100000];
+
+/** A session as {@link remoteTree} needs it: with what tells files apart by more than whole seconds, where the server has that. */
+export async function openRemote(stream: Duplex): Promise<SftpSession> {
+  const session = await openSftpSession(stream);
+  await session.ask(request.stamps(), reply.done).catch((error: unknown) => {
+    if (!hasCode(error, "EOPNOTSUPP")) throw error;
+  });
+  return session;
+}
 
 /** A folder that a relay's file server has. `session` gives the one that stands. */
 export function remoteTree(root: string, { session, ignored }: { session(): SftpSession; ignored(path: string): boolean }): Tree {
@@ -26,7 +47,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
     });
   const ask: SftpSession["ask"] = (packet, read) => sure(session().ask(packet, read));
 
-  const itemOf = async (path: string, attributes: Attributes): Promise<Item> => {
+  const itemOf = async (path: string, attributes: Told): Promise<Item> => {
     switch (attributes.mode & TYPE) {
       case DIRECTORY:
         return { type: "directory" };
@@ -35,7 +56,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
       case LINK:
         // One that leads out isn't told.
         return await ask(request.readlink(at(path)), reply.target).then(
-          (target) => ({ type: "link", target }),
+          (target) => ({ type: "link", target, stamp: attributes.stamp ?? "" }),
           (error: unknown) => {
             if (hasCode(error, AWAY)) throw error;
             return { type: "other" };
@@ -55,6 +76,27 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
   };
   const isStill = async (path: string, item: Item | undefined): Promise<boolean> =>
     JSON.stringify(await look(path)) === JSON.stringify(item);
+  /**
+   * What is then at `path` and `keep`, by the server's names; undefined where it isn't what was expected. A server that can't do it in one turn is
+   * asked for one after the other, and keeps nothing.
+   */
+  const replace = async (
+    from: string | undefined,
+    path: string,
+    { expected, keep }: { expected: Item | undefined; keep: string },
+  ): Promise<Map<string, Told> | undefined> => {
+    const source = from === undefined ? "" : at(from);
+    try {
+      const names = await ask(request.replace(source, at(path), at(keep), expectedOf(expected)), reply.names);
+      return new Map(names.map(({ name, attributes }) => [name, attributes]));
+    } catch (error) {
+      if (hasCode(error, "ESTALE")) return undefined;
+      if (!hasCode(error, "EOPNOTSUPP")) throw error;
+    }
+    if (!(await isStill(path, expected))) return undefined;
+    await ask(from === undefined ? request.remove(at(path)) : request.posixRename(source, at(path)), reply.done);
+    return new Map();
+  };
   const withFile = async <T>(path: string, flags: number, use: (handle: string) => Promise<T>, mode?: number): Promise<T> => {
     const handle = await ask(request.open(at(path), flags, mode), reply.handle);
     try {
@@ -69,7 +111,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
       const items = new Map<string, Item>();
       const missed: string[] = [];
       const list = async (folder: string): Promise<string[]> => {
-        const names: Array<{ name: string; attributes: Attributes }> = [];
+        const names: Array<{ name: string; attributes: Told }> = [];
         try {
           const handle = await ask(request.opendir(at(folder)), reply.handle);
           for (let page = await ask(request.readdir(handle), reply.names); page.length > 0; ) {
@@ -86,7 +128,8 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
           const path = folder === "" ? name : `${folder}/${name}`;
           if (name === "." || name === ".." || ignored(path)) continue;
           if (name.startsWith(PARTIAL)) {
-            if (attributes.mtime < Date.now() / 1000 - ABANDONED_S) await ask(request.remove(at(path)), reply.done).catch(() => {});
+            const since = attributes.stamp === undefined ? attributes.mtime : changedAt(attributes.stamp);
+            if (since < Date.now() / 1000 - ABANDONED_S) await ask(request.remove(at(path)), reply.done).catch(() => {});
             continue;
           }
           const item = await itemOf(path, attributes);
@@ -129,11 +172,11 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
         return (await isStill(path, item)) ? item : undefined;
       });
     },
-    async write(path, { mode, instead, fill }: WriteOptions) {
+    async write(path, { mode, instead, keep, fill }: WriteOptions) {
       const aside = partialOf(path);
       let moved = false;
       try {
-        const item = await withFile(
+        const made = await withFile(
           aside,
           FLAGS.WRITE | FLAGS.CREATE | FLAGS.TRUNCATE,
           async (handle) => {
@@ -156,14 +199,15 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
             if (!whole) return undefined;
             await ask(request.fsetstat(handle, { mode: mode & 0o777 }), reply.done);
             await ask(request.fsync(handle), reply.done);
-            return fileItem(await ask(request.fstat(handle), reply.attributes));
+            return await ask(request.fstat(handle), reply.attributes);
           },
           0o600,
         );
-        if (!item || !(await isStill(path, instead))) return undefined;
-        await ask(request.posixRename(at(aside), at(path)), reply.done);
+        const after = made && (await replace(aside, path, { expected: instead, keep }));
+        if (!after) return undefined;
         moved = true;
-        return item;
+        const kept = after.get(at(keep));
+        return { item: fileItem(after.get(at(path)) ?? made), ...(kept && { kept: fileItem(kept) }) };
       } finally {
         if (!moved) await ask(request.remove(at(aside)), reply.done).catch(() => {});
       }
@@ -175,16 +219,25 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
     },
     makeLink: (path, target) => ask(request.symlink(target, at(path)), reply.done),
     chmod: (path, mode) => ask(request.setstat(at(path), { mode: mode & 0o777 }), reply.done),
-    async remove(path, item) {
-      if (!(await isStill(path, item))) return false;
+    rename: (from, to) => ask(request.rename(at(from), at(to)), reply.done),
+    async drop(name) {
+      await ask(request.remove(at(name)), reply.done).catch((error: unknown) => {
+        if (!hasCode(error, "ENOENT")) throw error;
+      });
+    },
+    async remove(path, item, keep) {
       if (item.type !== "directory") {
-        await ask(request.remove(at(path)), reply.done);
-        return true;
+        const after = await replace(undefined, path, { expected: item, keep });
+        if (!after) return undefined;
+        const kept = after.get(at(keep));
+        if (kept && item.type === "file") return { kept: fileItem(kept) };
+        if (kept) await ask(request.remove(at(keep)), reply.done);
+        return {};
       }
       return await ask(request.rmdir(at(path)), reply.done).then(
-        () => true,
+        () => ({}),
         (error: unknown) => {
-          if (hasCode(error, "ENOTEMPTY", "EEXIST")) return false;
+          if (hasCode(error, "ENOTEMPTY", "EEXIST")) return undefined;
           throw error;
         },
       );
@@ -192,7 +245,4 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
   };
 }
 
-/** Of times SFTP 3 tells whole seconds, and nothing of the inode. */
-function fileItem({ size, mode, mtime }: Attributes): FileItem {
-  return { type: "file", size, mode: mode & 0o777, mtime, stamp: `${size}:${mtime}:${(mode & 0o777).toString(8)}` };
-}
+const fileItem = (told: Told): FileItem => (told.stamp === undefined ? plainItem(told) : stampedItem(told.stamp));
