@@ -2,7 +2,15 @@ import * as fs from "node:fs";
 import { constants, type Stats } from "node:fs";
 import { promisify } from "node:util";
 import { codeOf } from "@shipside/core";
-import { type AttributeReader, attributeReader, MODE_BITS, refuseLink, setAttributes, setFileAttributes } from "./attributes.ts";
+import {
+  type AttributeReader,
+  attributeReader,
+  MODE_BITS,
+  refuseLink,
+  setAttributes,
+  setFileAttributes,
+  setTimes,
+} from "./attributes.ts";
 import { bytesOf, type Confinement } from "./confine.ts";
 import type { Handles, OpenDirectory } from "./handles.ts";
 import { replaceIfSame } from "./replace.ts";
@@ -17,7 +25,7 @@ import {
   statusReply,
   statvfsReply,
 } from "./replies.ts";
-import { OPEN_FLAGS, type Request, STATUS } from "./sftp.ts";
+import { OPEN_FLAGS, type Request, STAMP, STAT, STATUS } from "./sftp.ts";
 
 /**
  * What mostly has its answer in memory is done here and now: to have a thread of the pool do it takes several times as long, and nothing
@@ -143,8 +151,16 @@ export function fileOperations({ confine, handles }: { confine: Confinement; han
         return ok(id);
       }
       case "stamps":
-        attributes.withStamps();
+        attributes.extend(STAMP);
         return ok(id);
+      case "stats":
+        attributes.extend(STAT);
+        return ok(id);
+      case "utimes": {
+        const { handle, path, atime, mtime } = request;
+        setTimes(handle === "" ? at(path) : handles.file(handle).fd, atime, mtime);
+        return ok(id);
+      }
       case "replace": {
         const { from, to, keep, expected } = request;
         replaceIfSame({ ...(from !== "" && { from: at(from) }), to: at(to), keep: at(keep), expected });

@@ -1,4 +1,4 @@
-import { ATTRIBUTES, EXTENSIONS, REPLIES, STAMP, type Told } from "./sftp.ts";
+import { ATTRIBUTES, EXTENSIONS, REPLIES, type Told } from "./sftp.ts";
 
 /** Replies of SFTP version 3, as bytes: each with its length. Pure. */
 
@@ -87,17 +87,17 @@ export function statvfsReply(id: number, values: readonly bigint[]): Buffer {
   return made;
 }
 
-/** A stamp is one extended attribute: a count, its name, its text. */
-const lengthOf = ({ stamp }: Told): number => 32 + (stamp === undefined ? 0 : 4 + 4 + STAMP.length + 4 + stamp.length);
+/** One extended attribute: a count, its name, its text. */
+const lengthOf = ({ extended }: Told): number => 32 + (extended ? 4 + 4 + extended[0].length + 4 + extended[1].length : 0);
 
-function putAttributes(into: Buffer, from: number, { size, uid, gid, mode, atime, mtime, stamp }: Told): number {
-  const flags = SIZE | OWNER | MODE | TIMES | (stamp === undefined ? 0 : EXTENDED);
+function putAttributes(into: Buffer, from: number, { size, uid, gid, mode, atime, mtime, extended }: Told): number {
+  const flags = SIZE | OWNER | MODE | TIMES | (extended ? EXTENDED : 0);
   let at = into.writeUInt32BE(flags >>> 0, from);
   at = into.writeBigUInt64BE(BigInt(size), at);
   for (const value of [uid, gid, mode, atime, mtime]) at = into.writeUInt32BE(Math.floor(value) >>> 0, at);
-  if (stamp === undefined) return at;
+  if (!extended) return at;
   at = into.writeUInt32BE(1, at);
-  for (const text of [STAMP, stamp]) at += string(text).copy(into, at);
+  for (const text of extended) at += string(text).copy(into, at);
   return at;
 }
 

@@ -1,4 +1,4 @@
-import { lstat, mkdir, mkdtemp, readFile, readlink, realpath, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { link, lstat, mkdir, mkdtemp, readFile, readlink, realpath, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { duplexPair } from "node:stream";
@@ -273,4 +273,33 @@ test("having stood still for long, what was asked before isn't done: whoever ask
   for (const each of late) await expect(each).rejects.toThrow("over");
   expect(await client.list(".")).toEqual(["f"]);
   expect(await readFile(join(root, "f"), "utf8")).toBe("new");
+});
+
+test("a session that asks for it is told inode, links and exact times, and sets times one by one", async () => {
+  await put("f", "x");
+  const handle = await client.open("f", WRITE);
+  expect(await client.status({ type: "stats" })).toBe(STATUS.OK);
+  const told = async (): Promise<string> => {
+    const { body } = await client.ask({ type: "lstat", path: "f" });
+    return body.toString("latin1", 32 + 4 + 4 + "stat@shipside.dev".length + 4);
+  };
+  await link(join(root, "f"), join(root, "hard"));
+  const set = (atime: string, mtime: string, by: { handle: string; path: string }): Promise<number> =>
+    client.status({ type: "utimes", ...by, atime, mtime });
+  const [byPath, byHandle] = [
+    { handle: "", path: "f" },
+    { handle, path: "" },
+  ];
+  expect(await set("1000.5", "2000.25", byPath)).toBe(STATUS.OK);
+  const { ino, blocks } = await stat(join(root, "f"));
+  expect(await told()).toMatch(new RegExp(`^${ino}:2:${blocks}:1000500000000:2000250000000:[0-9]{19}$`));
+  expect(await set("", "4294967296.5", byHandle)).toBe(STATUS.OK);
+  expect(await told()).toContain(":1000500000000:4294967296500000000:");
+  expect(await set("3.5", "", byPath)).toBe(STATUS.OK);
+  expect(await told()).toContain(":3500000000:4294967296500000000:");
+  const before = Date.now();
+  expect(await set("", "now", byPath)).toBe(STATUS.OK);
+  expect((await stat(join(root, "f"))).mtimeMs).toBeGreaterThanOrEqual(before - 1);
+  expect(await set("", "soon", byPath)).toBe(STATUS.FAILURE);
+  expect(await set("1", "1", { handle: "", path: "../f" })).toBe(STATUS.PERMISSION_DENIED);
 });

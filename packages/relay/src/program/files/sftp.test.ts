@@ -37,7 +37,8 @@ const request = fc.oneof(
   fc.record({ id, type: fc.constantFrom("rename", "posixRename", "hardlink"), from: path, to: path }),
   fc.record({ id, type: fc.constant("symlink"), target: path, path }),
   fc.record({ id, type: fc.constant("replace"), from: path, to: path, keep: path, expected: byteString }),
-  fc.record({ id, type: fc.constantFrom("stamps", "unknown") }),
+  fc.record({ id, type: fc.constantFrom("stamps", "stats", "unknown") }),
+  fc.record({ id, type: fc.constant("utimes"), handle: byteString, path, atime: byteString, mtime: byteString }),
 ) as fc.Arbitrary<Request>;
 
 test("what a client says is what is read", () => {

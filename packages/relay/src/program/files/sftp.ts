@@ -45,11 +45,14 @@ export const STATUS = {
 export const OPEN_FLAGS = { READ: 1, WRITE: 2, APPEND: 4, CREATE: 8, TRUNCATE: 16, EXCLUSIVE: 32 } as const;
 
 /**
- * Requests of our own. After the first, which says nothing more, each file's attributes have one more in this session, of the same name: what
- * {@link fileStamp} says of it. The other one (from, to, keep, the stamp that is expected: see {@link replaceIfSame}) is answered as a NAME of what `to` and
+ * Requests of our own. After one of the first two, which say nothing more, each file's attributes have one more in this session, of the same name:
+ * what {@link fileStamp} or {@link fileStat} says of it. `utimes` (a handle, or an empty one and a path; two times, each as seconds in decimal, or `now`,
+ * or empty for what it is) sets times to parts of a second. The last one (from, to, keep, the stamp that is expected: see {@link replaceIfSame}) is answered as a NAME of what `to` and
  * `keep` then are.
  */
 export const STAMP = "stamp@shipside.dev";
+export const STAT = "stat@shipside.dev";
+const UTIMES = "utimes@shipside.dev";
 const REPLACE = "replace-if-same@shipside.dev";
 
 /** Extensions of OpenSSH's PROTOCOL file, with the versions that it gives them; and ours. */
@@ -59,6 +62,8 @@ export const EXTENSIONS = {
   "hardlink@openssh.com": "1",
   "fsync@openssh.com": "1",
   [STAMP]: "1",
+  [STAT]: "1",
+  [UTIMES]: "1",
   [REPLACE]: "1",
 } as const;
 
@@ -74,8 +79,8 @@ export interface Attributes {
 
 /** As a file's attributes are told. */
 export interface Told extends Required<Attributes> {
-  /** In a session that asked for it. */
-  stamp?: string;
+  /** In a session that asked for it: its name, and its text. */
+  extended?: readonly [name: string, text: string];
 }
 
 export type Request = { id: number } & (
@@ -89,7 +94,8 @@ export type Request = { id: number } & (
   | { type: "rename" | "posixRename" | "hardlink"; from: string; to: string }
   | { type: "symlink"; target: string; path: string }
   | { type: "replace"; from: string; to: string; keep: string; expected: string }
-  | { type: "stamps" | "unknown" }
+  | { type: "utimes"; handle: string; path: string; atime: string; mtime: string }
+  | { type: "stamps" | "stats" | "unknown" }
 );
 
 /** A frame that isn't of the protocol's form: nothing after it can be trusted either. */
@@ -195,6 +201,8 @@ export function parseRequest(frame: Buffer): Request {
       if (name === "statvfs@openssh.com") return { id, type: "statvfs", path: path() };
       if (name === "fsync@openssh.com") return { id, type: "fsync", handle: text() };
       if (name === STAMP) return { id, type: "stamps" };
+      if (name === STAT) return { id, type: "stats" };
+      if (name === UTIMES) return { id, type: "utimes", handle: text(), path: path(), atime: text(), mtime: text() };
       if (name === REPLACE) return { id, type: "replace", from: path(), to: path(), keep: path(), expected: text() };
       return { id, type: "unknown" };
     }
