@@ -9,13 +9,13 @@ const spec = (ofPod: object, ...containers: object[]): PodSpec =>
   }) as PodSpec;
 
 it("a token is for the one user that all containers have, or for the fsGroup; else as the volume says", () => {
-  expect(fileModes(spec({}, {})).token).toBeUndefined();
-  expect(fileModes(spec({ runAsUser: 5 }, {}, {})).token).toBe(0o600);
-  expect(fileModes(spec({ runAsUser: 5 }, {}, { runAsUser: 6 })).token).toBeUndefined();
-  expect(fileModes(spec({}, { runAsUser: 5 }, {})).token).toBeUndefined();
-  expect(fileModes({ ...spec({}, { runAsUser: 5 }), initContainers: [{ name: "init" }] }).token).toBeUndefined();
+  expect(fileModes(spec({}, {})).made).toBeUndefined();
+  expect(fileModes(spec({ runAsUser: 5 }, {}, {})).made).toBe(0o600);
+  expect(fileModes(spec({ runAsUser: 5 }, {}, { runAsUser: 6 })).made).toBeUndefined();
+  expect(fileModes(spec({}, { runAsUser: 5 }, {})).made).toBeUndefined();
+  expect(fileModes({ ...spec({}, { runAsUser: 5 }), initContainers: [{ name: "init" }] }).made).toBeUndefined();
   const shared = fileModes(spec({ fsGroup: 7 }, {}));
-  expect(shared.of(shared.token!)).toBe(0o640);
+  expect(shared.of(shared.made!)).toBe(0o640);
 });
 
 it("an fsGroup may read what was closed, and changes nothing else", () => {

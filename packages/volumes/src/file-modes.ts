@@ -2,8 +2,8 @@ import type { Container, PodSpec } from "@shipside/kube";
 
 /** How whom a pod runs as changes the modes of files from the API, as the kubelet changes them. */
 export interface FileModes {
-  /** Of a service account's token, in place of the volume's default. Undefined where that stands. */
-  readonly token: number | undefined;
+  /** Of what a kubelet makes by itself, a token or trust anchors, in place of the volume's default. Undefined where that stands. */
+  readonly made: number | undefined;
   /** From what the volume says. */
   of(mode: number): number;
 }
@@ -29,7 +29,7 @@ export function fileModes(spec: PodSpec): FileModes {
   const oneUser = users.size === 1 && !users.has(undefined);
   const hasGroup = ofPod.fsGroup !== undefined;
   return {
-    token: oneUser || hasGroup ? OWNER_ALONE : undefined,
+    made: oneUser || hasGroup ? OWNER_ALONE : undefined,
     of: (mode) => (hasGroup ? mode | GROUP_READS : mode),
   };
 }

@@ -1,9 +1,11 @@
-import type { ConfigMap, Secret } from "@shipside/kube";
+import type { ConfigMap, LabelSelector, Secret } from "@shipside/kube";
+import type { ClusterTrustBundle, TrustBundleWish } from "./api-objects.ts";
 import { fieldText, type PodFacts, type ResourceRef, resourceText } from "./downward.ts";
 import { volumesError } from "./errors.ts";
 import { fileModes } from "./file-modes.ts";
 import { isVolumePath } from "./local-path.ts";
 import type { Obstacle, PlannedMount } from "./plan.ts";
+import { trustAnchors } from "./trust-anchors.ts";
 
 export interface PayloadFile {
   data: Buffer;
@@ -26,6 +28,7 @@ export interface PayloadInputs {
   configMap(name: string): Promise<ConfigMap | undefined>;
   secret(name: string): Promise<Secret | undefined>;
   token(wish: TokenWish): Promise<string | Obstacle>;
+  trustBundles(wish: TrustBundleWish): Promise<readonly ClusterTrustBundle[] | Obstacle>;
 }
 
 export interface Rendered {
@@ -60,6 +63,15 @@ interface Source {
   secret?: Keys;
   downwardAPI?: { items?: DownwardItem[] };
   serviceAccountToken?: { path: string; audience?: string; expirationSeconds?: number };
+  clusterTrustBundle?: TrustBundle;
+}
+
+interface TrustBundle {
+  path: string;
+  name?: string;
+  signerName?: string;
+  labelSelector?: LabelSelector;
+  optional?: boolean;
 }
 
 const DEFAULT_MODE = 0o644;
@@ -98,8 +110,12 @@ export async function renderPayload({ kind, source, volume }: PlannedMount, inpu
     } else if (each.serviceAccountToken) {
       const { path, audience, expirationSeconds = 3_600 } = each.serviceAccountToken;
       const token = await inputs.token({ expirationSeconds, ...(audience && { audience }) });
-      if (typeof token === "string") put(path, Buffer.from(token), modes.token);
+      if (typeof token === "string") put(path, Buffer.from(token), modes.made);
       else obstacles.push(token);
+    } else if (each.clusterTrustBundle) {
+      const anchors = await anchorsOf(each.clusterTrustBundle, inputs);
+      if (typeof anchors === "string") put(each.clusterTrustBundle.path, Buffer.from(anchors), modes.made);
+      else obstacles.push(anchors);
     } else {
       const name = Object.keys(each)[0] ?? "nothing";
       obstacles.push({ code: "VOLUMES_KIND_UNSUPPORTED", message: `volume ${volume} projects ${name}, which can't be brought` });
@@ -118,17 +134,37 @@ function contentOf(object: ConfigMap | undefined): Map<string, Buffer> | undefin
 const secretContent = (object: Secret | undefined): Map<string, Buffer> | undefined =>
   object && new Map(Object.entries(object.data ?? {}).map(([key, text]) => [key, Buffer.from(text, "base64")]));
 
+/** Without a labelSelector none fit, by an empty one all do (core/v1 ClusterTrustBundleProjection). */
+async function anchorsOf(
+  { path, name, signerName = "", labelSelector, optional }: TrustBundle,
+  { trustBundles }: PayloadInputs,
+): Promise<string | Obstacle> {
+  const wish = name !== undefined ? { name } : labelSelector && { signerName, labelSelector };
+  const found = wish ? await trustBundles(wish) : [];
+  // Where no such kind is served there are none.
+  if ("code" in found && !(optional && found.code === "KUBE_KIND_UNKNOWN"))
+    return { ...found, message: `${path} is left out: ${found.message}` };
+  const bundles = "code" in found ? [] : found;
+  if (bundles.length === 0 && !optional)
+    throw missing(
+      name !== undefined ? `ClusterTrustBundle ${name}` : `a ClusterTrustBundle of ${signerName} that the selector fits`,
+    );
+  return trustAnchors(bundles.map(({ spec }) => spec.trustBundle));
+}
+
+function missing(which: string): Error {
+  return volumesError("VOLUMES_REFERENCE_MISSING", `${which} does not exist, and the workload's volume needs it`, {
+    hint: "a pod that mounts it would not start either: create it, or leave this volume out",
+    details: { reference: which },
+  });
+}
+
 function putKeys(
   put: (path: string, data: Buffer, mode: number | undefined) => void,
   what: string,
   { items, optional }: Keys,
   content: Map<string, Buffer> | undefined,
 ): void {
-  const missing = (which: string): Error =>
-    volumesError("VOLUMES_REFERENCE_MISSING", `${which} does not exist, and the workload's volume needs it`, {
-      hint: "a pod that mounts it would not start either: create it, or leave this volume out",
-      details: { reference: which },
-    });
   if (!content && !optional) throw missing(what);
   // An empty list is none, as for the kubelet.
   if (!items?.length) {

@@ -146,7 +146,13 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
       await refresher.close();
     };
     const facts: PodFacts = { namespace, spec: workload.podSpec, ...(where.pod && { pod: where.pod }) };
-    const inputs = { facts, configMap: objects.configMap, secret: objects.secret, token: tokens.token };
+    const inputs = {
+      facts,
+      configMap: objects.configMap,
+      secret: objects.secret,
+      token: tokens.token,
+      trustBundles: objects.trustBundles,
+    };
 
     const volumes: OpenVolume[] = [];
     const inner = usable.map(({ localPath }) => localPath);

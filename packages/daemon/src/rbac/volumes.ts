@@ -63,6 +63,11 @@ export function volumesRules({ namespace, workload, driver = "auto" }: VolumesUs
       optional: "there are no tokens",
     },
     {
+      ...{ group: "certificates.k8s.io", resource: "clustertrustbundles", verbs: ["get", "list", "watch"] },
+      why: "projected trust bundles",
+      optional: "they are left out",
+    },
+    {
       namespace,
       group: "",
       resource: "pods",

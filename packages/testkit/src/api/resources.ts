@@ -95,6 +95,7 @@ export const BUILT_IN: readonly Resource[] = [
   kind("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", [], { cluster: true, verbs: CREATE }),
   kind("authorization.k8s.io/v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", [], { cluster: true, verbs: CREATE }),
   kind("authorization.k8s.io/v1", "subjectaccessreviews", "SubjectAccessReview", [], { cluster: true, verbs: CREATE }),
+  kind("certificates.k8s.io/v1beta1", "clustertrustbundles", "ClusterTrustBundle", [], { cluster: true }),
   kind("batch/v1", "cronjobs", "CronJob", ["cj"], { categories: all, sub: ["status"] }),
   kind("batch/v1", "jobs", "Job", [], { categories: all, sub: ["status"] }),
   kind("networking.k8s.io/v1", "ingressclasses", "IngressClass", [], { cluster: true }),

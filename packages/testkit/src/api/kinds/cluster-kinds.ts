@@ -54,6 +54,22 @@ export const persistentVolume: Strategy = {
   initialStatus: () => ({ phase: "Available" }),
 };
 
+/** KEP-3257: those of a signer carry its name, with `:` in place of `/`. */
+export const clusterTrustBundle: Strategy = {
+  name: pathSegment,
+  validate({ metadata, spec }, errors) {
+    if (!/-----BEGIN CERTIFICATE-----/.test(spec?.trustBundle ?? ""))
+      errors.invalid("spec.trustBundle", "<value omitted>", "at least one trust anchor must be provided");
+    const prefix = spec?.signerName ? `${spec.signerName.replace("/", ":")}:` : "";
+    if (!metadata.name?.startsWith(prefix))
+      errors.invalid(
+        "metadata.name",
+        metadata.name,
+        `ClusterTrustBundle for signerName ${spec.signerName} must be named with prefix ${prefix}`,
+      );
+  },
+};
+
 export const storageClass: Strategy = {
   defaults: (object) => fill(object, { reclaimPolicy: "Delete", volumeBindingMode: "Immediate" }),
   validate(object, errors) {

@@ -1,5 +1,6 @@
 import {
   binding,
+  clusterTrustBundle,
   customResourceDefinition,
   endpointSlice,
   endpoints,
@@ -34,6 +35,7 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
   resourcequotas: resourceQuota,
   secrets: secret,
   services: service,
+  "clustertrustbundles.certificates.k8s.io": clusterTrustBundle,
   "cronjobs.batch": cronJob,
   "customresourcedefinitions.apiextensions.k8s.io": customResourceDefinition,
   "daemonsets.apps": daemonSet,

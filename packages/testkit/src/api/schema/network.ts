@@ -1,4 +1,4 @@
-/** Networking, discovery, policy, coordination, storage and scheduling (v1), in the notation of `notation.ts`. */
+/** Networking, discovery, policy, coordination, storage, certificates and scheduling, in the notation of `notation.ts`. */
 export const NETWORK = `
 Ingress metadata:1ObjectMeta spec:2IngressSpec status:3IngressStatus
 IngressSpec ingressClassName:4s* defaultBackend:1IngressBackend* tls:2[IngressTLS] rules:3[IngressRule]
@@ -45,5 +45,7 @@ StorageClass metadata:1ObjectMeta provisioner:2s parameters:3{s} reclaimPolicy:4
   volumeBindingMode:7s* allowedTopologies:8[TopologySelectorTerm]
 TopologySelectorTerm! matchLabelExpressions:1[TopologySelectorLabelRequirement]
 TopologySelectorLabelRequirement key:1s values:2[s]
+ClusterTrustBundle metadata:1ObjectMeta spec:2ClusterTrustBundleSpec
+ClusterTrustBundleSpec signerName:1s trustBundle:2s
 PriorityClass metadata:1ObjectMeta value:2i globalDefault:3b description:4s preemptionPolicy:5a*
 `;

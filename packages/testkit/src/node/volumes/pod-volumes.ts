@@ -65,6 +65,8 @@ export function createPodVolumes(options: { pod: KubeJson; store: Store; directo
   return {
     async setUp() {
       for (const volume of volumes) {
+        // It stays where it is; and to look at one that stands still is to wait for it.
+        if (paths.has(volume.name) && !hasPayload(volume)) continue;
         try {
           paths.set(volume.name, await setUpOne(volume));
         } catch (error) {
