@@ -209,7 +209,9 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
 
   test("synchronised: a copy here and the volume there stay the same, both ways; the last words come when it is closed", async () => {
     expect((await user.run(["start", "--no-root"])).code).toBe(0);
-    const opened = await user.run(["mount", "db", at("root"), "--only", "/data", "--driver", "sync", ...where, "--json"]);
+    await there("echo there > /data/cache.tmp");
+    const ignoring = ["--driver", "sync", "--ignore", "*.tmp", "--ignore", "copy/build"];
+    const opened = await user.run(["mount", "db", at("root"), "--only", "/data", ...ignoring, ...where, "--json"]);
     expect(opened.code, opened.stderr).toBe(0);
     const { session } = JSON.parse(opened.stdout);
     expect(session.mount).toMatchObject({
@@ -217,7 +219,8 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
       volumes: [{ mountPath: "/data", by: "sync", updates: "live" }],
     });
     expect([await user.mounts(), await here("cat root/data/row")]).toEqual([[], "row\n"]);
-    await here("mkdir root/data/copy; echo 'from here' > root/data/copy/mine");
+    expect(await here("ls root/data")).not.toContain("cache.tmp");
+    await here("mkdir -p root/data/copy/build; echo x > root/data/copy/build/x; echo 'from here' > root/data/copy/mine");
     await vi.waitFor(async () => expect(await there("cat /data/copy/mine")).toBe("from here\n"), {
       timeout: 20_000,
       interval: 200,
@@ -227,10 +230,11 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
       timeout: 20_000,
       interval: 200,
     });
-    await here("echo last > root/data/copy/mine; rm root/data/copy/theirs");
+    expect(await there("ls /data/copy")).not.toContain("build");
+    await here("echo last > root/data/copy/mine; rm -r root/data/copy/theirs root/data/copy/build");
     const closed = await user.run(["session", "close", session.id]);
     expect(closed.code, closed.stderr).toBe(0);
-    expect(await there("cat /data/copy/*; rm -r /data/copy")).toBe("last\n");
+    expect(await there("cat /data/copy/* /data/cache.tmp; rm -r /data/copy /data/cache.tmp")).toBe("last\nthere\n");
     expect(await here("ls")).not.toContain("root");
     expect(await inCluster()).toEqual([]);
   });

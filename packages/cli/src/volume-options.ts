@@ -8,6 +8,11 @@ import { sourceOf } from "./source-option.ts";
 export function volumeOptions(invocation: Invocation, dir: string, only: "only" | "mount-only"): SessionMountOptions {
   const wanted = list(invocation, only).filter((name) => name !== "");
   const driver = text(invocation, "driver");
+  const ignore = list(invocation, "ignore").filter((pattern) => pattern !== "");
+  if (ignore.length > 0 && driver !== "sync") {
+    const otherwise = driver === undefined ? "" : `, and ${driver} brings the volume as it is`;
+    throw cliError("USAGE", `--ignore is for the copies that --driver sync keeps${otherwise}`, { hint: "add --driver sync" });
+  }
   const from = sourceOf(invocation);
   return {
     dir: directory(dir),
@@ -15,6 +20,7 @@ export function volumeOptions(invocation: Invocation, dir: string, only: "only" 
     ...(flag(invocation, "read-only") && { readOnly: true }),
     ...(from !== undefined && { from }),
     ...(driver !== undefined && { driver }),
+    ...(ignore.length > 0 && { ignore }),
   };
 }
 
@@ -31,7 +37,7 @@ const privateDirectory = (): string => join(runtimeDir(), `volumes-${process.pid
 export function teleportVolumes(invocation: Invocation, workload: string | undefined): SessionMountOptions | undefined {
   const dir = text(invocation, "mount") ?? (flag(invocation, "volumes") ? privateDirectory() : undefined);
   if (dir === undefined) {
-    const stray = ["mount-only", "driver"].find(
+    const stray = ["mount-only", "driver", "ignore"].find(
       (name) => list(invocation, name).length > 0 || text(invocation, name) !== undefined,
     );
     const given = stray ?? (flag(invocation, "read-only") ? "read-only" : undefined);

@@ -65,6 +65,8 @@ export interface SessionMountOptions {
   from?: "spec" | "running";
   /** A driver's name. Default "auto": the first that can work here, those that write back before those that copy. */
   driver?: string;
+  /** Of the driver "sync": names, and paths with a `/`, that are let alone on both sides; `*` stands for any part of a name. */
+  ignore?: readonly string[];
 }
 
 /** What expose and intercept have in common. Ports as `[NAME=]REMOTE[:LOCAL][/udp]`. */

@@ -10,7 +10,7 @@ export function checkMount({ mount: given, ...options }: Record<string, unknown>
       if (options[name] !== undefined) throw invalid(name, "is not of kind mount", "a teleport has env and volumes");
   } else if (kind !== "teleport" && kind !== undefined) throw invalid("mount", `is not of kind ${kind}`, "a teleport may have one");
   if (typeof given !== "object" || given === null) throw invalid("mount", "must be an object", 'such as { dir: "/home/me/core" }');
-  const { dir, only, readOnly, from, driver } = given as Record<string, unknown>;
+  const { dir, only, readOnly, from, driver, ignore } = given as Record<string, unknown>;
   if (typeof dir !== "string" || !isAbsolute(dir) || dir.includes("\0"))
     throw invalid("mount.dir", `is ${JSON.stringify(dir)}`, "give an absolute path");
   if (options["workload"] === undefined)
@@ -33,9 +33,15 @@ export function checkMount({ mount: given, ...options }: Record<string, unknown>
     if (typeof driver !== "string" || driver === "") throw invalid("mount.driver", "must be a driver's name", 'such as "auto"');
     checked.driver = driver;
   }
+  if (ignore !== undefined) {
+    if (!Array.isArray(ignore) || !ignore.every((pattern) => typeof pattern === "string" && pattern !== ""))
+      throw invalid("mount.ignore", "must be a list of names and paths", 'such as ["node_modules", "*.tmp"]');
+    if (driver !== "sync") throw invalid("mount.ignore", "is of the driver sync alone", 'say driver: "sync" too');
+    checked.ignore = [...new Set(ignore as string[])].sort();
+  }
   return checked;
 }
 
 /** What makes two of them the same, however it was written. */
 export const mountKey = ({ mount }: SessionOptions): unknown =>
-  mount && [mount.dir, mount.only, mount.readOnly ?? false, mount.from ?? "spec", mount.driver ?? "auto"];
+  mount && [mount.dir, mount.only, mount.readOnly ?? false, mount.from ?? "spec", mount.driver ?? "auto", mount.ignore];

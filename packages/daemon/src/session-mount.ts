@@ -52,10 +52,10 @@ export interface SessionMountComponents {
 export async function openMount(options: SessionOptions, components: SessionMountComponents): Promise<SessionMount> {
   const { cluster, workload, env, journal, session, plugins, logger, signal, warn, notice } = components;
   const { container, kubeconfig, kind, relayImage: image } = options;
-  const { dir, only, readOnly, from, driver: wanted } = options.mount!;
+  const { dir, only, readOnly, from, driver: wanted, ignore } = options.mount!;
   const place = { cluster, ...(kubeconfig !== undefined && { kubeconfig }) };
   const hidden = await components.whyNoMounts?.(dir);
-  const drivers = volumeDrivers({ place, journal, session, image, plugins, notice });
+  const drivers = volumeDrivers({ place, journal, session, image, ignore, plugins, notice });
   const chosen = await chooseDrivers(hidden === undefined ? drivers : drivers.map(unlessHidden(hidden)), wanted);
   const known = env ?? (await envForPaths(components, container));
   const { owner, undone } = await recordVolumes(journal, dir, session);

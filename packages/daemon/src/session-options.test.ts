@@ -21,6 +21,9 @@ test("of a mount: what it takes, and how it is written makes no other", () => {
   const key = (given: object): string => sessionKey(checkSessionOptions({ workload: "core", mount: given }), where);
   expect(key({ dir: "/x" })).toBe(key({ dir: "/x", readOnly: false, driver: "auto" }));
   expect(key({ dir: "/x" })).not.toBe(key({ dir: "/x", readOnly: true }));
+  const sync = { dir: "/x", driver: "sync" };
+  expect(key({ ...sync, ignore: ["b", "a"] })).toBe(key({ ...sync, ignore: ["a", "b", "a"] }));
+  expect(key({ ...sync, ignore: ["b"] })).not.toBe(key(sync));
 });
 
 test("of an env: what it takes, and nothing else", () => {
@@ -39,6 +42,9 @@ test.each([
   [{ workload: "core", mount: { dir: "/x", only: "data" } }, "mount.only"],
   [{ workload: "core", mount: { dir: "/x", readOnly: "yes" } }, "mount.readOnly"],
   [{ workload: "core", mount: { dir: "/x", driver: "" } }, "mount.driver"],
+  [{ workload: "core", mount: { dir: "/x", driver: "sync", ignore: "x" } }, "mount.ignore"],
+  [{ workload: "core", mount: { dir: "/x", driver: "sync", ignore: [""] } }, "mount.ignore"],
+  [{ workload: "core", mount: { dir: "/x", driver: "sshfs", ignore: ["x"] } }, "mount.ignore"],
   [{ workload: "" }, "workload"],
   [{ namespace: "No_Such" }, "namespace"],
   [{ also: "payments" }, "also"],

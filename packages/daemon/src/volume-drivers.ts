@@ -11,13 +11,15 @@ export interface VolumeDriverComponents {
   session: string;
   /** What a relay runs in. Default: the relay package's. */
   image: string | undefined;
+  /** What `sync` lets alone. */
+  ignore: readonly string[] | undefined;
   plugins: readonly Plugin[];
   /** Told before a relay is deployed. */
   notice(message: string): void;
 }
 
 /** Those that a session can have, in the order in which `auto` tries them: ours, then the plugins'. */
-export function volumeDrivers({ place, journal, session, image, plugins, notice }: VolumeDriverComponents): VolumeDriver[] {
+export function volumeDrivers({ place, journal, session, image, ignore, plugins, notice }: VolumeDriverComponents): VolumeDriver[] {
   const { cluster } = place;
   const ofClaims: SshfsOptions = {
     cluster,
@@ -32,7 +34,7 @@ export function volumeDrivers({ place, journal, session, image, plugins, notice 
   return [
     sshfsDriver(ofClaims),
     fuseDriver(ofClaims),
-    syncDriver({ ...ofClaims, onProgress: sayNowAndThen(notice) }),
+    syncDriver({ ...ofClaims, ...(ignore && { ignore }), onProgress: sayNowAndThen(notice) }),
     snapshotDriver({ cluster }),
     ...plugins.flatMap(({ volumeDrivers: theirs = [] }) => theirs),
   ];

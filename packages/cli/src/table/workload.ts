@@ -46,6 +46,12 @@ const VOLUMES: readonly OptionSpec[] = [
     describe: "for volumes that only a pod has; default auto, which says its choice",
     complete: ["auto", "sshfs", "fuse", "sync", "snapshot"],
   },
+  {
+    name: "ignore",
+    type: "list",
+    value: "PATTERN",
+    describe: "with --driver sync: let these alone, such as *.tmp (repeatable)",
+  },
 ];
 
 /** Of a teleport, and of `run`, which is one. */
@@ -233,6 +239,10 @@ export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
     examples: [
       ["shipside mount deployment/core ./core-root", "what is mounted at /etc/core is ./core-root/etc/core"],
       ["shipside mount core ./core-root --only config --only /data", "a volume, and what is mounted at a path"],
+      [
+        "shipside mount core ./core-root --driver sync --ignore '*.tmp'",
+        "a copy, the same both ways",
+      ],
       ["shipside mount core ./core-root --clean", "unmount it"],
     ],
     load: () => import("../commands/mount.ts"),

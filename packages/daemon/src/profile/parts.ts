@@ -59,7 +59,13 @@ export const MOUNT = {
   readOnly: flag("Nothing can be written."),
   from: text("emptyDirs: empty ones here, as the spec says, or the running pod's.", { oneOf: ["spec", "running"] }),
   driver: text("How volumes that aren't written from the API get here. Default auto: the first driver that can work here."),
+  ignore: list(
+    "Of driver sync: names, and paths with a /, that are let alone on both sides.",
+    text("Such as node_modules, *.tmp."),
+  ),
 } satisfies Record<string, Field>;
+
+export const MOUNT_NEEDS = { ignore: "driver" };
 
 /** A variable's choice, as for `shipside env`. */
 export const ENV: ObjectField = {

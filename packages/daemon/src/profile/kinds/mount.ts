@@ -1,7 +1,7 @@
 import type { SessionMountOptions } from "../../session-info.ts";
 import { text } from "../fields.ts";
 import type { ProfileKind } from "../kinds.ts";
-import { ENTRY, MOUNT, WHERE } from "../parts.ts";
+import { ENTRY, MOUNT, MOUNT_NEEDS, WHERE } from "../parts.ts";
 
 export const mountKind: ProfileKind = {
   list: "mounts",
@@ -18,13 +18,14 @@ export const mountKind: ProfileKind = {
       relayImage: text("What the relay of a drive runs in: a Node of 22 or later."),
     },
     required: ["workload", "path"],
+    needs: MOUNT_NEEDS,
   },
   title: ({ workload, path }) => `${workload} at ${path}`,
-  session: ({ workload, container, name, path, only, readOnly, from, driver, relayImage }, where) => ({
+  session: ({ workload, container, name, path, only, readOnly, from, driver, ignore, relayImage }, where) => ({
     ...where,
     kind: "mount",
     workload: workload as string,
-    mount: mountOptions({ path, only, readOnly, from, driver }),
+    mount: mountOptions({ path, only, readOnly, from, driver, ignore }),
     ...(relayImage !== undefined && { relayImage: relayImage as string }),
     ...(container !== undefined && { container: container as string }),
     ...(name !== undefined && { name: name as string }),

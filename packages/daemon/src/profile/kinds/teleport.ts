@@ -1,7 +1,7 @@
 import type { SessionEnvOptions } from "../../session-info.ts";
 import { list, text } from "../fields.ts";
 import type { ProfileKind } from "../kinds.ts";
-import { CAPTURE, ENTRY, ENV, FORMAT, MOUNT, namespaceField, SERVICES, WHERE } from "../parts.ts";
+import { CAPTURE, ENTRY, ENV, FORMAT, MOUNT, MOUNT_NEEDS, namespaceField, SERVICES, WHERE } from "../parts.ts";
 import { mountOptions } from "./mount.ts";
 
 export const teleportKind: ProfileKind = {
@@ -33,7 +33,13 @@ export const teleportKind: ProfileKind = {
         type: "text or object",
         describe: "A folder for the workload's volumes, whose path the env has as SHIPSIDE_ROOT.",
         short: "path",
-        object: { type: "object", describe: "A folder, and what of the volumes.", fields: MOUNT, required: ["path"] },
+        object: {
+          type: "object",
+          describe: "A folder, and what of the volumes.",
+          fields: MOUNT,
+          required: ["path"],
+          needs: MOUNT_NEEDS,
+        },
       },
       via: text("How services are reached. Default: port-forward, and a relay for what that can't do.", {
         oneOf: ["relay", "port-forward"],
