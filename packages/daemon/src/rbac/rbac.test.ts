@@ -53,6 +53,13 @@ describe("what a command needs", () => {
     ]);
   });
 
+  test("volumes are of the namespace, but for trust bundles, and there without those", () => {
+    const rules = sessionRules({ kind: "mount", workload: "deploy/core", mount: { dir: "/x" } }, namespace);
+    const ofCluster = rules.filter((rule) => rule.namespace === undefined);
+    expect(shown(ofCluster, true)).toEqual(["*: get,list,watch clustertrustbundles"]);
+    expect(shown(ofCluster)).toEqual([]);
+  });
+
   test("a name alone may be any kind's", () => {
     const rules = sessionRules({ kind: "env", workload: "core" }, namespace);
     expect(rules.filter(({ names }) => names?.[0] === "core").map(({ resource }) => resource)).toHaveLength(7);
