@@ -34,7 +34,7 @@ test("well: one line each for server, transport and ports", () => {
   expect(shown(probe([good, good]))).toBe(
     [
       "  a1b2c3 namespace shop in dev: the API server answers in 7 ms",
-      "    port-forward by spdy: 1 connection, 2 streams, 1 connection waiting for a slow reader",
+      "    port-forward by spdy: 1 connection, 2 streams, 1 connection held up by a reader, the pod or the network",
       "    all 2 ports answer from end to end (2 of 9 tried), the slowest pod in 12 ms",
     ].join("\n"),
   );

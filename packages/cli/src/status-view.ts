@@ -50,7 +50,7 @@ function transportLine({ transport }: ProbeResult): string[] {
   const { carrier, connections, streams, stuck } = transport;
   if (carrier === undefined) return [];
   const plural = (n: number, one: string): string => `${n} ${one}${n === 1 ? "" : "s"}`;
-  const behind = stuck > 0 ? `, ${plural(stuck, "connection")} waiting for a slow reader` : "";
+  const behind = stuck > 0 ? `, ${plural(stuck, "connection")} held up by a reader, the pod or the network` : "";
   return [`  port-forward by ${carrier}: ${plural(connections, "connection")}, ${plural(streams, "stream")}${behind}`];
 }
 

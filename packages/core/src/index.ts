@@ -16,6 +16,7 @@ export {
 export { acquireFileLock, type FileLock, type FileLockOptions, isTokenDead, newToken, TOKEN_PATTERN } from "./file-lock.ts";
 export { goQuote } from "./go-quote.ts";
 export { isHostName, isReservedName } from "./host-name.ts";
+export { BACKEND_LABEL } from "./labels.ts";
 export { type Logger, silentLogger } from "./logger.ts";
 export { lookOn, type SafeTap, safeTap } from "./look-on.ts";
 export { type MountEntry, parseMountInfo } from "./mountinfo.ts";

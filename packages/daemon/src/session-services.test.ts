@@ -1,4 +1,4 @@
-import { BACKEND_LABEL } from "@shipside/relay";
+import { BACKEND_LABEL } from "@shipside/core";
 import { expect, test } from "vitest";
 import { sessionServices } from "./session-services.ts";
 

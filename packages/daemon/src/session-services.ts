@@ -1,4 +1,4 @@
-import { BACKEND_LABEL } from "@shipside/relay";
+import { BACKEND_LABEL } from "@shipside/core";
 import { type ServiceRules, serviceRules } from "@shipside/tunnel";
 
 /** Which services a session of a namespace has, by its rules: none that an intercept made for its relay alone. */

@@ -38,6 +38,12 @@ describe("serviceEnv", () => {
     });
   });
 
+  it("leaves out what an intercept made for its relay alone: it comes and goes with somebody's session", () => {
+    const backend = service("ns", "shipside-web-backend", "10.96.0.9");
+    backend.metadata.labels = { "shipside.dev/backend-of": "web" };
+    expect(values([backend], "ns", true)).toEqual({});
+  });
+
   it("brackets IPv6, and uses the local address where there is one", () => {
     const addressOf = ({ name }: { name: string }) => (name === "a" ? "127.72.0.1" : undefined);
     const all = values([service("ns", "a", "10.96.0.7"), service("ns", "b", "fd00::7")], "ns", true, addressOf);

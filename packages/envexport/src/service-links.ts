@@ -1,4 +1,4 @@
-import type { EnvEntry } from "@shipside/core";
+import { BACKEND_LABEL, type EnvEntry } from "@shipside/core";
 import type { Service } from "@shipside/kube";
 
 export interface ServiceName {
@@ -11,7 +11,8 @@ export type AddressOf = (service: ServiceName) => string | undefined;
 
 /**
  * The variables that the kubelet makes for services that have a cluster IP: those of the pod's namespace where `links` is set, and
- * `kubernetes` of the namespace `default` always. Rule: API reference of `PodSpec.enableServiceLinks`.
+ * `kubernetes` of the namespace `default` always. Rule: API reference of `PodSpec.enableServiceLinks`. Not those of an intercept's own
+ * Service ({@link BACKEND_LABEL}): no pod that stood before has them, and they would come and go with somebody's session.
  */
 export function serviceEnv(services: readonly Service[], namespace: string, links: boolean, addressOf?: AddressOf): EnvEntry[] {
   const chosen = new Map<string, Service>();
@@ -20,7 +21,7 @@ export function serviceEnv(services: readonly Service[], namespace: string, link
     const own = links && service.metadata.namespace === namespace;
     const master = service.metadata.namespace === "default" && name === "kubernetes";
     const ip = service.spec.clusterIP;
-    if (!ip || ip === "None" || service.spec.type === "ExternalName") continue;
+    if (!ip || ip === "None" || service.spec.type === "ExternalName" || BACKEND_LABEL in (service.metadata.labels ?? {})) continue;
     // A service of that name in the own namespace goes before the cluster's.
     if (own || (master && !chosen.has(name))) chosen.set(name, service);
   }

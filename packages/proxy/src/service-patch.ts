@@ -1,5 +1,6 @@
+import { BACKEND_LABEL } from "@shipside/core";
 import type { KubeObject, ObjectMeta, Service } from "@shipside/kube";
-import { BACKEND_LABEL, type FieldOwner, INTERCEPT_ANNOTATION, RELAY_LABEL, type Selector } from "@shipside/relay";
+import { type FieldOwner, INTERCEPT_ANNOTATION, RELAY_LABEL, type Selector } from "@shipside/relay";
 import { keepsClients } from "./ports.ts";
 
 /** What stands in the Service itself while it is switched: whoever finds it, also without us, sees what was there and who did it. */

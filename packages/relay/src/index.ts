@@ -1,4 +1,4 @@
-export { datagramReader, encodeDatagram } from "@shipside/core";
+export { BACKEND_LABEL, datagramReader, encodeDatagram } from "@shipside/core";
 export { type ClusterRelay, type ClusterRelayEvent, type ClusterRelayOptions, clusterRelay } from "./cluster-relay.ts";
 export { type DeployedRelay, type DeployOptions, deployRelay, findRelay, type MakeObject } from "./deploy.ts";
 export { relayDialer } from "./dialer.ts";
@@ -11,6 +11,6 @@ export { fileStamp, type Replacement, replaceIfSame } from "./program/files/repl
 export { type ServeFilesOptions, serveFiles } from "./program/files/serve.ts";
 export { programText } from "./program-text.ts";
 export * from "./protocol.ts";
-export { BACKEND_LABEL, OWNER_ANNOTATION, RELAY_LABEL, relayFilesName, relayName, relayPodSelector } from "./relay-names.ts";
+export { OWNER_ANNOTATION, RELAY_LABEL, relayFilesName, relayName, relayPodSelector } from "./relay-names.ts";
 export { DEFAULT_IMAGE, DEFAULT_RESOURCES, type RelayFiles, type RelaySpec, type RelayUser } from "./relay-spec.ts";
 export { type Selector, sameSelector, switchedSelector } from "./selector.ts";

@@ -23,8 +23,6 @@ export const relayFilesName = ({ name, uid }: { name: string; uid: string }): st
 
 /** By this label the Deployment knows its pods, and a person what belongs together. */
 export const RELAY_LABEL = "shipside.dev/relay";
-/** On the Service by which the relay of an intercept reaches the real pods: nobody else needs it. */
-export const BACKEND_LABEL = "shipside.dev/backend-of";
 /** On its pods, with the Deployment's uid: those of an earlier Deployment of the same name live on for a while, with another secret. */
 export const RELAY_UID_LABEL = "shipside.dev/relay-uid";
 
