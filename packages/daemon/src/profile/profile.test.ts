@@ -107,6 +107,13 @@ test.each<[what: string, text: string, where: string, says: RegExp]>([
   expect(run).toThrow(says);
 });
 
+test("a key with a slip is one mistake: what needs that key, or lacks it, isn't another", () => {
+  for (const text of ["teleports:\n  - worklaod: core\n    envFile: .env\n", "envFiles:\n  - worklaod: core\n    file: .env\n"]) {
+    const issues = [expect.objectContaining({ line: 2, message: expect.stringContaining("did you mean") })];
+    expect(() => planText(text, FILE)).toThrow(expect.objectContaining({ details: expect.objectContaining({ issues }) }));
+  }
+});
+
 test("all mistakes are told at once, in the file's order", () => {
   const text = "namespace: A\nteleports:\n  - wrkload: core\nzebra: 1\n";
   const lines = (() => {

@@ -82,6 +82,8 @@ export function readProfile(text: string, shape: ObjectField, file: string, env:
       const known_ = Object.hasOwn(field.fields, name) ? field.fields[name] : undefined;
       if (!known_) {
         const meant = nearest(name, known);
+        // One mistake, not another for each key that needs it.
+        if (meant !== undefined) there.add(meant);
         report(
           sub,
           offsetOf(key),
