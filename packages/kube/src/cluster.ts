@@ -112,13 +112,16 @@ export interface Cluster extends Closable {
    * `onStdout` takes what it prints as it comes, and `stdout` is then empty. The bytes are the caller's only until it returns. Where it
    * returns a promise, no more is read until that resolves, though what was read already still comes. What it throws, or rejects with, is
    * what `exec` rejects with at once.
+   *
+   * What runs isn't ended by whoever is gone, nor by `signal`: it waits for ever where nobody reads what it prints. With `stdin: "open"` its
+   * input is empty and ends only then, which it may look out for.
    */
   exec(
     pod: PodRef,
     command: readonly string[],
     options?: {
       container?: string;
-      stdin?: Uint8Array;
+      stdin?: Uint8Array | "open";
       onStdout?(chunk: Buffer): void | Promise<void>;
       signal?: AbortSignal;
     },

@@ -12,8 +12,8 @@ import type { PodUpgrade } from "./upgrade.ts";
 
 export interface ExecOptions {
   container?: string;
-  stdin?: Uint8Array;
   /** See `Cluster.exec`. */
+  stdin?: Uint8Array | "open";
   onStdout?(chunk: Buffer): void | Promise<void>;
   signal: AbortSignal;
 }
@@ -54,7 +54,7 @@ export async function runExec(
   const upgraded = await upgrade({ method: "GET", path, headers, signal });
   try {
     const chosen = upgraded.headers["sec-websocket-protocol"];
-    if (stdin !== undefined && chosen === V4) {
+    if (stdin instanceof Uint8Array && chosen === V4) {
       throw kubeError("KUBE_EXEC_FAILED", `${what}: this API server can't pass on the end of the input`, {
         hint: "input to a command needs Kubernetes 1.30 or newer",
       });
@@ -109,7 +109,7 @@ function converse(upgraded: Upgraded, what: string, { stdin, onStdout, signal }:
       },
     });
     const sendInput = (): void => {
-      if (stdin === undefined || sent > stdin.length) return;
+      if (!(stdin instanceof Uint8Array) || sent > stdin.length) return;
       for (; sent < stdin.length; sent += STDIN_CHUNK) {
         if (pipe.backlog > STDIN_BACKLOG) return;
         pipe.send([Buffer.from([STDIN]), Buffer.from(stdin.subarray(sent, sent + STDIN_CHUNK))]);

@@ -1,5 +1,6 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { PassThrough } from "node:stream";
@@ -12,12 +13,14 @@ import { createUpgradeHandler } from "./upgrade-handler.ts";
 /** A node whose containers are this machine: commands run as they are. */
 async function serve() {
   const killed: string[] = [];
+  const children: ChildProcess[] = [];
   const node = {
     async exec(_namespace: string, pod: string, { command, container }: ExecOptions) {
       if (pod === "gone") throw Object.assign(new Error('pod "gone_ns" not found'), { code: "NotFound" });
       if (container === "other") throw Object.assign(new Error('container not found ("other")'), { code: "NotFound" });
       const child = spawn(command[0]!, command.slice(1), { stdio: "pipe" });
       await new Promise((resolve, reject) => child.once("spawn", resolve).once("error", reject));
+      children.push(child);
       // As over a connection: the outputs' ends may be there before the caller is.
       if (container === "slow") await Promise.all([child.stdout, child.stderr].map((output) => once(output.resume(), "end")));
       return {
@@ -51,6 +54,7 @@ async function serve() {
   const { port } = api.address() as AddressInfo;
   return {
     killed,
+    children,
     port,
     /** All of it over a WebSocket: what came on each channel, joined. */
     async webSocket(path: string, protocol: string, during: (socket: WebSocket) => void = () => {}) {
@@ -63,6 +67,7 @@ async function serve() {
       return { stdout: channels[1], stderr: channels[2], status: JSON.parse(channels[3] || "null"), code };
     },
     async [Symbol.asyncDispose]() {
+      for (const child of children) child.kill("SIGKILL");
       api.closeAllConnections();
       api.close();
     },
@@ -162,13 +167,29 @@ test("a terminal has one output and takes sizes", async () => {
   expect(result).toMatchObject({ stdout: "got it\n", status: { status: "Success" } });
 });
 
-test("a client that goes away takes the process with it", async () => {
+test("a client that goes away leaves the process, with its input at its end and what it prints unread, as on a real node", async () => {
   await using api = await serve();
-  const socket = new WebSocket(`ws://127.0.0.1:${api.port}/web/exec?${query(["sleep", "60"], OUT)}`, ["v5.channel.k8s.io"]);
-  await once(socket, "open");
-  socket.terminate();
-  for (let i = 0; i < 100 && api.killed.length === 0; i++) await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(api.killed).toEqual(["sleep 60"]);
+  const said: string[] = [];
+  for (const [script, flags] of [
+    ["cat; exit 7", { stdin: "true", ...OUT }],
+    ["while echo more; do :; done", OUT],
+  ] as const) {
+    const socket = new WebSocket(`ws://127.0.0.1:${api.port}/web/exec?${query(["sh", "-c", script], flags)}`, [
+      "v5.channel.k8s.io",
+    ]);
+    socket.on("message", (message: Buffer) => said.push(message.subarray(1).toString()));
+    await once(socket, "open");
+    if (script.startsWith("while")) await expect.poll(() => said.join("")).toContain("more");
+    socket.terminate();
+  }
+  await expect.poll(() => api.children[0]!.exitCode).toBe(7);
+  const talker = api.children[1]!;
+  const asleep = (): boolean => /^State:\s+S/m.test(readFileSync(`/proc/${talker.pid}/status`, "utf8"));
+  // It waits for somebody to read.
+  let found = 0;
+  await expect.poll(() => (found = asleep() ? found + 1 : 0)).toBeGreaterThan(3);
+  expect(talker.exitCode).toBeNull();
+  expect(api.killed).toEqual([]);
 });
 
 test("attach is the container's output from now on", async () => {

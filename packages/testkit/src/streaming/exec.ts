@@ -110,7 +110,7 @@ export function serveExec(request: ExecRequest, outcome: ExecOutcome, server: ()
     },
     close() {
       clearTimeout(timer);
-      abandon(outcome);
+      abandon(request, outcome);
     },
   };
 }
@@ -122,7 +122,10 @@ export function serveExecChannels(
   connection: WebSocketConnection,
   closeSignal: boolean,
 ): void {
-  const [stdin, stdout, stderr, error, resize] = webSocketChannels(connection, 5, { closeSignal, close: () => abandon(outcome) });
+  const [stdin, stdout, stderr, error, resize] = webSocketChannels(connection, 5, {
+    closeSignal,
+    close: () => abandon(request, outcome),
+  });
   resize!.receive(discard);
   if (!request.stdin) stdin!.receive(discard);
   // The real server's way to say that the connection stands.
@@ -138,9 +141,18 @@ export function serveExecChannels(
   void runExec(request, outcome, channels).then(() => connection.end());
 }
 
-/** The client is gone: unlike a real node, which leaves the process running, we end it. */
-function abandon(outcome: ExecOutcome): void {
-  if ("process" in outcome) outcome.process.kill();
+/** The client is gone: as on a real node the process goes on, its input is at its end, and what it prints isn't read any more. */
+function abandon({ command }: ExecRequest, outcome: ExecOutcome): void {
+  if (!("process" in outcome)) return;
+  const { process } = outcome;
+  // Nothing runs for who is attached.
+  if (command.length === 0) process.kill();
+  else {
+    process.stdin.on("error", () => {});
+    process.stdin.end();
+    process.stdout.pause();
+    process.stderr.pause();
+  }
 }
 
 async function runExec(request: ExecRequest, outcome: ExecOutcome, channels: ExecChannels): Promise<void> {

@@ -7,15 +7,25 @@ const FAR_MS = 10;
 /** A container with less of a processor has none of it to spare. */
 const LEAST_CPU = 0.5;
 
-const PLAIN = ["tar", "cf", "-", "-C"];
-/** A pipe ends as its last program does, so that how `tar` ended has to be said. */
-const ZIPPED = [
-  "sh",
-  "-c",
-  `command -v gzip >/dev/null && command -v nice >/dev/null || exec tar cf - -C "$1" .
-{ tar cf - -C "$1" . || echo "tar ended with $?" >&2; } | nice gzip -1`,
-  "sh",
-];
+/**
+ * `sh -c SCRIPT sh PATH zip|plain`. What runs in a container isn't ended when its reader is gone, and would wait for ever to write more; but its
+ * input ends then. A pipe ends as its last program does, so how `tar` ended is said. The first process of many a container waits for no other
+ * process's children: all of them are waited for here.
+ */
+const SCRIPT = `exec 3<&0
+if [ "$2" = zip ] && command -v gzip >/dev/null && command -v nice >/dev/null; then
+  { tar cf - -C "$1" . || echo "tar ended with $?" >&2; } | nice gzip -1 &
+else
+  tar cf - -C "$1" . &
+fi
+sender=$!
+{ while read -r _; do :; done; kill $sender; } <&3 >/dev/null 2>&1 &
+watcher=$!
+wait $sender
+ended=$?
+kill $watcher 2>/dev/null
+wait $watcher 2>/dev/null
+exit $ended`;
 
 export interface SendArchiveOptions {
   /** Default: where the cluster is far, and the container's CPU limit is no less than half a processor. */
@@ -45,18 +55,18 @@ export async function sendArchive(
       ...(cause !== undefined && { cause }),
       details: { ...pod, remotePath },
     });
-  const run = (program: readonly string[]): Promise<ExecResult> => {
-    const command = program === PLAIN ? [...program, remotePath, "."] : [...program, remotePath];
-    return cluster.exec(pod, command, { signal, onStdout, ...(container !== undefined && { container }) });
-  };
   const isAbsent = (error: unknown): boolean =>
     hasCode(error, "KUBE_EXEC_FAILED") && /executable file not found|no such file|no such program/i.test((error as Error).message);
+  const options = { signal, onStdout, ...(container !== undefined && { container }) };
 
   let result: ExecResult;
   try {
-    const zipped = compress ?? (await isWorthIt(cluster, request));
-    // An image may have tar and no shell.
-    result = await (zipped ? run(ZIPPED).catch((error) => (isAbsent(error) ? run(PLAIN) : Promise.reject(error))) : run(PLAIN));
+    const form = (compress ?? (await isWorthIt(cluster, request))) ? "zip" : "plain";
+    result = await cluster.exec(pod, ["sh", "-c", SCRIPT, "sh", remotePath, form], { ...options, stdin: "open" }).catch((error) => {
+      if (!isAbsent(error)) throw error;
+      // An image may have tar and no shell.
+      return cluster.exec(pod, ["tar", "cf", "-", "-C", remotePath, "."], options);
+    });
   } catch (cause) {
     if (!hasCode(cause, "KUBE_EXEC_FAILED")) throw cause;
     throw isAbsent(cause) ? noTar(cause) : failed((cause as Error).message, cause);

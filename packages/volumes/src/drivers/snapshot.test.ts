@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -124,29 +126,57 @@ describe("what the container says", () => {
   );
 });
 
+it.each([{ compress: false }, { compress: true }])(
+  "what was given up runs no longer in the container: %o",
+  async ({ compress }) => {
+    // More than is on the way at a time.
+    const { remotePath } = await volume({ large: { mode: 0o644, data: randomBytes(32 << 20) } });
+    const abort = new AbortController();
+    const exec: Cluster["exec"] = (where, command, options) =>
+      cluster.exec(where, command, {
+        ...options,
+        onStdout(chunk) {
+          abort.abort();
+          return options!.onStdout!(chunk);
+        },
+      });
+    const localPath = await mkdtemp(join(tmpdir(), "snapshot-"));
+    const request = { volume: "scratch", remotePath, localPath, readOnly: true, pod, container: "main", signal: abort.signal };
+    const driver = snapshotDriver({ cluster: { get: cluster.get, exec }, compress });
+    await expect(driver.mount(request, { logger: silentLogger })).rejects.toThrow("aborted");
+    await rm(localPath, { recursive: true });
+    const left = (): string[] => {
+      const lines = execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" }).split("\n");
+      return lines.filter((line) => line.includes(remotePath));
+    };
+    await expect.poll(left, { timeout: 10_000 }).toEqual([]);
+  await cluster.exec(pod, ["rm", "-r", remotePath], { container: "main" });
+  },
+);
+
 describe("whether it is compressed", () => {
-  /** What it runs in the container of a pod that says so much of itself, after so many ms. */
+  /** What it asks for in the container of a pod that says so much of itself, after so many ms. */
   const asked = async (ms: number, limits?: Record<string, string>): Promise<string[]> => {
-    const programs: string[] = [];
+    const forms: string[] = [];
     const found = { metadata: pod, spec: { containers: [{ name: "main", ...(limits && { resources: { limits } }) }] } };
     const get = async (): Promise<never> => {
       if (ms > 0) await sleep(ms);
       return found as never;
     };
     const exec: Cluster["exec"] = (where, command, options) => {
-      programs.push(command[0]!);
+      forms.push(command.at(-1)!);
       return cluster.exec(where, command, options);
     };
     await mount(snapshotDriver({ cluster: { get, exec } }));
-    return programs;
+    return forms;
   };
 
   it("where the cluster is far, and by a container that has a processor for it", async () => {
-    expect(await asked(0)).toEqual(["tar"]);
-    expect(await asked(20)).toEqual(["sh"]);
-    expect(await asked(20, { cpu: "2" })).toEqual(["sh"]);
-    expect(await asked(20, { cpu: "500m", memory: "1Gi" })).toEqual(["sh"]);
-    expect(await asked(20, { cpu: "499m" })).toEqual(["tar"]);
+    expect(await asked(0)).toEqual(["plain"]);
+    expect(await asked(20)).toEqual(["zip"]);
+    expect(await asked(20, { cpu: "2" })).toEqual(["zip"]);
+    expect(await asked(20, { cpu: "500m", memory: "1Gi" })).toEqual(["zip"]);
+    expect(await asked(20, { cpu: "499m" })).toEqual(["plain"]);
   });
 
   it("what compresses comes as fewer bytes, and whole", async () => {
