@@ -150,7 +150,7 @@ it.each([{ compress: false }, { compress: true }])(
       return lines.filter((line) => line.includes(remotePath));
     };
     await expect.poll(left, { timeout: 10_000 }).toEqual([]);
-  await cluster.exec(pod, ["rm", "-r", remotePath], { container: "main" });
+    await cluster.exec(pod, ["rm", "-r", remotePath], { container: "main" });
   },
 );
 
