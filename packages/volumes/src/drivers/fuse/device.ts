@@ -39,6 +39,7 @@ export function serveDevice({ fd, serve }: DeviceOptions): Promise<void> {
       let kept = false;
       serve(parseRequest(buffer.subarray(0, length)), {
         respond,
+        tell: respond,
         keep() {
           kept = true;
           return () => void free.push(buffer);

@@ -1,5 +1,6 @@
 import { createDirectories, type Directory } from "./directories.ts";
 import { createFiles, type OpenFile } from "./files.ts";
+import { createLinks } from "./links.ts";
 import { createNodes, type Node } from "./nodes.ts";
 import { isReadOnly, openFlags } from "./open-flags.ts";
 import { KEEP_CACHE, NO_FLUSH, OLDEST_MINOR, RENAME_NOREPLACE, ROOT_ID } from "./protocol.ts";
@@ -7,6 +8,7 @@ import { createReads } from "./reads.ts";
 import {
   type Attributes,
   attributesReply,
+  changedNotice,
   createReply,
   directoryReply,
   doneReply,
@@ -20,7 +22,7 @@ import {
   writtenReply,
 } from "./replies.ts";
 import type { Changes, Of, Request } from "./requests.ts";
-import { request as ask, type Change, FileError, FLAGS, reply } from "./sftp-packets.ts";
+import { AS_IT_IS, request as ask, type Change, FileError, FLAGS, reply } from "./sftp-packets.ts";
 import type { SftpSession } from "./sftp-session.ts";
 
 export interface FileSystemOptions {
@@ -38,6 +40,8 @@ export interface FileSystemOptions {
 export interface Asker {
   /** Once. Takes the bytes at once. */
   respond(reply: Buffer): void;
+  /** Something besides, before that. */
+  tell(notice: Buffer): void;
   /** The request's bytes are needed for longer than this moment: until what this returns is called. */
   keep(): () => void;
 }
@@ -59,6 +63,7 @@ const COPIED = 16 * 1024;
 /** A mount's files, which a file server has. */
 export function createFileSystem({ remotePath, session: current, cacheSeconds, user }: FileSystemOptions): FileSystem {
   const nodes = createNodes();
+  const links = createLinks();
   const files = createFiles();
   const directories = createDirectories();
   const reads = createReads();
@@ -85,11 +90,16 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
   });
   const told = (node: Node, attributes: Attributes): Entry => {
     const { size, mtime } = attributes;
+    links.told(node, attributes);
     node.settled = Date.now() / 1000 - mtime > UNSETTLED_S ? { size, mtime } : undefined;
     return { node: node.id, attributes };
   };
   const look = (parent: Node, name: string, attributes: Attributes): Entry =>
     told(nodes.look(parent, name, attributes.mode & KIND), attributes);
+
+  const changed = (others: readonly Node[], tell: Asker["tell"]): void => {
+    for (const { id } of others) tell(changedNotice(id));
+  };
 
   /** Asks for several things at once. Of failures the first one counts. */
   const both = async <A, B>(session: SftpSession, first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> => {
@@ -118,22 +128,18 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
     const file = handle === undefined ? undefined : files.get(handle);
     const by = file ?? (nodes.path(node) === undefined ? files.of(node) : undefined);
     const { uid, gid, mode, size, atime, mtime } = changes;
-    const halves = (uid === undefined) !== (gid === undefined) || (atime === undefined) !== (mtime === undefined);
-    const before = halves ? await attributesOf(session, node, by) : undefined;
-    const theirs = (id: number, kind: "uid" | "gid"): number => (id === user[kind] ? session.user[kind] : id);
-    const seconds = (time: number | "now" | undefined, other: number): number =>
-      time === "now" ? Date.now() / 1000 : (time ?? other);
-    const list: Change[] = [];
-    if (uid !== undefined || gid !== undefined)
-      list.push({ uid: theirs(uid ?? before!.uid, "uid"), gid: theirs(gid ?? before!.gid, "gid") });
-    if (mode !== undefined) list.push({ mode: mode & MODE_BITS });
-    if (size !== undefined) list.push({ size });
-    if (atime !== undefined || mtime !== undefined)
-      list.push({ atime: seconds(atime, before?.atime ?? 0), mtime: seconds(mtime, before?.mtime ?? 0) });
+    const theirs = (id: number | undefined, kind: "uid" | "gid"): number =>
+      id === undefined ? AS_IT_IS : id === user[kind] ? session.user[kind] : id;
     const packet = (change: Change): Buffer => (by ? ask.fsetstat(by.remote, change) : ask.setstat(pathOf(node), change));
+    const packets: Buffer[] = [];
+    if (uid !== undefined || gid !== undefined) packets.push(packet({ uid: theirs(uid, "uid"), gid: theirs(gid, "gid") }));
+    if (mode !== undefined) packets.push(packet({ mode: mode & MODE_BITS }));
+    if (size !== undefined) packets.push(packet({ size }));
+    if (atime !== undefined || mtime !== undefined)
+      packets.push(ask.utimes(by ? { handle: by.remote } : { path: pathOf(node) }, atime, mtime));
     const [, after] = await both(
       session,
-      () => Promise.all(list.map((change) => session.ask(packet(change), reply.done))),
+      () => Promise.all(packets.map((each) => session.ask(each, reply.done))),
       () => attributesOf(session, node, by),
     );
     return after;
@@ -181,14 +187,18 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
     return entryReply(unique, look(parent, name, shown(attributes, session)), cacheSeconds);
   };
 
-  const rename = async (message: Of<"rename">): Promise<void> => {
+  const rename = async (message: Of<"rename">, tell: Asker["tell"]): Promise<void> => {
     const { node, name, newParent, newName, flags } = message;
     if (flags & ~RENAME_NOREPLACE) throw new FileError("EINVAL");
     const session = await current();
     const [from, to] = [nodeOf(node), nodeOf(newParent)];
     const packet = flags & RENAME_NOREPLACE ? ask.rename : ask.posixRename;
+    const replaced = nodes.child(to, newName);
     const done = session.ask(packet(pathOf(from, name), pathOf(to, newName)), reply.done).then(
-      () => nodes.move(from, name, to, newName),
+      () => {
+        nodes.move(from, name, to, newName);
+        if (replaced) changed(links.others(replaced), tell);
+      },
       (error: FileError) => {
         // The one failure that the server has no word of the system's for.
         throw flags & RENAME_NOREPLACE && error.code === "EIO" ? new FileError("EEXIST") : error;
@@ -244,7 +254,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
     }
   };
 
-  const answer = async (message: Request, { respond, keep }: Asker): Promise<Buffer | undefined> => {
+  const answer = async (message: Request, { respond, tell, keep }: Asker): Promise<Buffer | undefined> => {
     const { unique, node: id } = message;
     switch (message.type) {
       case "init":
@@ -266,7 +276,11 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         }
       }
       case "forget":
-        for (const { node, lookups } of message.forgotten) nodes.forget(node, lookups);
+        for (const { node: forgotten, lookups } of message.forgotten) {
+          const node = nodes.get(forgotten);
+          nodes.forget(forgotten, lookups);
+          if (node && !nodes.get(forgotten)) links.forget(node);
+        }
         return undefined;
       case "getattr": {
         const node = nodeOf(id);
@@ -275,7 +289,9 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
       }
       case "setattr": {
         const node = nodeOf(id);
-        return attributesReply(unique, told(node, await setattr(node, message.changes, message.handle)), cacheSeconds);
+        const after = told(node, await setattr(node, message.changes, message.handle));
+        changed(links.others(node), tell);
+        return attributesReply(unique, after, cacheSeconds);
       }
       case "readlink": {
         const session = await current();
@@ -294,8 +310,11 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
       case "mknod":
         return mknod(unique, nodeOf(id), message.name, message.mode);
       case "link": {
-        const existing = pathOf(nodeOf(message.existing));
-        const made = await makeEntry(nodeOf(id), message.name, (path) => ask.hardlink(existing, path));
+        const existing = nodeOf(message.existing);
+        const from = pathOf(existing);
+        const made = await makeEntry(nodeOf(id), message.name, (path) => ask.hardlink(from, path));
+        links.told(existing, made.attributes);
+        changed(links.others(nodeOf(made.node)), tell);
         return entryReply(unique, made, cacheSeconds);
       }
       case "unlink":
@@ -304,11 +323,13 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         const parent = nodeOf(id);
         const packet = message.type === "unlink" ? ask.remove : ask.rmdir;
         await session.ask(packet(pathOf(parent, message.name)), reply.done);
+        const removed = nodes.child(parent, message.name);
         nodes.remove(parent, message.name);
+        if (removed) changed(links.others(removed), tell);
         return doneReply(unique);
       }
       case "rename":
-        await rename(message);
+        await rename(message, tell);
         return doneReply(unique);
       case "open":
         return open(unique, nodeOf(id), message.flags);
@@ -357,7 +378,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
   };
 
   return {
-    async serve(message, { respond, keep }) {
+    async serve(message, { respond, tell, keep }) {
       const { unique, type } = message;
       let answered = false;
       const once = (bytes: Buffer): void => {
@@ -370,7 +391,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
       if (harmless) interruptible.set(unique, () => once(errorReply(unique, "EINTR")));
       try {
         if (moving && type !== "interrupt" && type !== "write") await moving;
-        const bytes = await answer(message, { respond: once, keep });
+        const bytes = await answer(message, { respond: once, tell, keep });
         if (bytes) once(bytes);
       } catch (error) {
         unsure(message);

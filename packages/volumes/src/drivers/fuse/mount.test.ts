@@ -13,7 +13,6 @@ import {
   stat,
   symlink,
   unlink,
-  utimes,
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
@@ -91,11 +90,41 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await place.mount();
     const [at, there] = [join(place.local, "f"), join(place.remote, "f")];
     await writeFile(at, "x");
-    await utimes(there, 100, 200);
+    await run("touch", ["-d", "@200.123456789", there]);
     await chown(at, 1234, -1 >>> 0);
-    await run("touch", ["-a", "-d", "@300", at]);
-    const { uid, gid, atimeMs, mtimeMs } = await stat(there);
-    expect([uid, gid, atimeMs, mtimeMs]).toEqual([1234, process.getgid!(), 300_000, 200_000]);
+    await run("touch", ["-a", "-d", "@300.25", at]);
+    const { uid, gid, atimeNs, mtimeNs } = await stat(there, { bigint: true });
+    expect([uid, gid, atimeNs, mtimeNs]).toEqual([1234n, BigInt(process.getgid!()), 300_250_000_000n, 200_123_456_789n]);
+    await run("touch", ["-m", "-d", "@5000000000.5", at]);
+    expect(await stat(there)).toMatchObject({ atimeMs: 300_250, mtimeMs: 5_000_000_000_500 });
+    const before = Date.now();
+    await run("touch", ["-a", at]);
+    const after = await stat(there);
+    expect([after.atimeMs >= before - 1, after.mtimeMs]).toEqual([true, 5_000_000_000_500]);
+  });
+
+  it("shows inode, blocks, links and times as they are there, also of what was just linked, listed or removed", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount();
+    const [at, there] = [(name: string) => join(place.local, name), (name: string) => join(place.remote, name)];
+    const same = async (name: string): Promise<void> => {
+      const [mine, real] = await Promise.all([at(name), there(name)].map((path) => stat(path, { bigint: true })));
+      const { ino, nlink, blocks, size, mode, atimeNs, mtimeNs, ctimeNs } = real!;
+      expect(mine).toMatchObject({ ino, nlink, blocks, size, mode, atimeNs, mtimeNs, ctimeNs });
+    };
+    await writeFile(at("f"), "x");
+    await run("truncate", ["-s", "1G", there("sparse")]);
+    await run("touch", ["-d", "1965-01-01 00:00:00.75Z", there("old")]);
+    for (const name of ["f", "sparse", "old", "."]) await same(name);
+    await link(at("f"), at("g"));
+    for (const name of ["f", "g", "."]) await same(name);
+    const { stdout } = await run("ls", ["-iU", place.local]);
+    expect(stdout).toContain(`${(await stat(there("g"))).ino} g\n`);
+    await using file = await open(at("f"), "r");
+    await unlink(at("g"));
+    await same("f");
+    await unlink(at("f"));
+    expect((await file.stat()).nlink).toBe(0);
   });
 
   it("a stream that is cut fails what is under way, and the next one is a new one", async () => {

@@ -54,7 +54,9 @@ async function open(): Promise<SftpSession> {
     });
     if (path === undefined) throw new FileError("EIO");
     stream = connectTo(path);
-    session = await openSftpSession(stream.socket, stream.incoming);
+    const opened = await openSftpSession(stream.socket, stream.incoming);
+    await opened.ask(request.stats(), reply.done);
+    session = opened;
     return session;
   } finally {
     clearTimeout(timer);

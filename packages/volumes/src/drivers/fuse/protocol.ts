@@ -48,8 +48,6 @@ export const INIT_FLAGS = {
   /** OPEN truncates by itself. */
   ATOMIC_O_TRUNC: 1 << 3,
   BIG_WRITES: 1 << 5,
-  /** Pages are dropped where a file's size or time has changed. */
-  AUTO_INVAL_DATA: 1 << 12,
   DO_READDIRPLUS: 1 << 13,
   PARALLEL_DIROPS: 1 << 18,
   /** After the end of the connection reading the device says ECONNABORTED. */
@@ -76,6 +74,9 @@ export const KEEP_CACHE = 1 << 1;
 export const NO_FLUSH = 1 << 5;
 export const GETATTR_BY_HANDLE = 1;
 export const RENAME_NOREPLACE = 1;
+
+/** A notice to the kernel, in the place of an answer's error: what it knows of a node isn't so any more. */
+export const NOTIFY_INVAL_INODE = 2;
 
 /** Bytes of the header before each request, and before each answer. */
 export const IN_HEADER = 40;

@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { INIT_FLAGS, LARGEST_IO, MAJOR, MINOR, OUT_HEADER } from "./protocol.ts";
+import { INIT_FLAGS, LARGEST_IO, MAJOR, MINOR, NOTIFY_INVAL_INODE, OUT_HEADER } from "./protocol.ts";
 
 /** Answers to the kernel, as bytes: each is written whole. Pure. */
 
@@ -11,6 +11,20 @@ export interface Attributes {
   gid: number;
   atime: number;
   mtime: number;
+  /** Where the server tells it. */
+  exact?: Exact;
+}
+
+/** What SFTP has no words for. */
+export interface Exact {
+  inode: bigint;
+  links: number;
+  /** Of 512 bytes. */
+  blocks: bigint;
+  /** Times of access, content and change in ns since 1970. */
+  atime: bigint;
+  mtime: bigint;
+  ctime: bigint;
 }
 
 export type ErrorName = keyof typeof constants.errno;
@@ -19,6 +33,7 @@ const ATTRIBUTES = 88;
 const ENTRY = 40 + ATTRIBUTES;
 const DIRENT = 24;
 const BLOCK = 4096;
+const SECOND = 1_000_000_000n;
 
 /** Zeroed, with its header. */
 function reply(unique: number, length: number): Buffer {
@@ -42,6 +57,15 @@ export function errorReply(unique: number, name: ErrorName): Buffer {
   return made;
 }
 
+/** No answer: the kernel is to ask for a node's attributes when it needs them. Its pages stay. */
+export function changedNotice(node: number): Buffer {
+  const made = reply(0, 24);
+  made.writeInt32LE(NOTIFY_INVAL_INODE, 4);
+  putUint64(made, node, OUT_HEADER);
+  made.writeBigInt64LE(-1n, OUT_HEADER + 8);
+  return made;
+}
+
 /** What is asked of the kernel, of what it offers. */
 const WANTED = Object.values(INIT_FLAGS).reduce((all, flag) => all | flag, 0);
 /** Reads ahead that are under way at a time. */
@@ -59,8 +83,8 @@ export function initReply(unique: number, offered: { flags: number }): Buffer {
   made.writeUInt16LE(MOST_AT_ONCE, OUT_HEADER + 16);
   made.writeUInt16LE(Math.floor((MOST_AT_ONCE * 3) / 4), OUT_HEADER + 18);
   made.writeUInt32LE(LARGEST_IO, OUT_HEADER + 20);
-  // Times have whole seconds.
-  made.writeUInt32LE(1e9, OUT_HEADER + 24);
+  // What a time is a multiple of, in ns.
+  made.writeUInt32LE(1, OUT_HEADER + 24);
   made.writeUInt16LE(LARGEST_IO / 4096, OUT_HEADER + 28);
   return made;
 }
@@ -146,7 +170,8 @@ export function directoryReply(
     if (entry) putEntry(made, at, entry, cacheSeconds);
     const dirent = at + before;
     // Zero would be no file at all.
-    putUint64(made, entry?.node ?? 2 ** 32 + index, dirent);
+    const inode = entry?.attributes.exact?.inode ?? BigInt(entry?.node ?? 2 ** 32 + index);
+    made.writeBigUInt64LE(BigInt.asUintN(64, inode), dirent);
     putUint64(made, index + 1, dirent + 8);
     made.writeUInt32LE(name.length, dirent + 16);
     made.writeUInt32LE((mode & 0o170000) >> 12, dirent + 20);
@@ -170,6 +195,13 @@ function putTime(into: Buffer, seconds: number, at: number, nanosecondsAt: numbe
   into.writeUInt32LE(Math.round((seconds - whole) * 1e9), nanosecondsAt);
 }
 
+/** Before 1970 the seconds are negative, and what is beyond them never is. */
+function putNanoseconds(into: Buffer, time: bigint, at: number, nanosecondsAt: number): void {
+  const beyond = ((time % SECOND) + SECOND) % SECOND;
+  into.writeBigInt64LE(BigInt.asIntN(64, (time - beyond) / SECOND), at);
+  into.writeUInt32LE(Number(beyond), nanosecondsAt);
+}
+
 function putEntry(into: Buffer, at: number, entry: Entry | undefined, cacheSeconds: number): void {
   putTime(into, cacheSeconds, at + 16, at + 32);
   if (!entry) return;
@@ -178,15 +210,22 @@ function putEntry(into: Buffer, at: number, entry: Entry | undefined, cacheSecon
   putAttributes(into, at + 40, entry.node, entry.attributes);
 }
 
-function putAttributes(into: Buffer, at: number, node: number, { size, mode, uid, gid, atime, mtime }: Attributes): void {
-  putUint64(into, node, at);
+function putAttributes(into: Buffer, at: number, node: number, { size, mode, uid, gid, atime, mtime, exact }: Attributes): void {
   putUint64(into, size, at + 8);
-  putUint64(into, Math.ceil(size / 512), at + 16);
-  putUint64(into, atime, at + 24);
-  putUint64(into, mtime, at + 32);
-  // When it was changed isn't told.
-  putUint64(into, mtime, at + 40);
-  const words = [mode, 1, uid, gid, 0, BLOCK];
+  if (exact) {
+    into.writeBigUInt64LE(BigInt.asUintN(64, exact.inode), at);
+    into.writeBigUInt64LE(BigInt.asUintN(64, exact.blocks), at + 16);
+    putNanoseconds(into, exact.atime, at + 24, at + 48);
+    putNanoseconds(into, exact.mtime, at + 32, at + 52);
+    putNanoseconds(into, exact.ctime, at + 40, at + 56);
+  } else {
+    putUint64(into, node, at);
+    putUint64(into, Math.ceil(size / 512), at + 16);
+    putUint64(into, atime, at + 24);
+    putUint64(into, mtime, at + 32);
+    putUint64(into, mtime, at + 40);
+  }
+  const words = [mode, exact?.links ?? 1, uid, gid, 0, BLOCK];
   for (const [index, word] of words.entries()) into.writeUInt32LE(word >>> 0, at + 60 + index * 4);
 }
 

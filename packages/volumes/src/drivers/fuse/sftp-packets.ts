@@ -3,7 +3,7 @@
  * names and handles are byte strings (latin1).
  */
 import { constants } from "node:os";
-import type { Attributes, ErrorName } from "./replies.ts";
+import type { Attributes, ErrorName, Exact } from "./replies.ts";
 
 const TYPES = {
   INIT: 1,
@@ -31,8 +31,12 @@ export const FLAGS = { READ: 1, WRITE: 2, APPEND: 4, CREATE: 8, TRUNCATE: 16, EX
 
 /** Bytes of a packet's length, type and id. */
 const HEAD = 9;
-/** What is changed of a file. SFTP has owners, and times, together only. */
-export type Change = { size: number } | { uid: number; gid: number } | { mode: number } | { atime: number; mtime: number };
+/** What is changed of a file. SFTP has owners together only: {@link AS_IT_IS} is what stays. Times: `request.utimes`. */
+export type Change = { size: number } | { uid: number; gid: number } | { mode: number };
+/** Of owners, as of chown(2). */
+export const AS_IT_IS = 0xffff_ffff;
+/** In seconds; `now` is the server's. */
+export type SetTime = number | "now" | undefined;
 
 /** A failure of what was asked, in the words of the system. */
 export class FileError extends Error {
@@ -73,8 +77,7 @@ const wide = (value: number): Buffer => {
 const sizeBytes = (change: Change): Field[] => {
   if ("size" in change) return [1, wide(change.size)];
   if ("uid" in change) return [2, change.uid, change.gid];
-  if ("mode" in change) return [4, change.mode];
-  return [8, Math.floor(change.atime), Math.floor(change.mtime)];
+  return [4, change.mode];
 };
 
 /** Has no id: it is the first of a session. */
@@ -82,6 +85,7 @@ export const initPacket = (): Buffer => Buffer.from([0, 0, 0, 5, TYPES.INIT, 0, 
 
 /** Extensions of the relay's file server; another one answers `EOPNOTSUPP`. */
 const [STAMP, REPLACE] = ["stamp@shipside.dev", "replace-if-same@shipside.dev"];
+const [STAT, UTIMES] = ["stat@shipside.dev", "utimes@shipside.dev"];
 
 /** The requests. Each is one packet, whose id is put in when it is sent. */
 export const request = {
@@ -109,6 +113,13 @@ export const request = {
   hardlink: (from: string, to: string) => packet(TYPES.EXTENDED, "hardlink@openssh.com", from, to),
   /** From now on attributes have a stamp: `size:mode:mtime:ctime:inode`, times in ns. */
   stamps: () => packet(TYPES.EXTENDED, STAMP),
+  /** From now on attributes have what is {@link Exact} besides. */
+  stats: () => packet(TYPES.EXTENDED, STAT),
+  /** Of a handle, or a path; times in seconds, undefined for what they are. */
+  utimes: (of: { handle: string } | { path: string }, atime: SetTime, mtime: SetTime) => {
+    const [handle, path] = "handle" in of ? [of.handle, ""] : ["", of.path];
+    return packet(TYPES.EXTENDED, UTIMES, handle, path, String(atime ?? ""), String(mtime ?? ""));
+  },
   /**
    * Puts `from` in the place of `to`, or nothing for an empty one, where `to` has the stamp that is expected (empty: where nothing is), and gives what
    * was there the name `keep`. `ESTALE` where it is another.
@@ -223,7 +234,15 @@ function attributes(frame: Buffer, at: number): { value: Told; end: number } {
     const name = text(frame, end);
     const data = text(frame, name.end);
     if (name.value === STAMP) value.stamp = data.value;
+    if (name.value === STAT) value.exact = exact(data.value);
     end = data.end;
   }
   return { value, end };
+}
+
+function exact(told: string): Exact {
+  const fields = told.split(":");
+  if (fields.length !== 6 || fields.some((field) => !/^-?\d+$/.test(field))) throw new FileError("EIO");
+  const [inode, links, blocks, atime, mtime, ctime] = fields.map(BigInt) as [bigint, bigint, bigint, bigint, bigint, bigint];
+  return { inode, links: Number(links), blocks, atime, mtime, ctime };
 }

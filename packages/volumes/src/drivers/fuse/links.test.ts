@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { createLinks } from "./links.ts";
+import { createNodes, type Node } from "./nodes.ts";
+import { ROOT_ID } from "./protocol.ts";
+
+const attributes = (inode: bigint, links: number) => ({
+  ...{ size: 1, mode: 0o100644, uid: 1, gid: 1, atime: 1, mtime: 1 },
+  exact: { inode, links, blocks: 8n, atime: 1n, mtime: 1n, ctime: 1n },
+});
+
+test("names of one file know of each other, until it has one or they are forgotten", () => {
+  const nodes = createNodes();
+  const links = createLinks();
+  const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => nodes.look(nodes.get(ROOT_ID)!, name, 0o100000)) as Node[];
+  for (const node of [a!, b!, c!]) links.told(node, attributes(7n, 3));
+  links.told(d!, attributes(8n, 2));
+  expect([links.others(a!), links.others(d!)]).toEqual([[b, c], []]);
+  links.forget(b!);
+  expect([links.others(a!), links.others(b!)]).toEqual([[c], []]);
+  links.told(c!, attributes(8n, 2));
+  expect([links.others(a!), links.others(d!)]).toEqual([[], [c]]);
+  links.told(c!, attributes(8n, 1));
+  expect(links.others(d!)).toEqual([]);
+});

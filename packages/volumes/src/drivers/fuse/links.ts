@@ -1,0 +1,40 @@
+import type { Node } from "./nodes.ts";
+import type { Attributes } from "./replies.ts";
+
+/** Which nodes are one file, by several names of it: the kernel knows each by itself, and of none that a change of another is one of it. Pure. */
+export interface Links {
+  /** What a node was told to be. */
+  told(node: Node, attributes: Attributes): void;
+  /** Of the same file. */
+  others(node: Node): Node[];
+  forget(node: Node): void;
+}
+
+export function createLinks(): Links {
+  const inodes = new Map<Node, bigint>();
+  const sharing = new Map<bigint, Set<Node>>();
+  const links: Links = {
+    told(node, { exact }) {
+      const inode = exact && exact.links > 1 ? exact.inode : undefined;
+      if (inodes.get(node) === inode) return;
+      links.forget(node);
+      if (inode === undefined) return;
+      inodes.set(node, inode);
+      const nodes = sharing.get(inode) ?? new Set();
+      sharing.set(inode, nodes.add(node));
+    },
+    others(node) {
+      const nodes = sharing.get(inodes.get(node) ?? -1n) ?? [];
+      return [...nodes].filter((each) => each !== node);
+    },
+    forget(node) {
+      const inode = inodes.get(node);
+      if (inode === undefined) return;
+      inodes.delete(node);
+      const nodes = sharing.get(inode);
+      nodes?.delete(node);
+      if (nodes?.size === 0) sharing.delete(inode);
+    },
+  };
+  return links;
+}
