@@ -55,7 +55,10 @@ export async function openMount(options: SessionOptions, components: SessionMoun
   const { dir, only, readOnly, from, driver: wanted, ignore } = options.mount!;
   const place = { cluster, ...(kubeconfig !== undefined && { kubeconfig }) };
   const hidden = await components.whyNoMounts?.(dir);
-  const drivers = volumeDrivers({ place, journal, session, image, ignore, plugins, notice });
+  const drivers = volumeDrivers({
+    ...{ place, journal, session, image, ignore, plugins, notice },
+    warn: (error) => warn(errorToJson(error)),
+  });
   const chosen = await chooseDrivers(hidden === undefined ? drivers : drivers.map(unlessHidden(hidden)), wanted);
   const known = env ?? (await envForPaths(components, container));
   const { owner, undone } = await recordVolumes(journal, dir, session);

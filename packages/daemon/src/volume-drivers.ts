@@ -1,5 +1,5 @@
 import type { Plugin, VolumeDriver } from "@shipside/core";
-import { fuseDriver, type SshfsOptions, type SyncOptions, snapshotDriver, sshfsDriver, syncDriver } from "@shipside/volumes";
+import { fuseDriver, type SshfsOptions, snapshotDriver, sshfsDriver, syncDriver } from "@shipside/volumes";
 import { developer } from "./developer.ts";
 import type { Journal } from "./journal.ts";
 import { type ClusterPlace, makeClusterObject } from "./residue/cluster-object.ts";
@@ -16,10 +16,21 @@ export interface VolumeDriverComponents {
   plugins: readonly Plugin[];
   /** Told before a relay is deployed. */
   notice(message: string): void;
+  /** Told of what becomes of a volume that stands. */
+  warn(error: Error): void;
 }
 
 /** Those that a session can have, in the order in which `auto` tries them: ours, then the plugins'. */
-export function volumeDrivers({ place, journal, session, image, ignore, plugins, notice }: VolumeDriverComponents): VolumeDriver[] {
+export function volumeDrivers({
+  place,
+  journal,
+  session,
+  image,
+  ignore,
+  plugins,
+  notice,
+  warn,
+}: VolumeDriverComponents): VolumeDriver[] {
   const { cluster } = place;
   const ofClaims: SshfsOptions = {
     cluster,
@@ -34,22 +45,31 @@ export function volumeDrivers({ place, journal, session, image, ignore, plugins,
   return [
     sshfsDriver(ofClaims),
     fuseDriver(ofClaims),
-    syncDriver({ ...ofClaims, ...(ignore && { ignore }), onProgress: sayNowAndThen(notice) }),
+    syncDriver({ ...ofClaims, ...(ignore && { ignore }), onProgress: sayNowAndThen(notice), onWarning: warn }),
     snapshotDriver({ cluster }),
     ...plugins.flatMap(({ volumeDrivers: theirs = [] }) => theirs),
   ];
 }
 
-/** How often the first copy of a volume says how far it is, in ms. */
+/** How often a copy of a volume says how far it is, in ms. */
 const SAY_MS = 2_000;
 
-function sayNowAndThen(notice: (message: string) => void): NonNullable<SyncOptions["onProgress"]> {
+/** Of what is not known beforehand, how much has come. */
+interface CopyProgress {
+  files: number;
+  ofFiles?: number;
+  bytes: number;
+  ofBytes?: number;
+}
+
+function sayNowAndThen(notice: (message: string) => void): (name: string, progress: CopyProgress) => void {
   let said: number | undefined;
+  const mebibytes = (size: number): string => (size / 2 ** 20).toFixed(1);
   return (name, { files, ofFiles, bytes, ofBytes }) => {
     said ??= performance.now();
     if (performance.now() - said < SAY_MS) return;
     said = performance.now();
-    const mebibytes = (size: number): string => (size / 2 ** 20).toFixed(1);
-    notice(`copying ${name}: ${files} of ${ofFiles} files, ${mebibytes(bytes)} of ${mebibytes(ofBytes)} MiB`);
+    if (ofFiles === undefined || ofBytes === undefined) notice(`copying ${name}: ${files} files, ${mebibytes(bytes)} MiB so far`);
+    else notice(`copying ${name}: ${files} of ${ofFiles} files, ${mebibytes(bytes)} of ${mebibytes(ofBytes)} MiB`);
   };
 }

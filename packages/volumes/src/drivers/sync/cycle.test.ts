@@ -72,7 +72,7 @@ describe("both sides", () => {
     // As root nothing is unreadable: what a scan that failed on the way says.
     const broken = { ...pair.local, scan: async () => ({ items: new Map(), missed: ["d"] }) };
     const { agreed, kept, remote } = pair;
-    const parts = { remote, agreed, kept, readOnly: false, label: () => "desk", logger: silentLogger };
+    const parts = { remote, agreed, kept, readOnly: false, label: () => "desk", onConflict: () => {}, logger: silentLogger };
     await cycle({ ...parts, local: broken });
     expect(Object.keys(shown(pair.there))).toEqual(["d", "d/e", "d/e/f"]);
     // Found, it is still there when it is asked for by name.

@@ -28,6 +28,8 @@ export interface CycleComponents {
   readOnly: boolean;
   /** What the names of conflicts end in: `desk-20260131-120000`. */
   label(): string;
+  /** Told where both sides had changed a file: one of the two has another name. */
+  onConflict(path: string, name: string): void;
   logger: Logger;
   onProgress?(done: Progress): void;
 }
@@ -53,7 +55,7 @@ const FEW = 200;
 
 /** Brings both sides one step nearer to each other: after some without a change on either, they are the same. Calls must not overlap. */
 export async function cycle(components: CycleComponents): Promise<Cycled> {
-  const { local, remote, agreed, kept, readOnly, label, logger, onProgress } = components;
+  const { local, remote, agreed, kept, readOnly, label, onConflict, logger, onProgress } = components;
   await lookAgain({ local, remote }, agreed);
   const [here, there] = await Promise.all([local.scan(), remote.scan()]);
   const actions = reconcile(agreed, here, there);
@@ -116,7 +118,8 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
   };
   const takeAway = async (tree: Tree, path: string, item: Item): Promise<boolean> => {
     // What is kept in a folder would hold it.
-    if (item.type === "directory" && (await lookAtKept(kept, { tree, under: path, age: 0, label, logger })) > 0) return false;
+    if (item.type === "directory" && (await lookAtKept(kept, { tree, under: path, age: 0, label, onConflict, logger })) > 0)
+      return false;
     return (await keeping(tree, path, item, (name) => tree.remove(path, item, name))) !== undefined;
   };
   /** Copies a file's content, and settles. */
@@ -178,8 +181,7 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
   /** What is here gets another name, and comes to the other side under that; the cluster's keeps the name. */
   const setAside = async (path: string): Promise<void> => {
     if (!(await local.look(path))) return;
-    const name = await renameToFree(local, path, conflictNames(path, label()));
-    logger.warn("changed here and in the cluster: what was here has another name", { path, name });
+    onConflict(path, await renameToFree(local, path, conflictNames(path, label())));
   };
   const compare = async (path: string): Promise<boolean> => {
     const [ours, theirs] = [here.items.get(path) as FileItem, there.items.get(path) as FileItem];

@@ -6,13 +6,15 @@ import { mountSync, type SyncMountOptions } from "./mount.ts";
 export interface SyncOptions extends Omit<SshfsOptions, "cacheSeconds">, Pick<SyncMountOptions, "ignore" | "everyMs"> {
   /** Told while the first copy of a volume is made: how many files of how many, and bytes. */
   onProgress?(name: string, progress: Parameters<NonNullable<SyncMountOptions["onProgress"]>>[0]): void;
+  /** `VOLUMES_SYNC_CONFLICT`, once for all that a round finds; `VOLUMES_SYNC_PENDING` where changes wait for the way to the volume. */
+  onWarning?: SyncMountOptions["onWarning"];
 }
 
 /**
  * Brings PersistentVolumeClaims (and ephemeral volumes) as a copy that is kept the same as the volume, both ways, without any help of the kernel. The
  * relay and its codes are those of `sshfsDriver`; besides `VOLUMES_SYNC_PENDING` when it is closed.
  */
-export function syncDriver({ ignore, everyMs, onProgress, ...options }: SyncOptions): VolumeDriver {
+export function syncDriver({ ignore, everyMs, onProgress, onWarning, ...options }: SyncOptions): VolumeDriver {
   return {
     ...claimDriver(options, {
       name: "sync",
@@ -22,6 +24,7 @@ export function syncDriver({ ignore, everyMs, onProgress, ...options }: SyncOpti
           ...wanted,
           ...(ignore && { ignore }),
           ...(everyMs !== undefined && { everyMs }),
+          ...(onWarning && { onWarning }),
           ...(onProgress && { onProgress: (progress) => onProgress(wanted.name, progress) }),
         }),
     }),

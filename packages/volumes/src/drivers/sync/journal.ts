@@ -75,6 +75,6 @@ export async function removeAgreed(local: Tree, agreed: ReadonlyMap<string, Agre
     const kept = new Set([
       { tree: local, path, name, item: unwritten(removed.kept, item), hash: agreed.get(path)?.hash, since: 0 },
     ]);
-    return (await lookAtKept(kept, { age: 0, label: () => "local", logger })) === 0;
+    return (await lookAtKept(kept, { age: 0, label: () => "local", onConflict: () => {}, logger })) === 0;
   }
 }

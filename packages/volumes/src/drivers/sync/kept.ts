@@ -25,6 +25,8 @@ export interface KeptOptions {
   /** Those that are as old as that, in ms, and older. */
   age: number;
   label(): string;
+  /** Told of what stands beside the file now. */
+  onConflict(path: string, name: string): void;
   logger: Logger;
 }
 
@@ -38,7 +40,7 @@ const AT_ONCE = 16;
  * Looks once more at what was kept. What is as it was is removed; what somebody has written to has its name again or, where that is taken, a conflict's.
  * Resolves with how many those are.
  */
-export async function lookAtKept(all: Set<Kept>, { tree, under, age, label, logger }: KeptOptions): Promise<number> {
+export async function lookAtKept(all: Set<Kept>, { tree, under, age, label, onConflict, logger }: KeptOptions): Promise<number> {
   const until = Date.now() - age;
   const due = [...all].filter(
     (kept) => kept.since <= until && (!tree || kept.tree === tree) && (under === undefined || kept.path.startsWith(`${under}/`)),
@@ -53,10 +55,7 @@ export async function lookAtKept(all: Set<Kept>, { tree, under, age, label, logg
         if (is === "same") await kept.tree.drop(kept.name);
         if (is === "changed") {
           const name = await renameToFree(kept.tree, kept.name, [kept.path, ...conflictNames(kept.path, label())]);
-          logger.warn("written to by who had it open, after it was replaced or taken away: what they wrote is kept", {
-            path: kept.path,
-            name,
-          });
+          if (name !== kept.path) onConflict(kept.path, name);
           changed++;
         }
         all.delete(kept);

@@ -78,6 +78,26 @@ it("copies at first, telling how far it is; then what changes on one side is soo
   expect(await readdir(place.local)).toEqual([]);
 });
 
+it("changed on both sides: both are kept, and it is said which is which", async () => {
+  await writeFile(there("f"), "1");
+  const warnings: unknown[] = [];
+  await using _mounted = await mount({ everyMs: 60_000, onWarning: (error) => void warnings.push(error) });
+  await writeFile(there("f"), "theirs");
+  await writeFile(here("f"), "mine");
+  await isIn(here("f"), "theirs");
+  await until(async () => expect(warnings).toMatchObject([{ code: "VOLUMES_SYNC_CONFLICT" }]));
+  const [, other = ""] = (warnings[0] as Error).message.split("the other version is ");
+  expect(await readFile(other, "utf8")).toBe("mine");
+});
+
+it("what is replaced is kept for a moment, and then gone, with nothing else happening", async () => {
+  await writeFile(there("f"), "1");
+  await using _mounted = await mount({ everyMs: 60_000 });
+  await writeFile(here("f"), "2");
+  await isIn(there("f"), "2");
+  await until(async () => expect(await readdir(place.remote)).toEqual(["f"]));
+});
+
 it("the way gone, work goes on here, and comes to the volume when it is back", async () => {
   await writeFile(there("f"), "1");
   await using _mounted = await mount();

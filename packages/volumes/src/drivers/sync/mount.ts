@@ -23,6 +23,8 @@ export interface SyncMountOptions extends Omit<SshfsMountOptions, "cacheSeconds"
   everyMs?: number;
   /** Told while the first copy is made. */
   onProgress?(progress: Progress): void;
+  /** `VOLUMES_SYNC_CONFLICT`, once for all that a round finds; `VOLUMES_SYNC_PENDING` where changes wait for the way to the volume. */
+  onWarning?(error: Error): void;
 }
 
 const OPEN_MS = 10_000;
@@ -44,7 +46,18 @@ const ROUNDS = 8;
  * left to the cluster, and empties the local folder. Codes: `VOLUMES_SUBPATH_MISSING`, `VOLUMES_MOUNT_FAILED`; of closing `VOLUMES_SYNC_PENDING`.
  */
 export async function mountSync(options: SyncMountOptions): Promise<MountedVolume> {
-  const { localPath, remotePath, readOnly, signal, logger, ignore = [], inner = [], everyMs = 2_000, onProgress } = options;
+  const {
+    localPath,
+    remotePath,
+    readOnly,
+    signal,
+    logger,
+    ignore = [],
+    inner = [],
+    everyMs = 2_000,
+    onProgress,
+    onWarning,
+  } = options;
   signal.throwIfAborted();
   const lifetime = new AbortController();
   const closer = createCloser();
@@ -69,13 +82,22 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
   const kept = new Set<Kept>();
   const label = (): string =>
     `${hostname().replace(/[^\w-]/g, "-")}-${new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-")}`;
+  const conflicts: string[] = [];
+  const kinds = { label, onConflict: (_: string, name: string) => void conflicts.push(name), logger };
+  const warn = (error: Error): void => {
+    logger.warn(error.message);
+    onWarning?.(error);
+  };
+  const tellConflicts = (): void => {
+    if (conflicts.length > 0) warn(conflictError(localPath, conflicts.splice(0)));
+  };
   let last: Cycled = { changes: 0, pending: new Map() };
   /** Until there is nothing to do, or nothing that can be done. */
   const synchronise = async (tell?: (progress: Progress) => void): Promise<void> => {
     for (let round = 0; round < ROUNDS; round++) {
       await connect();
-      const written = await lookAtKept(kept, { age: KEPT_MS, label, logger });
-      last = await cycle({ local, remote, agreed, kept, readOnly, label, logger, ...(tell && { onProgress: tell }) });
+      const written = await lookAtKept(kept, { age: KEPT_MS, ...kinds });
+      last = await cycle({ local, remote, agreed, kept, readOnly, ...kinds, ...(tell && { onProgress: tell }) });
       if (last.changes > 0) await journal.save(agreed);
       else if (written === 0) return;
     }
@@ -105,24 +127,39 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
 
   // From here on it ends with `close` alone.
   opening = lifetime.signal;
+  tellConflicts();
   const alarm = alarmClock();
   const watchers = watchFolders(localPath, alarm.soon);
   let away = false;
   const running = (async () => {
-    let pause = everyMs;
+    let next = performance.now() + everyMs;
     watchers.update(agreed);
-    while (await alarm.wait(pause)) {
+    for (;;) {
+      const left = Math.max(0, next - performance.now());
+      const woken = await alarm.wait(kept.size > 0 ? Math.min(left, KEPT_MS) : left);
+      if (woken === "stopped") return;
       const began = performance.now();
       try {
+        await connect();
+        // A look at what is kept takes no scan.
+        if (woken === "time" && began < next && (await lookAtKept(kept, { age: KEPT_MS, ...kinds })) === 0) continue;
         await synchronise();
         if (away) logger.info("synchronised again", { localPath });
         away = false;
         watchers.update(agreed);
-      } catch (error) {
-        if (!away) logger.warn("changes wait: the volume can't be reached", { localPath, error: (error as Error).message });
+      } catch (cause) {
+        const why = (cause as Error).message;
+        if (!away && !lifetime.signal.aborted)
+          warn(
+            volumesError("VOLUMES_SYNC_PENDING", `changes in ${localPath} wait: ${why}`, {
+              cause,
+              hint: "they are brought when it can be reached again",
+            }),
+          );
         away = true;
       }
-      pause = Math.max(everyMs, (performance.now() - began) * SHARE);
+      tellConflicts();
+      next = performance.now() + Math.max(everyMs, (performance.now() - began) * SHARE);
     }
   })();
 
@@ -136,7 +173,7 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
     try {
       await running;
       await synchronise();
-      if ((await lookAtKept(kept, { age: 0, label, logger })) > 0) await synchronise();
+      if ((await lookAtKept(kept, { age: 0, ...kinds })) > 0) await synchronise();
     } catch (error) {
       logger.warn("the last changes could not be brought to the cluster", { error: (error as Error).message });
     } finally {
@@ -145,7 +182,8 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
       session?.end();
     }
     // Of this side, also where the other can't be reached.
-    await lookAtKept(kept, { tree: local, age: 0, label, logger });
+    await lookAtKept(kept, { tree: local, age: 0, ...kinds });
+    tellConflicts();
     const left = await removeAgreed(local, agreed, logger);
     await journal.remove();
     if (left.length === 0) left.push(...(await otherFiles(localPath)));
@@ -160,6 +198,21 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
   return { localPath, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
 }
 
+function conflictError(localPath: string, names: readonly string[]): Error {
+  const [first = "", ...more] = names.slice(0, 5).map((name) => Buffer.from(name, "latin1").toString());
+  const hint = "compare the two, keep what you want under the file's own name, and delete the other";
+  const details = { localPath, names: names.slice(0, 100) };
+  if (names.length === 1)
+    return volumesError(
+      "VOLUMES_SYNC_CONFLICT",
+      `changed here and in the cluster: the other version is ${join(localPath, first)}`,
+      { hint, details },
+    );
+  const some = [first, ...more].join(", ");
+  const message = `${names.length} files were changed here and in the cluster: the other versions in ${localPath} are ${some}`;
+  return volumesError("VOLUMES_SYNC_CONFLICT", `${message}${names.length > 5 ? " …" : ""}`, { hint, details });
+}
+
 /** What was let alone here. */
 async function otherFiles(localPath: string): Promise<string[]> {
   const entries = await readdir(localPath, { recursive: true, withFileTypes: true });
@@ -169,7 +222,7 @@ async function otherFiles(localPath: string): Promise<string[]> {
 }
 
 /** Waits until it is time, or something has happened. */
-function alarmClock(): { soon(): void; wait(ms: number): Promise<boolean>; stop(): void } {
+function alarmClock(): { soon(): void; wait(ms: number): Promise<"time" | "soon" | "stopped">; stop(): void } {
   let stopped = false;
   let due = false;
   let wake: (() => void) | undefined;
@@ -179,7 +232,6 @@ function alarmClock(): { soon(): void; wait(ms: number): Promise<boolean>; stop(
       wake?.();
     },
     async wait(ms) {
-      if (stopped) return false;
       const sleep = (most: number, early: boolean): Promise<void> =>
         new Promise((resolve) => {
           const timer = setTimeout(resolve, most);
@@ -190,10 +242,12 @@ function alarmClock(): { soon(): void; wait(ms: number): Promise<boolean>; stop(
             resolve();
           };
         });
-      if (!due) await sleep(ms, true);
+      if (!due && !stopped) await sleep(ms, true);
+      const woken = due;
       if (due && !stopped) await sleep(GATHER_MS, false);
       due = false;
-      return !stopped;
+      if (stopped) return "stopped";
+      return woken ? "soon" : "time";
     },
     stop() {
       stopped = true;
