@@ -32,6 +32,9 @@ const manifests = [
   object("v1", "PersistentVolumeClaim", "data", {
     spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Mi" } } },
   }),
+  object("v1", "PersistentVolumeClaim", "disk", {
+    spec: { accessModes: ["ReadWriteOnce"], volumeMode: "Block", resources: { requests: { storage: "1Mi" } } },
+  }),
   object("apps/v1", "Deployment", "app", {
     spec: {
       selector: { matchLabels: { app: "app" } },
@@ -47,6 +50,7 @@ const manifests = [
             { name: "vault", projected: { sources: [{ serviceAccountToken: { path: "token", audience: "vault" } }] } },
             { name: "work", emptyDir: {} },
             { name: "data", persistentVolumeClaim: { claimName: "data" } },
+            { name: "disk", persistentVolumeClaim: { claimName: "disk" } },
             { name: "host", hostPath: { path: "/tmp" } },
           ],
           containers: [
@@ -64,7 +68,10 @@ const manifests = [
                 { name: "host", mountPath: "/host" },
               ],
             },
-            { name: "bare", image: "busybox", command: ["sleep", "98762"] },
+            {
+              ...{ name: "bare", image: "busybox", command: ["sleep", "98762"] },
+              volumeDevices: [{ name: "disk", devicePath: "/dev/xvda" }],
+            },
           ],
         },
       },
@@ -186,6 +193,14 @@ test("a command has its volumes by SHIPSIDE_ROOT, and a file of its env has that
   expect(work).toEqual([]);
   expect([root, settings]).toEqual([at("root"), '{"n":1}']);
   expect(env).toContain(`SHIPSIDE_ROOT=${at("root")}`);
+  expect(await names(".")).not.toContain("root");
+}, 60_000);
+
+test("a block device can't be had as files: a teleport says so, and goes on without", async () => {
+  const options = ["--container", "bare", "--mount", "root", "--mount-only", "disk"];
+  const ran = await user.run(["teleport", "app", ...options, ...where, "--", "true"], { cwd: user.home });
+  expect(ran.code, ran.stderr).toBe(0);
+  expect(ran.stderr).toContain("! not mounted: /dev/xvda (disk): the container has it as a block device, which has no files\n");
   expect(await names(".")).not.toContain("root");
 }, 60_000);
 
@@ -375,6 +390,7 @@ test("what can't be is refused, with its reason and its exit code", async () => 
     [["mount", "nope", at("x")], 6, "nope"],
     [["mount", "bare", at("x")], 14, "mounts no volume"],
     [["mount", "app", at("x"), "--only", "host"], 14, "a hostPath is the file system"],
+    [["mount", "app", at("x"), "--container", "bare", "--only", "disk"], 14, "as a block device, which has no files"],
     [["mount", "app", at("x"), "--from", "there"], 2, "there is spec and running"],
     [["mount", "deployment/app", "x", at("x")], 2, "one workload and one directory"],
     [["teleport", "namespace", NAMESPACE, "--mount", at("x")], 2, "a namespace as such has no volumes"],

@@ -134,6 +134,8 @@ export interface Container {
   ports?: Array<{ name?: string; containerPort: number; protocol?: string }>;
   resources?: { limits?: Record<string, string>; requests?: Record<string, string> };
   volumeMounts?: VolumeMount[];
+  /** Claims whose volumeMode is Block. */
+  volumeDevices?: Array<{ name: string; devicePath: string }>;
   restartPolicy?: string;
 }
 

@@ -18,6 +18,22 @@ const spec = (volumeMounts: VolumeMount[], rest: Partial<PodSpec> = {}): PodSpec
   ...rest,
 });
 
+it("a block device has no files to bring; without its claim's name none would know which it is", () => {
+  const devices = spec([], {
+    containers: [{ name: "main", volumeDevices: [{ name: "data", devicePath: "/dev/xvda" }] } as PodSpec["containers"][number]],
+  });
+  const expected = {
+    ...{ volume: "data", kind: "persistentVolumeClaim", source: { claimName: "data" }, mountPath: "/dev/xvda", readOnly: false },
+    obstacle: {
+      code: "VOLUMES_KIND_UNSUPPORTED",
+      message: "the container has it as a block device, which has no files",
+      hint: "what is on it can be had where the container itself is: kubectl exec",
+    },
+  };
+  expect(plan(devices).mounts).toEqual([expected]);
+  expect(plan(devices, { only: ["/dev/xvda"] }).mounts).toEqual([expected]);
+});
+
 it("tells of each mount where it goes, what it is, and by what means it comes", () => {
   const { container, mounts } = plan(
     spec([

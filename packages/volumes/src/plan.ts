@@ -54,7 +54,10 @@ const BY_DRIVER = ["emptyDir", "persistentVolumeClaim", "ephemeral"];
 /** Which volumes a container mounts, where they go, and which can be brought. Throws `VOLUMES_CONTAINER_UNKNOWN`, `VOLUMES_NOT_MOUNTED`. */
 export function plan(spec: PodSpec, { container: wanted, only, env = {}, from = "spec" }: PlanOptions = {}): VolumesPlan {
   const container = containerOf(spec, wanted);
-  const all = (container.volumeMounts ?? []).map((mount) => planMount(spec, container, mount, { env, from }));
+  const all = [
+    ...(container.volumeMounts ?? []).map((mount) => planMount(spec, container, mount, { env, from })),
+    ...(container.volumeDevices ?? []).map((device) => planDevice(spec, device)),
+  ];
   const fits = ({ volume, mountPath }: PlannedMount, name: string): boolean => volume === name || trim(mountPath) === trim(name);
   for (const name of only ?? []) {
     if (all.some((mount) => fits(mount, name))) continue;
@@ -80,6 +83,25 @@ function containerOf(spec: PodSpec, wanted: string | undefined): Container {
   });
 }
 
+function sourceOf(spec: PodSpec, volume: string): Pick<PlannedMount, "kind" | "source"> {
+  const { name: _name, ...sources } = spec.volumes?.find(({ name }) => name === volume) ?? { name: volume };
+  // The API gives an emptyDir to a volume without a source.
+  const [kind, source] = Object.entries(sources).find(([, value]) => value !== undefined && value !== null) ?? ["emptyDir", {}];
+  return { kind, source: source as Record<string, unknown> };
+}
+
+function planDevice(spec: PodSpec, { name, devicePath }: { name: string; devicePath: string }): PlannedMount {
+  return {
+    ...{ volume: name, mountPath: devicePath, readOnly: false },
+    ...sourceOf(spec, name),
+    obstacle: {
+      code: "VOLUMES_KIND_UNSUPPORTED",
+      message: "the container has it as a block device, which has no files",
+      hint: "what is on it can be had where the container itself is: kubectl exec",
+    },
+  };
+}
+
 function planMount(
   spec: PodSpec,
   container: Container,
@@ -87,9 +109,7 @@ function planMount(
   { env, from }: Required<Pick<PlanOptions, "env" | "from">>,
 ): PlannedMount {
   const { name: volume, mountPath } = mount;
-  const { name: _name, ...sources } = spec.volumes?.find(({ name }) => name === volume) ?? { name: volume };
-  // The API gives an emptyDir to a volume without a source.
-  const [kind, source] = Object.entries(sources).find(([, value]) => value !== undefined && value !== null) ?? ["emptyDir", {}];
+  const { kind, source } = sourceOf(spec, volume);
   const ofApi = FROM_API.includes(kind);
   const path = localPath(mountPath);
   const expanded = mount.subPathExpr ? expandPath(mount.subPathExpr, container, env) : { path: mount.subPath || undefined };
@@ -102,7 +122,7 @@ function planMount(
   return {
     volume,
     kind,
-    source: source as Record<string, unknown>,
+    source,
     mountPath,
     readOnly: mount.readOnly === true || ofApi || (source as { readOnly?: boolean }).readOnly === true,
     ...(expanded.path !== undefined && { subPath: localPath(expanded.path) ?? expanded.path }),
