@@ -18,7 +18,10 @@ export async function runKept(
 ): Promise<number> {
   if (flag(invocation, "clean")) return closeMatching([options], terminal);
   const began = performance.now();
-  const progress = createProgress(terminal, { command: false });
+  const progress = createProgress(terminal, {
+    command: false,
+    opening: options.mount ? "bringing volumes" : "taking what is called here",
+  });
   const session = await openCommandSession(options, {
     terminal,
     signal: interrupt.signal,

@@ -16,11 +16,12 @@ const TOLD = 3;
 
 /**
  * Tells a session's opening, a line for each thing that was done. `command`: one gets the names where the hosts file can't; "told" where
- * whoever runs it says so. `rootless`: the names and addresses are of namespaces for the command. `calm` takes out warnings that need none.
+ * whoever runs it says so. `rootless`: the names and addresses are of namespaces for the command. `opening`: what begins when the workload is
+ * known, default "opening tunnels". `calm` takes out warnings that need none.
  */
 export function createProgress(
   terminal: Terminal,
-  options: { command: boolean | "told"; rootless?: boolean; calm?: (error: ErrorJson) => boolean },
+  options: { command: boolean | "told"; rootless?: boolean; opening?: string; calm?: (error: ErrorJson) => boolean },
 ): Progress {
   const { err } = terminal;
   let held: ErrorJson[] | undefined = [];
@@ -44,7 +45,7 @@ export function createProgress(
           break;
         case "resolved":
           terminal.done(err("bold", event.workload));
-          terminal.busy("opening tunnels");
+          terminal.busy(options.opening ?? "opening tunnels");
           break;
         case "tunnels": {
           const where = event.namespaces.length > 1 ? ` of ${event.namespaces.join(", ")}` : "";

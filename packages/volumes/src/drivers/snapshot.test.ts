@@ -154,6 +154,21 @@ it.each([{ compress: false }, { compress: true }])(
   },
 );
 
+it("tells how much has come", async () => {
+  const file = (size: number): VolumeItem => ({ mode: 0o644, data: Buffer.alloc(size) });
+  const wanted = await volume({ a: file(1_000_000), "b/c": file(2_000_000), "b/d": file(0) });
+  const localPath = await mkdtemp(join(tmpdir(), "snapshot-"));
+  const told: Array<{ files: number; bytes: number }> = [];
+  const driver = snapshotDriver({
+    cluster,
+    onProgress: (name, { files, bytes }) => void (name === "scratch" && told.push({ files, bytes })),
+  });
+  const { signal } = new AbortController();
+  await using _copied = await driver.mount({ ...wanted, localPath, readOnly: true, signal }, { logger: silentLogger });
+  expect(told.at(-1)).toEqual({ files: 3, bytes: 3_000_000 });
+  expect(told.some(({ bytes }) => bytes > 0 && bytes < 3_000_000)).toBe(true);
+});
+
 describe("whether it is compressed", () => {
   /** What it asks for in the container of a pod that says so much of itself, after so many ms. */
   const asked = async (ms: number, limits?: Record<string, string>): Promise<string[]> => {

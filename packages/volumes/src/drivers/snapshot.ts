@@ -14,6 +14,8 @@ export interface SnapshotOptions {
    * may use at least half a processor.
    */
   compress?: boolean;
+  /** Told with each piece that comes what there is of it so far. How much is to come isn't known. */
+  onProgress?(volume: string, soFar: Readonly<Pick<Unpacked, "files" | "bytes">>): void;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface SnapshotOptions {
  * back, whatever `readOnly` says. Codes: `VOLUMES_SNAPSHOT_NO_TAR`, `VOLUMES_SNAPSHOT_FAILED`, `VOLUMES_ARCHIVE_INVALID`,
  * `VOLUMES_PATH_UNSAFE`, and those of `Cluster.exec`.
  */
-export function snapshotDriver({ cluster, compress }: SnapshotOptions): VolumeDriver {
+export function snapshotDriver(options: SnapshotOptions): VolumeDriver {
   return {
     name: "snapshot",
     copies: true,
@@ -30,7 +32,7 @@ export function snapshotDriver({ cluster, compress }: SnapshotOptions): VolumeDr
       const { localPath, signal, volume } = request;
       signal.throwIfAborted();
       try {
-        const { files, bytes, skipped } = await copy(request, { cluster, compress });
+        const { files, bytes, skipped } = await copy(request, options);
         logger.debug("volume copied", { volume, files, bytes });
         if (skipped.length > 0)
           logger.warn("not copied: links that lead out of the volume, devices, pipes", { volume, names: skipped.slice(0, 20) });
@@ -49,12 +51,13 @@ export function snapshotDriver({ cluster, compress }: SnapshotOptions): VolumeDr
 }
 
 /** What it leaves where it rejects is of no use. */
-async function copy(request: VolumeMountRequest, { cluster, compress }: SnapshotOptions): Promise<Unpacked> {
+async function copy(request: VolumeMountRequest, { cluster, compress, onProgress }: SnapshotOptions): Promise<Unpacked> {
   await using unpacking = unpackInto(request.localPath);
   const reader = tarReader(unpacking);
   await using input = maybeGunzip({
     push(bytes) {
       reader.push(bytes);
+      onProgress?.(request.volume, unpacking.soFar);
       return unpacking.busy;
     },
     finish: () => reader.finish(),

@@ -14,6 +14,8 @@ export interface Unpacked {
 
 /** What is closed before {@link Unpacking.finish} has left only what is there so far. */
 export interface Unpacking extends TarSink, AsyncDisposable {
+  /** What has come; it changes. */
+  readonly soFar: Readonly<Unpacked>;
   /** While too much waits to be written: no more should come until it resolves. Rejects with what the file system says. */
   readonly busy: Promise<void> | undefined;
   /** Rejects with what the file system says. */
@@ -42,6 +44,7 @@ export function unpackInto(directory: string): Unpacking {
   };
 
   return {
+    soFar: result,
     get busy() {
       return files.busy;
     },
@@ -58,7 +61,6 @@ export function unpackInto(directory: string): Unpacking {
         file = files.begin(path, size, { mode: (mode & ~0o222) | 0o400, mtime });
         written.add(name);
         result.files++;
-        result.bytes += size;
       } else if (type === "hardlink" && written.has(inside(target))) {
         makeParent(path);
         hardLinks.push([join(directory, inside(target)), path]);
@@ -69,7 +71,11 @@ export function unpackInto(directory: string): Unpacking {
         links.push({ name, target });
       } else result.skipped.push(name);
     },
-    data: (bytes) => file?.write(bytes),
+    data(bytes) {
+      if (!file) return;
+      file.write(bytes);
+      result.bytes += bytes.length;
+    },
     end() {
       file?.end();
       file = undefined;
