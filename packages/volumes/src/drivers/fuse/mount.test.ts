@@ -53,6 +53,20 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await refused(readlink(at("out")), "EACCES");
   });
 
+  it("a volume that is full says so", async () => {
+    await using place = await makePlace(mountFuse);
+    await run("mount", ["-t", "tmpfs", "-o", "size=64k", "none", place.remote]);
+    try {
+      await place.mount();
+      const full = { code: "ENOSPC" };
+      await expect(writeFile(join(place.local, "f"), Buffer.alloc(1_000_000))).rejects.toMatchObject(full);
+      await using file = await open(join(place.local, "g"), "w");
+      await expect(file.write(Buffer.alloc(1_000)).then(() => file.sync())).rejects.toMatchObject(full);
+    } finally {
+      await run("umount", ["--lazy", place.remote]);
+    }
+  });
+
   it("a file that is removed, or gets another name, while it is open stays what it is", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount();
