@@ -46,7 +46,7 @@ export function volumeDrivers({
     sshfsDriver(ofClaims),
     fuseDriver(ofClaims),
     syncDriver({ ...ofClaims, ...(ignore && { ignore }), onProgress: sayNowAndThen(notice), onWarning: warn }),
-    snapshotDriver({ cluster }),
+    snapshotDriver({ cluster, onProgress: sayNowAndThen(notice) }),
     ...plugins.flatMap(({ volumeDrivers: theirs = [] }) => theirs),
   ];
 }
