@@ -2,6 +2,7 @@ import { type ChildProcess, execFile } from "node:child_process";
 import { once } from "node:events";
 import { chmod, copyFile } from "node:fs/promises";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { type Cluster, connectCluster, DEPLOYMENTS, PODS } from "@shipside/kube";
 import { RELAY_LABEL } from "@shipside/relay";
@@ -237,6 +238,14 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
     expect(await there("cat /data/copy/* /data/cache.tmp; rm -r /data/copy /data/cache.tmp")).toBe("last\nthere\n");
     expect(await here("ls")).not.toContain("root");
     expect(await inCluster()).toEqual([]);
+
+    const kept = start(["mount", "db", at("root"), "--only", "/data", ...ignoring, "--foreground", ...where]);
+    await untilSaid(kept, /ready in/);
+    await here("touch root/data/own.tmp");
+    const last = text(kept.stderr!);
+    kept.kill("SIGINT");
+    expect([await once(kept, "exit"), await last]).toEqual([[14, null], expect.stringMatching(/VOLUMES_SYNC_PENDING.*own\.tmp/)]);
+    expect(await here("find root -type f; rm -r root")).toBe("root/data/own.tmp\n");
   });
 
   test("synchronised, and the daemon is killed: `clean` takes away what is in the cluster, and leaves what isn't", async () => {

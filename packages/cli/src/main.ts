@@ -23,8 +23,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await dispatch(argv, terminal, interrupt);
   } catch (error) {
-    // Who interrupts knows it; what could not be undone must be said all the same.
-    if (interrupt.by && !hasCode(error, "UNDO_FAILED")) {
+    // Who interrupts knows it; what could not be undone, or brought to the cluster, must be said all the same.
+    if (interrupt.by && !hasCode(error, "UNDO_FAILED", "VOLUMES_SYNC_PENDING")) {
       if (terminal.json) terminal.result({ error: { code: "ABORTED", message: `ended by ${interrupt.by}` } }, "");
       return interrupt.exitCode;
     }

@@ -120,7 +120,7 @@ it("closed while the way is gone: what isn't in the cluster stays here, and is n
   await writeFile(here("late"), "kept too");
   await expect(mounted.close()).rejects.toMatchObject({
     code: "VOLUMES_SYNC_PENDING",
-    message: expect.stringContaining("stay: late"),
+    message: expect.stringContaining("stays: late"),
   });
   expect(await readdir(place.local)).toEqual(["late"]);
   expect((await readdir(place.remote)).sort()).toEqual(["f", "new"]);

@@ -191,7 +191,7 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
     const some = left.slice(0, 5).map((path) => Buffer.from(path, "latin1").toString());
     throw volumesError(
       "VOLUMES_SYNC_PENDING",
-      `${left.length} of the files in ${localPath} are not in the cluster, and stay: ${some.join(", ")}${left.length > 5 ? " …" : ""}`,
+      `${left.length === 1 ? `a file in ${localPath} is not in the cluster, and stays` : `${left.length} files in ${localPath} are not in the cluster, and stay`}: ${some.join(", ")}${left.length > 5 ? " …" : ""}`,
       { hint: "copy what you want to keep, and delete the rest", details: { localPath, paths: left.slice(0, 100) } },
     );
   });
