@@ -11,7 +11,8 @@ test.each([
   // No object has such a name (RFC 1123).
   [["core", ".env"], "core", ".env"],
   [["core", "out/core.json"], "core", "out/core.json"],
-  [["core", "My.env"], "core", "My.env"],
+  // A slip in a name, which is told as such.
+  [["deployment", "Core"], "deployment/Core", undefined],
 ])("env %j: of which workload, in which file", (words, workload, file) => {
   const options = sessionOptions("env", { words, options: {} } as unknown as Parameters<typeof sessionOptions>[1], {});
   expect(options.workload).toBe(workload);

@@ -106,9 +106,9 @@ function envOptions(invocation: Invocation): SessionEnvOptions | undefined {
   return Object.keys(wanted).length > 0 ? wanted : undefined;
 }
 
-/** `deploy/core .env`, `deploy core .env` and `core .env`: which of the words name the workload. No object is named as a path is (RFC 1123). */
+/** `deploy/core .env`, `deploy core .env` and `core .env`: which of the words name the workload. A name has no `/`, and begins with no dot. */
 const workloadWords = (words: readonly string[]): readonly string[] =>
-  words.slice(0, words[0]?.includes("/") || !/^[a-z0-9][a-z0-9.-]*$/.test(words[1] ?? "") ? 1 : 2);
+  words.slice(0, words[0]?.includes("/") || /^\.|\//.test(words[1] ?? "") ? 1 : 2);
 
 /** As kubectl finds it: the option, `KUBECONFIG`, `~/.kube/config`. Said in full, so that a daemon uses this shell's and not its own. */
 export function kubeconfigOf(invocation: Invocation, env: NodeJS.ProcessEnv = process.env): string | undefined {
