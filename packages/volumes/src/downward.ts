@@ -8,6 +8,8 @@ export interface PodFacts {
   spec: PodSpec;
   /** One that runs, where there is one. */
   pod?: Pod;
+  /** What the pod's node has to give, where it is known. */
+  allocatable?: Readonly<Record<string, string>>;
 }
 
 const KEYED = /^metadata\.(labels|annotations)\['(.+)'\]$/;
@@ -55,8 +57,11 @@ export interface ResourceRef {
   divisor?: string | number;
 }
 
-/** As {@link fieldText}, for a `resourceFieldRef`. A limit that isn't set is what the node has, which isn't known here: undefined. */
-export function resourceText({ spec, pod }: PodFacts, { resource, containerName, divisor }: ResourceRef): string | undefined {
+/** As {@link fieldText}, for a `resourceFieldRef`. A limit that isn't set is what the node has: undefined where that isn't known. */
+export function resourceText(
+  { spec, pod, allocatable }: PodFacts,
+  { resource, containerName, divisor }: ResourceRef,
+): string | undefined {
   const unknown = (why: string): Error =>
     volumesError("VOLUMES_FIELD_UNKNOWN", `a file can't have the resource ${resource} of container ${containerName}: ${why}`, {
       hint: "see `kubectl explain pod.spec.volumes.downwardAPI.items.resourceFieldRef`",
@@ -68,7 +73,10 @@ export function resourceText({ spec, pod }: PodFacts, { resource, containerName,
   const [, list, name = ""] = /^(limits|requests)\.(.+)$/.exec(resource) ?? [];
   if (list === undefined) throw unknown("it is neither of limits nor of requests");
   const { limits, requests } = container.resources ?? {};
-  const amount = list === "limits" ? limits?.[name] : (requests?.[name] ?? limits?.[name] ?? "0");
+  const amount =
+    list === "limits"
+      ? (limits?.[name] ?? (allocatable && (allocatable[name] ?? "0")))
+      : (requests?.[name] ?? limits?.[name] ?? "0");
   if (amount === undefined) return undefined;
   const text = divideQuantity(name, amount, divisor);
   if (text === undefined) throw unknown(`${amount} or the divisor ${divisor} is not a quantity`);

@@ -28,6 +28,8 @@ export interface PayloadInputs {
   configMap(name: string): Promise<ConfigMap | undefined>;
   secret(name: string): Promise<Secret | undefined>;
   token(wish: TokenWish): Promise<string | Obstacle>;
+  /** What a node has to give; undefined where that isn't told. */
+  allocatable(node: string): Promise<PodFacts["allocatable"]>;
   trustBundles(wish: TrustBundleWish): Promise<readonly ClusterTrustBundle[] | Obstacle>;
 }
 
@@ -103,7 +105,7 @@ export async function renderPayload({ kind, source, volume }: PlannedMount, inpu
       for (const { path, mode: own, fieldRef, resourceFieldRef } of each.downwardAPI.items ?? []) {
         const text = fieldRef
           ? fieldText(inputs.facts, fieldRef.fieldPath)
-          : resourceFieldRef && resourceText(inputs.facts, resourceFieldRef);
+          : resourceFieldRef && (resourceText(inputs.facts, resourceFieldRef) ?? (await nodesText(inputs, resourceFieldRef)));
         if (text !== undefined) put(path, Buffer.from(text), own);
         else obstacles.push(needsPod(path, fieldRef?.fieldPath ?? resourceFieldRef?.resource, inputs.facts));
       }
@@ -133,6 +135,13 @@ function contentOf(object: ConfigMap | undefined): Map<string, Buffer> | undefin
 
 const secretContent = (object: Secret | undefined): Map<string, Buffer> | undefined =>
   object && new Map(Object.entries(object.data ?? {}).map(([key, text]) => [key, Buffer.from(text, "base64")]));
+
+/** A limit that isn't set is what the node of a pod has. */
+async function nodesText({ facts, allocatable }: PayloadInputs, ref: ResourceRef): Promise<string | undefined> {
+  const node = facts.pod?.spec.nodeName;
+  const found = node === undefined ? undefined : await allocatable(node);
+  return found && resourceText({ ...facts, allocatable: found }, ref);
+}
 
 /** Without a labelSelector none fit, by an empty one all do (core/v1 ClusterTrustBundleProjection). */
 async function anchorsOf(
@@ -181,7 +190,7 @@ function putKeys(
 const needsPod = (path: string, field: string | undefined, { pod }: PodFacts): Obstacle => ({
   code: "VOLUMES_NEEDS_POD",
   message: pod
-    ? `${path} is left out: ${field} isn't set, and what the node has to give isn't known here`
+    ? `${path} is left out: ${field} isn't set, and what the node has to give isn't known`
     : `${path} is left out: only a running pod has ${field}`,
-  ...(!pod && { hint: "mount again when one runs" }),
+  hint: pod ? "allow this user to get nodes, or set the limit in the workload" : "mount again when one runs",
 });

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { cp, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { VolumeDriver } from "@shipside/core";
-import { type Cluster, CONFIG_MAPS, connectCluster, PODS } from "@shipside/kube";
+import { parseQuantity, type VolumeDriver } from "@shipside/core";
+import { type Cluster, CONFIG_MAPS, connectCluster, kubeError, PODS } from "@shipside/kube";
 import { type EmbeddedCluster, SAMPLE_NAMESPACE, sampleManifests, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { snapshotDriver } from "./drivers/snapshot.ts";
@@ -331,6 +331,29 @@ describe("with the snapshot driver", () => {
     expect(core.obstacles).toEqual([expect.objectContaining({ code: "VOLUMES_NO_DRIVER", volume: "cache" })]);
     expect(existsSync(join(dir, "var"))).toBe(false);
   });
+});
+
+it("a limit that isn't set is what the node has to give, for who may look", async () => {
+  const pod = await cluster.get(PODS, { namespace, name: "app" });
+  const ref = { containerName: "main", resource: "limits.memory", divisor: "1Mi" };
+  pod.spec.volumes!.push({ name: "limits", downwardAPI: { items: [{ path: "memory", resourceFieldRef: ref }] } });
+  pod.spec.containers[0]!.volumeMounts!.push({ name: "limits", mountPath: "/limits" });
+  let mayLook = true;
+  const changed = {
+    ...cluster,
+    async get(kind: { plural: string }, ref: { name: string }) {
+      if (kind.plural === "nodes" && !mayLook) throw kubeError("KUBE_FORBIDDEN", "may not get nodes");
+      return ref.name === "app" ? pod : cluster.get(kind as never, ref);
+    },
+  } as unknown as Cluster;
+  const wanted = { workload: "pod/app", namespace, only: ["limits"] };
+  await using _volumes = await openVolumes(changed, { ...wanted, dir });
+  const [node] = embedded.store.list("nodes");
+  const allocatable = parseQuantity(node!["status"].allocatable.memory)!;
+  expect(Number(await read("limits/memory"))).toBe(Math.ceil(allocatable / 2 ** 20));
+  mayLook = false;
+  await using others = await openVolumes(changed, { ...wanted, dir: join(scratch, "x") });
+  expect(others.obstacles).toEqual([expect.objectContaining({ code: "VOLUMES_NEEDS_POD", volume: "limits" })]);
 });
 
 it("says what isn't current: a ConfigMap that is gone, until it is back", async () => {

@@ -8,6 +8,7 @@ import type { PodFacts } from "./downward.ts";
 import { openEmptyDirs } from "./empty-dirs.ts";
 import { asksDownward, followPods } from "./follow-pods.ts";
 import { isBelow } from "./local-path.ts";
+import { nodeAllocatable } from "./node-allocatable.ts";
 import { insideDrive, obstacleOf } from "./obstacles.ts";
 import { claimDirectory, type PlaceKind } from "./owned-directory.ts";
 import { type Obstacle, type PlannedMount, plan } from "./plan.ts";
@@ -152,6 +153,7 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
       secret: objects.secret,
       token: tokens.token,
       trustBundles: objects.trustBundles,
+      allocatable: nodeAllocatable(cluster, { signal }),
     };
 
     const volumes: OpenVolume[] = [];

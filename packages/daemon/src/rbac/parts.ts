@@ -40,6 +40,12 @@ export const namespacesRules = (): Rule[] => [
   },
 ];
 
+/** Of the downward API: for variables as for files. */
+export const NODES_RULE: Rule = {
+  ...{ group: "", resource: "nodes", verbs: ["get"], why: "limits that aren't set are the node's" },
+  optional: "what tells of a limit that isn't set is left out",
+};
+
 /** SPDY asks for `create`; a WebSocket for `get` and, since Kubernetes 1.36 (KEP-4006), for `create` too. */
 export function portForwardRules(namespace: string): Rule[] {
   const rule = { namespace, group: "", resource: "pods/portforward" };
@@ -133,10 +139,7 @@ export function envRules({ namespace, workload, follow, from, skipForbidden, sec
         ...(!running && { optional: `${ofPod} can't be told` }),
       });
   }
-  rules.push({
-    ...{ group: "", resource: "nodes", verbs: ["get"], why: "limits that aren't set are the node's" },
-    optional: "variables with a limit that isn't set are left out",
-  });
+  rules.push(NODES_RULE);
   if (running) rules.push(...execRules(namespace, "what the container's process has"));
   return rules;
 }

@@ -53,10 +53,10 @@ describe("what a command needs", () => {
     ]);
   });
 
-  test("volumes are of the namespace, but for trust bundles, and there without those", () => {
+  test("volumes are of the namespace, but for trust bundles and nodes, and there without those", () => {
     const rules = sessionRules({ kind: "mount", workload: "deploy/core", mount: { dir: "/x" } }, namespace);
     const ofCluster = rules.filter((rule) => rule.namespace === undefined);
-    expect(shown(ofCluster, true)).toEqual(["*: get,list,watch clustertrustbundles"]);
+    expect(shown(ofCluster, true)).toEqual(["*: get nodes", "*: get,list,watch clustertrustbundles"]);
     expect(shown(ofCluster)).toEqual([]);
   });
 

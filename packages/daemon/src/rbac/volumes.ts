@@ -1,6 +1,6 @@
 /** What a workload's volumes take: see the volumes package. Pure. */
 import { parseReference } from "@shipside/kube";
-import { execRules, workloadRules } from "./parts.ts";
+import { execRules, NODES_RULE, workloadRules } from "./parts.ts";
 import { relayRules } from "./relay.ts";
 import type { Rule } from "./rule.ts";
 
@@ -62,6 +62,7 @@ export function volumesRules({ namespace, workload, driver = "auto" }: VolumesUs
       why: "tokens of the workload's service account",
       optional: "there are no tokens",
     },
+    NODES_RULE,
     {
       ...{ group: "certificates.k8s.io", resource: "clustertrustbundles", verbs: ["get", "list", "watch"] },
       why: "projected trust bundles",
