@@ -1,11 +1,10 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
-import type { RequestFacts, RequestFault, ServerFaults } from "./api/faults.ts";
-import { type Status, StatusError } from "./api/status.ts";
+import type { ServerFaults } from "./api/faults.ts";
 import { testkitError } from "./errors.ts";
 import { type LostNodeOptions, takeNoteOfLoss } from "./faults/lost-node.ts";
 import { overrideReadiness } from "./faults/readiness.ts";
+import { createRules, kindOf } from "./faults/rules.ts";
 import { type LinkOptions, slowLink } from "./faults/slow-link.ts";
 import type { Store } from "./store.ts";
 
@@ -97,10 +96,8 @@ export interface FaultParts {
   restart?(): Promise<void>;
 }
 
-type Rule = (facts: RequestFacts) => RequestFault | Promise<RequestFault>;
-
 export function createFaults(options: FaultOptions = {}): Faults {
-  const rules = new Set<Rule>();
+  const { apply, ...rules } = createRules();
   const refused = new Set<{ scope: FaultScope }>();
   const frozen = new Set<{ scope: FaultScope }>();
   const links: LinkOptions[] = [];
@@ -145,24 +142,8 @@ export function createFaults(options: FaultOptions = {}): Faults {
     socket.on("close", () => unanswered.delete(socket));
   };
 
-  const addRule = (rule: Rule): Undo => {
-    rules.add(rule);
-    return () => void rules.delete(rule);
-  };
-
-  const answer = (status: () => Status, headers: Record<string, string>, { resource, verbs, times }: AnswerOptions): Undo => {
-    let left = times ?? Number.POSITIVE_INFINITY;
-    const undo = addRule((facts) => {
-      if (resource !== undefined && facts.resource !== resource) return undefined;
-      if (verbs && !verbs.includes(facts.verb)) return undefined;
-      if (--left <= 0) undo();
-      const body = status();
-      return { status: body.code, headers, body };
-    });
-    return undo;
-  };
-
   const faults: Faults = {
+    ...rules,
     dropConnections(scope = "all") {
       const sockets = live(scope);
       for (const socket of sockets) socket.destroy();
@@ -174,11 +155,6 @@ export function createFaults(options: FaultOptions = {}): Faults {
       faults.dropConnections(scope);
       return () => void refused.delete(entry);
     },
-    delay: (ms, scope = "all") =>
-      addRule(async (facts) => {
-        if (scope === "all" || scope === kindOf(facts)) await sleep(ms);
-        return undefined;
-      }),
     freeze(scope = "all") {
       const entry = { scope };
       frozen.add(entry);
@@ -191,37 +167,6 @@ export function createFaults(options: FaultOptions = {}): Faults {
         unanswered.clear();
       };
     },
-    expireVersions: (answerOptions = {}) =>
-      answer(
-        () => new StatusError(410, "Expired", "too old resource version: 1 (2)").status,
-        {},
-        { verbs: ["list", "watch"], times: 1, ...answerOptions },
-      ),
-    throttle({ retryAfterSeconds = 1, ...answerOptions } = {}) {
-      const message = "The apiserver has received too many requests. Please try again later.";
-      return answer(
-        () => new StatusError(429, "TooManyRequests", message, { retryAfterSeconds }).status,
-        { "Retry-After": String(retryAfterSeconds) },
-        answerOptions,
-      );
-    },
-    fail({ status = 500, ...answerOptions } = {}) {
-      const [reason, message] =
-        status === 503
-          ? ["ServiceUnavailable", "the server is currently unable to handle the request"]
-          : status === 504
-            ? [
-                "Timeout",
-                "the server was unable to return a response in the time allotted, but may still be processing the request",
-              ]
-            : ["InternalError", "Internal error occurred: etcdserver: request timed out"];
-      return answer(() => new StatusError(status, reason!, message!).status, {}, answerOptions);
-    },
-    expireCredentials: (user) =>
-      addRule((facts) => {
-        if (user !== undefined && facts.user !== user) return undefined;
-        return { status: 401, body: new StatusError(401, "Unauthorized", "Unauthorized").status };
-      }),
     slowLink(link) {
       links.push(link);
       return () => {
@@ -288,11 +233,7 @@ export function createFaults(options: FaultOptions = {}): Faults {
         if (facts.socket) leaveUnanswered(facts.socket);
         return "freeze";
       }
-      for (const rule of [...rules]) {
-        const fault = await rule(facts);
-        if (fault) return fault;
-      }
-      return undefined;
+      return apply(facts);
     },
     label(socket, kind) {
       labelled.set(socket, kind);
@@ -326,9 +267,4 @@ function start(faults: Faults, options: FaultOptions): void {
   if (fail) faults.fail(fail);
   if (expireCredentials) faults.expireCredentials(expireCredentials === true ? undefined : expireCredentials);
   if (link) faults.slowLink(link);
-}
-
-function kindOf(facts: RequestFacts): Exclude<FaultScope, "all"> | undefined {
-  if (facts.subresource === "portforward") return "portforward";
-  return facts.watch ? "watch" : undefined;
 }
