@@ -70,13 +70,13 @@ describe("both sides", () => {
     await pair.sync();
     const before = shown(pair.there);
     // As root nothing is unreadable: what a scan that failed on the way says.
-    const broken = { ...pair.local, scan: async () => ({ items: new Map(), missed: ["d"] }) };
+    const broken = { ...pair.local, scan: async () => ({ items: new Map(), missed: ["d"], aside: [] }) };
     const { agreed, kept, remote } = pair;
     const parts = { remote, agreed, kept, readOnly: false, label: () => "desk", onConflict: () => {}, logger: silentLogger };
     await cycle({ ...parts, local: broken });
     expect(Object.keys(shown(pair.there))).toEqual(["d", "d/e", "d/e/f"]);
     // Found, it is still there when it is asked for by name.
-    await cycle({ ...parts, local: { ...pair.local, scan: async () => ({ items: new Map(), missed: [] }) } });
+    await cycle({ ...parts, local: { ...pair.local, scan: async () => ({ items: new Map(), missed: [], aside: [] }) } });
     expect(shown(pair.there)).toEqual(before);
     await rm(pair.here, { recursive: true });
     await mkdir(pair.here);

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { codeOf, hasCode, type Logger } from "@shipside/core";
+import { clearAside, conflictNames, keptOf, renameToFree } from "./aside.ts";
 import { hashOf } from "./hash.ts";
-import { conflictNames, type Kept, lookAtKept, renameToFree, unwritten } from "./kept.ts";
-import { partialOf } from "./local-tree.ts";
+import { type Kept, lookAtKept, unwritten } from "./kept.ts";
 import { type Action, type Agreed, reconcile } from "./reconcile.ts";
 import {
   AWAY,
@@ -50,6 +50,8 @@ export interface Cycled {
 
 /** How many files are copied at a time. */
 const AT_ONCE = 6;
+/** What stands aside for so long, in s, was left by a process that was killed. */
+const ABANDONED_S = 86_400;
 /** So many fresh files are looked at in every cycle; of more, each once at the end of that time. */
 const FEW = 200;
 
@@ -59,6 +61,7 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
   await lookAgain({ local, remote }, agreed);
   const [here, there] = await Promise.all([local.scan(), remote.scan()]);
   const actions = reconcile(agreed, here, there);
+  const abandoned = (readOnly ? [] : there.aside).filter(({ since }) => since < Date.now() / 1000 - ABANDONED_S);
   const pending = new Map<string, string>();
   let changes = 0;
   const newest = { local: newestOf(here), remote: newestOf(there) };
@@ -100,7 +103,7 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
     item: Item | undefined,
     work: (name: string) => Promise<T | undefined>,
   ): Promise<T | undefined> => {
-    const name = partialOf(path);
+    const name = keptOf(path);
     const entry: Kept = {
       tree,
       path,
@@ -199,6 +202,10 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
 
   const of = (...kinds: Array<Action["what"]>): string[] =>
     actions.filter(({ what }) => kinds.includes(what)).map(({ path }) => path);
+  for (const { path } of abandoned)
+    await clearAside(remote, path, label()).catch((error: unknown) => {
+      if (hasCode(error, AWAY)) throw error;
+    });
   for (const path of of("forget")) agreed.delete(path);
   for (const path of of("agree")) settle(path, here.items.get(path)!, there.items.get(path)!);
   for (const path of of("conflict"))

@@ -3,8 +3,9 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { hasCode, silentLogger } from "@shipside/core";
+import { clearAside, keptOf } from "./aside.ts";
 import { lookAtKept, unwritten } from "./kept.ts";
-import { localTree, partialOf } from "./local-tree.ts";
+import { localTree } from "./local-tree.ts";
 import type { Agreed } from "./reconcile.ts";
 import { type Item, stampOf, type Tree } from "./tree.ts";
 
@@ -51,7 +52,10 @@ export async function removeSynced(localPath: string): Promise<void> {
     throw error;
   }
   const local = await localTree(localPath, { ignored: () => false }).catch(() => undefined);
-  if (local) await removeAgreed(local, agreed);
+  if (local) {
+    for (const { path } of (await local.scan()).aside) await clearAside(local, path, "local");
+    await removeAgreed(local, agreed);
+  }
   await syncJournal(localPath).remove();
 }
 
@@ -69,7 +73,7 @@ export async function removeAgreed(local: Tree, agreed: ReadonlyMap<string, Agre
 
   /** False where it is changed in that moment: then it has its name again. */
   async function takeAway(path: string, item: Item): Promise<boolean> {
-    const name = partialOf(path);
+    const name = keptOf(path);
     const removed = await local.remove(path, item, name);
     if (!removed?.kept) return removed !== undefined;
     const kept = new Set([

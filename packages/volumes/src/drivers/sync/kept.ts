@@ -1,4 +1,5 @@
 import { hasCode, type Logger } from "@shipside/core";
+import { conflictNames, renameToFree } from "./aside.ts";
 import { hashOf } from "./hash.ts";
 import { AWAY, type FileItem, type Item, isSameContent, type Tree } from "./tree.ts";
 
@@ -77,22 +78,4 @@ async function stateOf({ tree, name, item, isUnsure, hash }: Kept): Promise<"gon
   const found = await hashOf(tree, name);
   if (found === undefined) return "changing";
   return found === hash ? "same" : "changed";
-}
-
-/** What a file is called whose name another one has. */
-export function conflictNames(path: string, label: string): string[] {
-  return Array.from({ length: 100 }, (_, count) => `${path}.conflict-${label}${count > 0 ? `-${count + 1}` : ""}`);
-}
-
-/** To the first name that nothing has. */
-export async function renameToFree(tree: Tree, from: string, names: readonly string[]): Promise<string> {
-  for (const name of names) {
-    try {
-      await tree.rename(from, name);
-      return name;
-    } catch (error) {
-      if (!hasCode(error, "EEXIST")) throw error;
-    }
-  }
-  throw Object.assign(new Error(`all names for ${from} are taken`), { code: "EEXIST" });
 }

@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { closeSync, constants, lstatSync, mkdirSync, openSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { hasCode } from "@shipside/core";
 import { fileStamp, type Replacement, replaceIfSame } from "@shipside/relay";
-import { expectedOf, type Item, PARTIAL, parentOf, type Scan, stampedItem, type Tree, type WriteOptions } from "./tree.ts";
+import { partialOf } from "./aside.ts";
+import { expectedOf, type Item, PARTIAL, type Scan, stampedItem, type Tree, type WriteOptions } from "./tree.ts";
 
 const CHUNK = 256 * 1024;
 /** What is written here is its user's to read and write, whatever its mode there; or nobody's to write. */
@@ -54,13 +54,15 @@ export async function localTree(root: string, { ignored, readOnly = false }: Loc
       await assertMine();
       const items = new Map<string, Item>();
       const missed: string[] = [];
+      const aside: Array<{ path: string; since: number }> = [];
       const walk = async (folder: string): Promise<void> => {
         try {
           const names = await fs.readdir(at(folder), { encoding: "buffer" });
-          const paths = names
-            .map((raw) => raw.toString("latin1"))
-            .filter((name) => !name.startsWith(PARTIAL))
-            .map((name) => (folder === "" ? name : `${folder}/${name}`));
+          const within = (name: string): string => (folder === "" ? name : `${folder}/${name}`);
+          const all = names.map((raw) => raw.toString("latin1"));
+          for (const path of all.filter((name) => name.startsWith(PARTIAL)).map(within))
+            aside.push({ path, since: ((await fs.lstat(at(path)).catch(() => undefined))?.ctimeMs ?? Date.now()) / 1000 });
+          const paths = all.filter((name) => !name.startsWith(PARTIAL)).map(within);
           const found = await Promise.all(
             paths.filter((path) => !ignored(path)).map(async (path) => ({ path, item: await itemAt(path) })),
           );
@@ -76,7 +78,7 @@ export async function localTree(root: string, { ignored, readOnly = false }: Loc
       };
       await walk("");
       await assertMine();
-      return { items, missed } satisfies Scan;
+      return { items, missed, aside } satisfies Scan;
     },
     look: itemAt,
     async read(path, into) {
@@ -151,7 +153,3 @@ export async function localTree(root: string, { ignored, readOnly = false }: Loc
 async function writeAll(file: fs.FileHandle, chunk: Buffer): Promise<void> {
   for (let done = 0; done < chunk.length; ) done += (await file.write(chunk, done)).bytesWritten;
 }
-
-/** Beside the file, and nobody else's: several may copy the same one. */
-export const partialOf = (path: string): string =>
-  [parentOf(path), `${PARTIAL}${randomBytes(8).toString("hex")}`].filter((part) => part !== "").join("/");

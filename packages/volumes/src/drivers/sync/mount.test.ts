@@ -134,6 +134,7 @@ it("its process gone, what is in the cluster is cleared here, and nothing else",
   place.away(true);
   place.cut();
   await writeFile(here("g"), "edited");
+  await writeFile(here("d/.shipside-partial-0"), "not whole");
   // As `clean` after a crash: this one, which lives, is kept from what it would do.
   await removeSynced(place.local);
   expect(await readdir(place.local)).toEqual(["g"]);

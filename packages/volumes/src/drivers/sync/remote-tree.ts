@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { hasCode } from "@shipside/core";
 import { FLAGS, reply, request, type Told, writeHead } from "../fuse/sftp-packets.ts";
 import { openSftpSession, type SftpSession } from "../fuse/sftp-session.ts";
-import { partialOf } from "./local-tree.ts";
+import { partialOf } from "./aside.ts";
 import {
   AWAY,
   changedAt,
@@ -20,8 +20,6 @@ import {
 const CHUNK = 128 * 1024;
 /** Folders that are listed at a time: a server has only so many open. */
 const FOLDERS = 64;
-/** What was written aside so long ago, in s, was left by a process that was killed. */
-const ABANDONED_S = 86_400;
 /** How many reads, or writes, are under way at a time. */
 const AHEAD = 8;
 const TYPE = 0o170000;
@@ -110,6 +108,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
     async scan() {
       const items = new Map<string, Item>();
       const missed: string[] = [];
+      const aside: Array<{ path: string; since: number }> = [];
       const list = async (folder: string): Promise<string[]> => {
         const names: Array<{ name: string; attributes: Told }> = [];
         try {
@@ -128,8 +127,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
           const path = folder === "" ? name : `${folder}/${name}`;
           if (name === "." || name === ".." || ignored(path)) continue;
           if (name.startsWith(PARTIAL)) {
-            const since = attributes.stamp === undefined ? attributes.mtime : changedAt(attributes.stamp);
-            if (since < Date.now() / 1000 - ABANDONED_S) await ask(request.remove(at(path)), reply.done).catch(() => {});
+            aside.push({ path, since: attributes.stamp === undefined ? attributes.mtime : changedAt(attributes.stamp) });
             continue;
           }
           const item = await itemOf(path, attributes);
@@ -142,7 +140,7 @@ export function remoteTree(root: string, { session, ignored }: { session(): Sftp
         const inside = await Promise.all(folders.splice(0, FOLDERS).map(list));
         folders.push(...inside.flat());
       }
-      return { items, missed } satisfies Scan;
+      return { items, missed, aside } satisfies Scan;
     },
     look,
     async read(path, into) {

@@ -64,6 +64,8 @@ export interface Scan {
   items: ReadonlyMap<string, Item>;
   /** Folders that could not be read to the end: what isn't found below one of them may be there. */
   missed: readonly string[];
+  /** What stands aside, by {@link PARTIAL}: copies under way, what is kept, and what is left of either. `since`: in s since 1970. */
+  aside: ReadonlyArray<{ path: string; since: number }>;
 }
 
 /** By which an item is known again; of one that isn't there undefined. */

@@ -3,6 +3,7 @@ import promises, { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { clearAside } from "./aside.ts";
 import { makePair, type Pair, shown } from "./fixtures/pair.ts";
 
 let pair: Pair;
@@ -135,6 +136,28 @@ describe("who has the file open, and writes after it was", () => {
     expect(shown(pair.here)).toEqual({ f: "old and more" });
     expect(shown(pair.there)).toEqual({ f: "old and more" });
   });
+
+  it.each(sides)(
+    "replaced %s by a process that was killed then: it has another name, once what was left aside is cleared",
+    async (_, mine, other) => {
+      await writeFile(there("untouched"), "old");
+      await pair.sync();
+      const file = openSync(mine("f"), "a");
+      await writeFile(other("f"), "newer");
+      await writeFile(other("untouched"), "newer");
+      await pair.once();
+      writeSync(file, " and more");
+      closeSync(file);
+      writeFileSync(mine(".shipside-partial-0123456789abcdef"), "not whole");
+      const tree = mine === here ? pair.local : pair.remote;
+      for (const { path } of (await tree.scan()).aside) await clearAside(tree, path, "desk");
+      expect(shown(mine === here ? pair.here : pair.there)).toEqual({
+        f: "newer",
+        "f.conflict-desk": "old and more",
+        untouched: "newer",
+      });
+    },
+  );
 
   it("and what nobody wrote to is gone in the end", async () => {
     await writeFile(here("f"), "newer");
