@@ -19,12 +19,18 @@ const object = (apiVersion: string, kind: string, name: string, fields: object) 
   ...fields,
 });
 const labels = { app: "db" };
+/** Which isn't set: the node has it. */
+const LIMIT = { containerName: "db", resource: "limits.memory" };
 
 /** A volume for each right. */
 const manifests = [
   { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } },
   object("v1", "ConfigMap", "settings", { data: { mode: "first" } }),
   object("v1", "Secret", "keys", { stringData: { key: "s3cret" } }),
+  {
+    ...{ apiVersion: "certificates.k8s.io/v1beta1", kind: "ClusterTrustBundle", metadata: { name: "corporate" } },
+    spec: { trustBundle: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n" },
+  },
   object("v1", "PersistentVolumeClaim", "data", {
     spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Mi" } } },
   }),
@@ -39,6 +45,8 @@ const manifests = [
             { name: "data", persistentVolumeClaim: { claimName: "data" } },
             { name: "settings", configMap: { name: "settings" } },
             { name: "keys", secret: { secretName: "keys" } },
+            { name: "trust", projected: { sources: [{ clusterTrustBundle: { name: "corporate", path: "ca" } }] } },
+            { name: "about", downwardAPI: { items: [{ path: "memory", resourceFieldRef: LIMIT }] } },
           ],
           containers: [
             {
@@ -50,6 +58,8 @@ const manifests = [
                 { name: "data", mountPath: "/data" },
                 { name: "settings", mountPath: "/etc/db" },
                 { name: "keys", mountPath: "/etc/keys" },
+                { name: "trust", mountPath: "/etc/trust" },
+                { name: "about", mountPath: "/etc/about" },
               ],
             },
           ],
