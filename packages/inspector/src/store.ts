@@ -34,6 +34,8 @@ export interface Store {
   addTrailers(exchange: OpenExchange, trailers: HeaderList): void;
   addBody(exchange: OpenExchange, side: "requestBody" | "responseBody", part: Uint8Array): void;
   addMessage(exchange: OpenExchange, message: Message): void;
+  /** It is over, `doneMs` after it began; nothing where it was already. */
+  settle(exchange: OpenExchange, state: "done" | "failed", doneMs: number, note?: string): void;
   /** Tells listeners; call it after a change that no other method made. */
   touch(exchange: Exchange): void;
   get(id: number): Exchange | undefined;
@@ -135,6 +137,13 @@ export function createStore(budgets: Budgets): Store {
         exchange.messages.push(message);
         grow(exchange, 128 + 2 * message.text.length);
       }
+      tell(exchange);
+    },
+    settle(exchange, state, doneMs, note) {
+      if (exchange.state !== "open") return;
+      exchange.state = state;
+      exchange.note ??= note;
+      exchange.timings.done = doneMs;
       tell(exchange);
     },
     touch: tell,

@@ -47,13 +47,8 @@ export function createConnectionReader(facts: ConnectionFacts, store: Store, onU
   let whole: ConnectionReader | undefined;
 
   const since = (exchange: OpenExchange): number => Math.max(0, now - exchange.startedAt);
-  const settle = (exchange: OpenExchange, state: "done" | "failed", note?: string): void => {
-    if (exchange.state !== "open") return;
-    exchange.state = state;
-    exchange.note ??= note;
-    exchange.timings.done = since(exchange);
-    store.touch(exchange);
-  };
+  const settle = (exchange: OpenExchange, state: "done" | "failed", note?: string): void =>
+    store.settle(exchange, state, since(exchange), note);
   const giveUp = (note: string): void => {
     for (const exchange of pending) settle(exchange, "failed", note);
     if (upgraded) settle(upgraded, "failed", note);

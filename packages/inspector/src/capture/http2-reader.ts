@@ -41,13 +41,8 @@ export function createHttp2Reader(
   const blocks: Partial<Record<Direction, { frame: Frame; parts: Uint8Array[] }>> = {};
 
   const since = (exchange: OpenExchange): number => Math.max(0, now - exchange.startedAt);
-  const settle = (exchange: OpenExchange, state: "done" | "failed", note?: string): void => {
-    if (exchange.state !== "open") return;
-    exchange.state = state;
-    exchange.note ??= note;
-    exchange.timings.done = since(exchange);
-    store.touch(exchange);
-  };
+  const settle = (exchange: OpenExchange, state: "done" | "failed", note?: string): void =>
+    store.settle(exchange, state, since(exchange), note);
   const giveUp = (note: string): void => {
     for (const { exchange } of streams.values()) settle(exchange, "failed", note);
     streams.clear();

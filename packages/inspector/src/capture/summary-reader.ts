@@ -15,10 +15,8 @@ export function createSummaryReader(
     },
     end() {},
     close(error, at) {
-      exchange.state = error ? "failed" : "done";
-      if (error) exchange.note = `the connection broke: ${error.message}`;
-      exchange.timings.done = Math.max(0, at - startedAt);
-      store.touch(exchange);
+      const note = error && `the connection broke: ${error.message}`;
+      store.settle(exchange, error ? "failed" : "done", Math.max(0, at - startedAt), note);
     },
     gap() {},
   };

@@ -65,20 +65,16 @@ export async function replay(
         onBody: (part) => store.addBody(exchange, "responseBody", part),
         onTrailers: (trailers) => store.addTrailers(exchange, trailers),
       });
-      exchange.timings.done = since();
-      exchange.state = "done";
-      store.touch(exchange);
+      store.settle(exchange, "done", since());
     } finally {
       stream?.destroy();
     }
   } catch (error) {
-    exchange.state = "failed";
-    exchange.note = String((error as Error).message);
-    exchange.timings.done = since();
-    store.touch(exchange);
+    const why = String((error as Error).message);
+    store.settle(exchange, "failed", since(), why);
     throw inspectorError(
       "INSPECTOR_REPLAY_FAILED",
-      `${what.method} ${what.path} was sent again to ${target.name} (${target.origin}) and not answered: ${exchange.note}`,
+      `${what.method} ${what.path} was sent again to ${target.name} (${target.origin}) and not answered: ${why}`,
       {
         cause: error,
         hint: limit.aborted ? `it took longer than ${timeoutMs / 1000} s` : hintOf(error),
