@@ -20,8 +20,8 @@ export interface Carrier {
   start(events: CarrierEvents): void;
 }
 
-/** How long a client has to close its end after ours, in ms. */
-const LINGER_MS = 1000;
+/** How long a client has to read what there is, and to close its end after ours, in ms. */
+const LINGER_MS = 60_000;
 
 export function socketCarrier(socket: Duplex, head: Buffer): Carrier {
   (socket as Partial<{ setNoDelay(on: boolean): void }>).setNoDelay?.(true);
@@ -67,7 +67,7 @@ export function socketCarrier(socket: Duplex, head: Buffer): Carrier {
   };
 }
 
-/** Ends our half and waits a little for the other: closing with bytes unread would reset, and could lose what was just sent. */
+/** Ends our half and waits for the other: to close before it would answer what it still says by a reset, which loses what it hasn't read. */
 export function lingerAndClose(socket: Duplex): void {
   if (socket.destroyed) return;
   socket.end();

@@ -123,6 +123,30 @@ test("a lot of output arrives whole, in order, through a client that reads slowl
   expect(lines.every((line, i) => line === String(i + 1))).toBe(true);
 });
 
+test("a client that stops reading for longer than the process runs has all of it later", async () => {
+  await using api = await serve();
+  // Of one of these lengths the process is over, and some of it not sent yet.
+  const read = async (size: number): Promise<number> => {
+    const url = `ws://127.0.0.1:${api.port}/web/exec?${query(["head", "-c", String(size), "/dev/zero"], OUT)}`;
+    const socket = new WebSocket(url, ["v4.channel.k8s.io"]);
+    let got = 0;
+    socket.on("message", (message: Buffer) => {
+      if (message[0] === 1) got += message.length - 1;
+    });
+    socket.once("message", () => {
+      socket.pause();
+      // As kubectl's does: what comes to a socket that is closed already is answered by a reset.
+      setTimeout(() => socket.ping(), 2_000);
+      setTimeout(() => socket.resume(), 2_500);
+    });
+    socket.on("error", () => {});
+    await once(socket, "close");
+    return got;
+  };
+  const sizes = Array.from({ length: 8 }, (_, i) => 100_000 * 2 ** i);
+  expect(await Promise.all(sizes.map(read))).toEqual(sizes);
+});
+
 test("what can't be run is a status on the error channel; a container that isn't there too", async () => {
   await using api = await serve();
   const none = await api.webSocket(`/web/exec?${query(["no-such-program"], OUT)}`, "v5.channel.k8s.io");
