@@ -12,6 +12,7 @@ import { processUser } from "./process-user.ts";
 import { SYSTEM_PATH } from "./programs.ts";
 import { type ContainerRecord, type PodState, podStatus } from "./status.ts";
 import { createPodVolumes } from "./volumes/pod-volumes.ts";
+import { TRUST_BUNDLES } from "./volumes/trust-bundles.ts";
 
 export interface PodWorker {
   readonly pod: KubeJson;
@@ -20,7 +21,7 @@ export interface PodWorker {
   readonly records: readonly ContainerRecord[];
   /** The pod object has changed: a deletion may have been asked for. */
   update(pod: KubeJson): void;
-  /** A ConfigMap, Secret or PersistentVolumeClaim of its namespace has changed. */
+  /** A ConfigMap, Secret or PersistentVolumeClaim of its namespace, or a ClusterTrustBundle, has changed. */
   dependencyChanged(resource: string, name: string): void;
   /** Writes its status anew, if it isn't as it should be. */
   publish(): void;
@@ -71,6 +72,7 @@ export function startPod(first: KubeJson, context: NodeContext): PodWorker {
       },
       configMap,
       secret,
+      trustBundles: () => store.list(TRUST_BUNDLES),
       async token(request) {
         if (!context.apiServer) throw new Error("this node has no API server to ask for a token");
         return context.apiServer.tokenFor(namespace, spec.serviceAccountName ?? "default", { ...request, pod: { name, uid } });

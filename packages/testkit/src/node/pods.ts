@@ -1,6 +1,7 @@
 import type { KubeJson } from "../store.ts";
 import type { NodeContext } from "./node-context.ts";
 import { type PodWorker, startPod } from "./pod-worker.ts";
+import { TRUST_BUNDLES } from "./volumes/trust-bundles.ts";
 
 export interface Pods {
   /** Throws the kubelet's "pod not found", code `NotFound`. */
@@ -13,7 +14,7 @@ export interface Pods {
 }
 
 /** What a pod may be waiting for, or shows in its volumes. */
-const WAITED_FOR = new Set(["configmaps", "secrets", "persistentvolumeclaims"]);
+const WAITED_FOR = new Set(["configmaps", "secrets", "persistentvolumeclaims", TRUST_BUNDLES]);
 
 /** A worker for each pod that is bound to this node. What happens while it doesn't hear of it is seen with `resync`. */
 export function startPods(context: NodeContext, hears: () => boolean = () => true): Pods {
@@ -53,7 +54,9 @@ export function startPods(context: NodeContext, hears: () => boolean = () => tru
       drop(worker);
     } else if (WAITED_FOR.has(resource)) {
       for (const worker of workers.values()) {
-        if (worker.pod.metadata.namespace === object.metadata.namespace) worker.dependencyChanged(resource, object.metadata.name);
+        const { namespace } = object.metadata;
+        if (namespace === undefined || worker.pod.metadata.namespace === namespace)
+          worker.dependencyChanged(resource, object.metadata.name);
       }
     }
   });

@@ -1,5 +1,6 @@
 import type { KubeJson } from "../../store.ts";
 import { fieldValue, type PodFacts, resourceValue } from "../env/downward.ts";
+import { trustAnchors } from "./trust-bundles.ts";
 
 /** A file of a volume that is made from the API. */
 export interface PayloadFile {
@@ -13,6 +14,8 @@ export interface PayloadInputs {
   facts: PodFacts;
   configMap(name: string): KubeJson | undefined;
   secret(name: string): KubeJson | undefined;
+  /** All there are. */
+  trustBundles(): readonly KubeJson[];
   /** A service account token for the pod. */
   token(request: { audience?: string; expirationSeconds: number }): Promise<string>;
 }
@@ -45,13 +48,16 @@ const securityContext = (of: any): { runAsUser?: number; fsGroup?: number } => o
 
 const hasGroup = ({ facts: { pod } }: PayloadInputs): boolean => securityContext(pod["spec"]).fsGroup !== undefined;
 
-/** Whether all containers are said to run as the same user: then a token is that one's alone. */
+/** Whether all containers are said to run as the same user: then what the kubelet makes itself is that one's alone. */
 function hasOneUser({ facts: { pod } }: PayloadInputs): boolean {
   const { spec } = pod;
   const { runAsUser } = securityContext(spec);
   const users = [...(spec.initContainers ?? []), ...spec.containers].map((each) => securityContext(each).runAsUser ?? runAsUser);
   return users[0] !== undefined && users.every((user) => user === users[0]);
 }
+
+/** Of what the kubelet makes itself. */
+const madeMode = (mode: number, inputs: PayloadInputs): number => (hasOneUser(inputs) || hasGroup(inputs) ? 0o600 : mode);
 
 async function addSource(files: Payload, source: Source, mode: number, inputs: PayloadInputs): Promise<void> {
   if (source.configMap) {
@@ -81,7 +87,10 @@ async function addSource(files: Payload, source: Source, mode: number, inputs: P
   } else if (source.serviceAccountToken) {
     const { path, audience, expirationSeconds = 3600 } = source.serviceAccountToken;
     const token = await inputs.token({ ...(audience && { audience }), expirationSeconds });
-    files.set(path, { data: Buffer.from(token), mode: hasOneUser(inputs) || hasGroup(inputs) ? 0o600 : mode });
+    files.set(path, { data: Buffer.from(token), mode: madeMode(mode, inputs) });
+  } else if (source.clusterTrustBundle) {
+    const data = Buffer.from(trustAnchors(source.clusterTrustBundle, inputs.trustBundles()));
+    files.set(source.clusterTrustBundle.path, { data, mode: madeMode(mode, inputs) });
   }
 }
 

@@ -4,6 +4,7 @@ import type { KubeJson, Store } from "../../store.ts";
 import { writeAtomically } from "./atomic-directory.ts";
 import { claimDirectory } from "./claims.ts";
 import { hasPayload, type PayloadInputs, volumePayload } from "./payload.ts";
+import { TRUST_BUNDLES } from "./trust-bundles.ts";
 
 export interface PodVolumes {
   /** Makes or brings up to date every volume. Rejects with the kubelet's `MountVolume.SetUp failed …` message. */
@@ -75,6 +76,8 @@ export function createPodVolumes(options: { pod: KubeJson; store: Store; directo
       }
     },
     concerns(resource, name) {
+      if (resource === TRUST_BUNDLES)
+        return volumes.some(({ projected }) => (projected?.sources ?? []).some((source: object) => "clusterTrustBundle" in source));
       const kind = resource === "configmaps" ? "configMap" : resource === "secrets" ? "secret" : undefined;
       if (!kind) return false;
       return volumes.some((volume) =>

@@ -90,6 +90,30 @@ describe.each(modes)("volumes of a pod, with %s", (network) => {
     await bed.remove("volumes", 0);
   });
 
+  it("shows trust bundles by name and by signer, each certificate once, and keeps them current", async () => {
+    const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
+    const bundle = (name: string, spec: object, labels: object) =>
+      bed.create("clustertrustbundles.certificates.k8s.io", { metadata: { name, namespace: undefined, labels }, spec });
+    bundle("corporate", { trustBundle: pem("A") }, {});
+    bundle("x.io:y:1", { signerName: "x.io/y", trustBundle: pem("B") }, { stage: "live" });
+    const sources = [
+      { name: "corporate", path: "named" },
+      { signerName: "x.io/y", labelSelector: { matchLabels: { stage: "live" } }, path: "signed" },
+      { signerName: "x.io/y", optional: true, path: "none" },
+    ];
+    bed.pod("trusting", {
+      volumes: [{ name: "trust", projected: { sources: sources.map((clusterTrustBundle) => ({ clusterTrustBundle })) } }],
+      containers: [sh("sleep 1000", { volumeMounts: [{ name: "trust", mountPath: "/trust" }] })],
+    });
+    await bed.until("trusting", isReady);
+    const read = async (name: string): Promise<string> =>
+      (await bed.exec("trusting", ["sh", "-c", `cat $SHIPSIDE_ROOT/trust/${name}`])).stdout;
+    expect([await read("named"), await read("signed"), await read("none")]).toEqual([pem("A"), pem("B"), ""]);
+    bundle("x.io:y:2", { signerName: "x.io/y", trustBundle: `${pem("B")}# and\n${pem("C")}` }, { stage: "live" });
+    await expect.poll(() => read("signed")).toBe(pem("B") + pem("C"));
+    await bed.remove("trusting", 0);
+  });
+
   it("keeps a claim's files from pod to pod, and drops them with the claim", async () => {
     bed.create("persistentvolumeclaims", {
       kind: "PersistentVolumeClaim",
