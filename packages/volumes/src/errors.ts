@@ -12,7 +12,7 @@ export const VOLUMES_ERRORS = {
   VOLUMES_NEEDS_POD: "only a running pod of the workload can give this, and there is none",
   VOLUMES_SUBPATH_UNKNOWN: "the subPathExpr has a variable whose value isn't known here",
   VOLUMES_SUBPATH_MISSING: "the volume has nothing at the subPath",
-  VOLUMES_REFERENCE_MISSING: "a ConfigMap, Secret or key that the volume needs does not exist",
+  VOLUMES_REFERENCE_MISSING: "a ConfigMap, Secret, key or trust bundle that the volume needs does not exist",
   VOLUMES_FIELD_UNKNOWN: "the volume asks for a field or resource that Kubernetes does not offer to a file",
   VOLUMES_TOKEN_REFUSED: "no token of the service account could be had",
   VOLUMES_NOT_FOLLOWED: "the source may be read but not watched, or can't be now: its files may be out of date",
