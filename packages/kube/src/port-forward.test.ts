@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { connectCluster } from "./client.ts";
 import { SERVER } from "./fixtures/certificates.ts";
 import { kubeconfigText, tempDir } from "./fixtures/fake-api.ts";
-import { startFakeKubelet } from "./portforward/kubelet.fixture.ts";
+import { startFakeKubelet } from "./portforward/fixtures/kubelet.ts";
 
 test("a stream to a port of a pod through TLS and the kubeconfig's credentials; closing the cluster ends it", async () => {
   await using stack = new AsyncDisposableStack();

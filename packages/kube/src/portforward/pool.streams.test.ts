@@ -4,9 +4,9 @@ import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { standstill } from "@shipside/testkit";
 import { describe, expect, test } from "vitest";
-import { echoApp, firehoseApp, startApp } from "./app.fixture.ts";
-import { frame } from "./kubelet.fixture.ts";
-import { exchange, POD, setUp } from "./pool.fixture.ts";
+import { echoApp, firehoseApp, startApp } from "./fixtures/app.ts";
+import { frame } from "./fixtures/kubelet.ts";
+import { exchange, POD, setUp } from "./fixtures/pool.ts";
 
 async function readAll(stream: Duplex): Promise<Buffer> {
   const chunks: Buffer[] = [];

@@ -1,11 +1,11 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { echoApp, startApp } from "./app.fixture.ts";
-import { frame } from "./kubelet.fixture.ts";
-import { exchange, POD, setUp } from "./pool.fixture.ts";
+import { echoApp, startApp } from "./fixtures/app.ts";
+import { frame } from "./fixtures/kubelet.ts";
+import { exchange, POD, setUp } from "./fixtures/pool.ts";
+import { upgradeTo } from "./fixtures/upgrade.ts";
 import { createPortForwardPool } from "./pool.ts";
-import { upgradeTo } from "./upgrade.fixture.ts";
 
 describe("the pool", () => {
   test("opens one connection for many that ask at once, and spreads those that follow", async () => {

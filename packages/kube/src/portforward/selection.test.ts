@@ -4,12 +4,12 @@ import { connect } from "node:net";
 import { ShipsideError } from "@shipside/core";
 import { standstill } from "@shipside/testkit";
 import { describe, expect, test } from "vitest";
-import { echoApp, firehoseApp, startApp } from "./app.fixture.ts";
 import type { CarrierKind } from "./carrier.ts";
-import { type FakeKubeletOptions, startFakeKubelet } from "./kubelet.fixture.ts";
+import { echoApp, firehoseApp, startApp } from "./fixtures/app.ts";
+import { type FakeKubeletOptions, startFakeKubelet } from "./fixtures/kubelet.ts";
+import { upgradeTo } from "./fixtures/upgrade.ts";
+import { acceptHeaders, serveWebSocket, webSocketBytes } from "./fixtures/websocket.ts";
 import { createPortForwardPool, type PortForwardPoolOptions } from "./pool.ts";
-import { upgradeTo } from "./upgrade.fixture.ts";
-import { acceptHeaders, serveWebSocket, webSocketBytes } from "./websocket.fixture.ts";
 
 const POD = { namespace: "ns", name: "pod" };
 const TUNNEL = "SPDY/3.1+portforward.k8s.io";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Frame, frame, frameReader, headerInflater } from "./kubelet.fixture.ts";
+import { type Frame, frame, frameReader, headerInflater } from "./fixtures/kubelet.ts";
 import {
   createFrameDecoder,
   createSynStreamEncoder,

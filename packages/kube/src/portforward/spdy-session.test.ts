@@ -2,7 +2,7 @@ import { Duplex } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { forwardTarget } from "./failure.ts";
-import { frame } from "./kubelet.fixture.ts";
+import { frame } from "./fixtures/kubelet.ts";
 import { createRawCarrier } from "./spdy-carriers.ts";
 import { createSpdySession, type SpdySession } from "./spdy-session.ts";
 import { DEFAULT_ENDINGS, type ForwardStream } from "./stream.ts";

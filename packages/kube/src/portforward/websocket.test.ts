@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type ClientFrame, clientFrameReader, serverFrame } from "./websocket.fixture.ts";
+import { type ClientFrame, clientFrameReader, serverFrame } from "./fixtures/websocket.ts";
 import { createWebSocketDecoder, encodeFrame, OPCODE, webSocketHandshake } from "./websocket.ts";
 
 const bytes = (max: number) => fc.uint8Array({ maxLength: max }).map((array) => Buffer.from(array));
