@@ -22,7 +22,7 @@ try {
         files: Array<{ path: string }>;
       };
       const tarball = join(out, packed.filename.split("/").at(-1)!);
-      const stray = packed.files.map((file) => file.path).filter((path) => /\.test\.|^src\/|tsbuildinfo/.test(path));
+      const stray = packed.files.map((file) => file.path).filter((path) => /\.test\.|fixture|^src\/|tsbuildinfo/.test(path));
       if (stray.length > 0) throw new Error(`packs files that nobody needs: ${stray.join(", ")}`);
       const published = JSON.parse(run("tar", ["-xzOf", tarball, "package/package.json"])) as Record<string, unknown>;
       if (/workspace:|@shipside\/source/.test(JSON.stringify(published)))
