@@ -48,6 +48,8 @@ export interface Cycled {
   pending: ReadonlyMap<string, string>;
 }
 
+/** Why something waits that only takes time. */
+export const CHANGES = "it changes meanwhile, or has something in it";
 /** How many files are copied at a time. */
 const AT_ONCE = 6;
 /** What stands aside for so long, in s, was left by a process that was killed. */
@@ -85,7 +87,7 @@ export async function cycle(components: CycleComponents): Promise<Cycled> {
   const attempt = async (path: string, work: () => Promise<boolean>): Promise<void> => {
     try {
       if (await work()) changes++;
-      else pending.set(path, "it changes meanwhile, or has something in it");
+      else pending.set(path, CHANGES);
     } catch (error) {
       // The way to the cluster is away: all that is left would fail in the same way.
       if (hasCode(error, AWAY)) throw error;

@@ -6,7 +6,7 @@ import { mountSync, type SyncMountOptions } from "./mount.ts";
 export interface SyncOptions extends Omit<SshfsOptions, "cacheSeconds">, Pick<SyncMountOptions, "ignore" | "everyMs"> {
   /** Told while the first copy of a volume is made: how many files of how many, and bytes. */
   onProgress?(name: string, progress: Parameters<NonNullable<SyncMountOptions["onProgress"]>>[0]): void;
-  /** `VOLUMES_SYNC_CONFLICT`, once for all that a round finds; `VOLUMES_SYNC_PENDING` where changes wait for the way to the volume. */
+  /** `VOLUMES_SYNC_CONFLICT`, once for all that a round finds; `VOLUMES_SYNC_PENDING` for what can't be brought, or not now. */
   onWarning?: SyncMountOptions["onWarning"];
 }
 

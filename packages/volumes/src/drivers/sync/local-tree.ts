@@ -95,6 +95,7 @@ export async function localTree(root: string, { ignored, readOnly = false }: Loc
     },
     async write(path, { mode, instead, keep, fill }: WriteOptions) {
       const aside = at(partialOf(path));
+      let moved = false;
       try {
         const file = await fs.open(aside, "w", 0o600);
         try {
@@ -105,10 +106,11 @@ export async function localTree(root: string, { ignored, readOnly = false }: Loc
           await file.close();
         }
         if (!replace({ from: aside, to: at(path), keep: at(keep), expected: expectedOf(instead) })) return undefined;
+        moved = true;
         // Within the same turn. To be renamed is a change of the file's own, of which its stamp tells.
         return { item: nowAt(path), ...(instead && { kept: nowAt(keep) }) };
       } finally {
-        await fs.rm(aside, { force: true });
+        if (!moved) await fs.rm(aside, { force: true });
       }
     },
     async makeDirectory(path) {

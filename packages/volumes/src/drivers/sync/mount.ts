@@ -15,6 +15,7 @@ import { localTree } from "./local-tree.ts";
 import type { Agreed } from "./reconcile.ts";
 import { openRemote, remoteTree } from "./remote-tree.ts";
 import { AWAY } from "./tree.ts";
+import { leftError, syncWarnings } from "./warnings.ts";
 
 export interface SyncMountOptions extends Omit<SshfsMountOptions, "cacheSeconds"> {
   /** Names, and paths with a `/`, in which `*` stands for any part of a name; what they fit is let alone on both sides. */
@@ -23,7 +24,7 @@ export interface SyncMountOptions extends Omit<SshfsMountOptions, "cacheSeconds"
   everyMs?: number;
   /** Told while the first copy is made. */
   onProgress?(progress: Progress): void;
-  /** `VOLUMES_SYNC_CONFLICT`, once for all that a round finds; `VOLUMES_SYNC_PENDING` where changes wait for the way to the volume. */
+  /** `VOLUMES_SYNC_CONFLICT`, once for all that a round finds; `VOLUMES_SYNC_PENDING` for what can't be brought, or not now. */
   onWarning?(error: Error): void;
 }
 
@@ -82,15 +83,8 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
   const kept = new Set<Kept>();
   const label = (): string =>
     `${hostname().replace(/[^\w-]/g, "-")}-${new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-")}`;
-  const conflicts: string[] = [];
-  const kinds = { label, onConflict: (_: string, name: string) => void conflicts.push(name), logger };
-  const warn = (error: Error): void => {
-    logger.warn(error.message);
-    onWarning?.(error);
-  };
-  const tellConflicts = (): void => {
-    if (conflicts.length > 0) warn(conflictError(localPath, conflicts.splice(0)));
-  };
+  const warnings = syncWarnings({ localPath, logger, onWarning });
+  const kinds = { label, onConflict: (_: string, name: string) => warnings.conflict(name), logger };
   let last: Cycled = { changes: 0, pending: new Map() };
   /** Until there is nothing to do, or nothing that can be done. */
   const synchronise = async (tell?: (progress: Progress) => void): Promise<void> => {
@@ -122,15 +116,12 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
-  if (last.pending.size > 0)
-    logger.warn("not copied yet", { names: [...last.pending].slice(0, 20).map(([path, why]) => `${path}: ${why}`) });
 
   // From here on it ends with `close` alone.
   opening = lifetime.signal;
-  tellConflicts();
+  warnings.round(last.pending);
   const alarm = alarmClock();
   const watchers = watchFolders(localPath, alarm.soon);
-  let away = false;
   const running = (async () => {
     let next = performance.now() + everyMs;
     watchers.update(agreed);
@@ -144,21 +135,11 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
         // A look at what is kept takes no scan.
         if (woken === "time" && began < next && (await lookAtKept(kept, { age: KEPT_MS, ...kinds })) === 0) continue;
         await synchronise();
-        if (away) logger.info("synchronised again", { localPath });
-        away = false;
+        warnings.round(last.pending);
         watchers.update(agreed);
       } catch (cause) {
-        const why = (cause as Error).message;
-        if (!away && !lifetime.signal.aborted)
-          warn(
-            volumesError("VOLUMES_SYNC_PENDING", `changes in ${localPath} wait: ${why}`, {
-              cause,
-              hint: "they are brought when it can be reached again",
-            }),
-          );
-        away = true;
+        if (!lifetime.signal.aborted) warnings.away(cause as Error);
       }
-      tellConflicts();
       next = performance.now() + Math.max(everyMs, (performance.now() - began) * SHARE);
     }
   })();
@@ -183,34 +164,14 @@ export async function mountSync(options: SyncMountOptions): Promise<MountedVolum
     }
     // Of this side, also where the other can't be reached.
     await lookAtKept(kept, { tree: local, age: 0, ...kinds });
-    tellConflicts();
+    warnings.round(new Map());
     const left = await removeAgreed(local, agreed, logger);
     await journal.remove();
     if (left.length === 0) left.push(...(await otherFiles(localPath)));
     if (left.length === 0) return;
-    const some = left.slice(0, 5).map((path) => Buffer.from(path, "latin1").toString());
-    throw volumesError(
-      "VOLUMES_SYNC_PENDING",
-      `${left.length === 1 ? `a file in ${localPath} is not in the cluster, and stays` : `${left.length} files in ${localPath} are not in the cluster, and stay`}: ${some.join(", ")}${left.length > 5 ? " …" : ""}`,
-      { hint: "copy what you want to keep, and delete the rest", details: { localPath, paths: left.slice(0, 100) } },
-    );
+    throw leftError(localPath, left);
   });
   return { localPath, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
-}
-
-function conflictError(localPath: string, names: readonly string[]): Error {
-  const [first = "", ...more] = names.slice(0, 5).map((name) => Buffer.from(name, "latin1").toString());
-  const hint = "compare the two, keep what you want under the file's own name, and delete the other";
-  const details = { localPath, names: names.slice(0, 100) };
-  if (names.length === 1)
-    return volumesError(
-      "VOLUMES_SYNC_CONFLICT",
-      `changed here and in the cluster: the other version is ${join(localPath, first)}`,
-      { hint, details },
-    );
-  const some = [first, ...more].join(", ");
-  const message = `${names.length} files were changed here and in the cluster: the other versions in ${localPath} are ${some}`;
-  return volumesError("VOLUMES_SYNC_CONFLICT", `${message}${names.length > 5 ? " …" : ""}`, { hint, details });
 }
 
 /** What was let alone here. */
