@@ -2,6 +2,7 @@ import fs, { closeSync, openSync, renameSync, rmSync, writeFileSync, writeSync }
 import promises, { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { clearAside } from "./aside.ts";
 import { makePair, type Pair, shown } from "./fixtures/pair.ts";
@@ -145,6 +146,8 @@ describe("who has the file open, and writes after it was", () => {
       const file = openSync(mine("f"), "a");
       await writeFile(other("f"), "newer");
       await writeFile(other("untouched"), "newer");
+      // By more than a tick of the clock later than what is there was written.
+      await setTimeout(50);
       await pair.once();
       writeSync(file, " and more");
       closeSync(file);
