@@ -86,6 +86,25 @@ export function workloadRules({ namespace, workload, follow }: WorkloadUse): Rul
   }));
 }
 
+/** What stands between a workload and its pods. `without`: what is missing where a cron job's may not be read; undefined: they must be. */
+export function ownerRules(namespace: string, workload: string, without: string | undefined): Rule[] {
+  const { type } = parseReference(workload);
+  if (type?.kind === "CronJob")
+    return [
+      {
+        ...{ namespace, group: "batch", resource: "jobs", verbs: ["list"], why: "which pods are the cron job's" },
+        ...(without !== undefined && { optional: without }),
+      },
+    ];
+  if (type !== undefined && type.kind !== "Deployment") return [];
+  return [
+    {
+      ...{ namespace, group: "apps", resource: "replicasets", verbs: ["list"], why: "which pods are the deployment's" },
+      optional: "pods are found by their labels alone",
+    },
+  ];
+}
+
 export interface EnvUse extends WorkloadUse {
   from: "spec" | "running";
   /** What may not be read is left out. */
@@ -128,16 +147,7 @@ export function envRules({ namespace, workload, follow, from, skipForbidden, sec
       why: running ? "the pod to ask" : ofPod,
       ...(!running && { optional: `${ofPod} (status.podIP, limits that aren't set) can't be told` }),
     });
-    if (type === undefined || type.kind === "Deployment")
-      rules.push({
-        ...{ namespace, group: "apps", resource: "replicasets", verbs: ["list"], why: "which pods are the deployment's" },
-        optional: "pods are found by their labels alone",
-      });
-    if (type?.kind === "CronJob")
-      rules.push({
-        ...{ namespace, group: "batch", resource: "jobs", verbs: ["list"], why: "which pods are the cron job's" },
-        ...(!running && { optional: `${ofPod} can't be told` }),
-      });
+    rules.push(...ownerRules(namespace, workload, running ? undefined : `${ofPod} can't be told`));
   }
   rules.push(NODES_RULE);
   if (running) rules.push(...execRules(namespace, "what the container's process has"));

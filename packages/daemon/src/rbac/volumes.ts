@@ -1,6 +1,6 @@
 /** What a workload's volumes take: see the volumes package. Pure. */
 import { parseReference } from "@shipside/kube";
-import { execRules, NODES_RULE, workloadRules } from "./parts.ts";
+import { execRules, NODES_RULE, ownerRules, workloadRules } from "./parts.ts";
 import { relayRules } from "./relay.ts";
 import type { Rule } from "./rule.ts";
 
@@ -79,16 +79,7 @@ export function volumesRules({ namespace, workload, driver = "auto" }: VolumesUs
   ];
   if (type?.kind !== "Pod") {
     rules.push({ namespace, group: "", resource: "pods", verbs: ["list"], why: ofPod, optional: left });
-    if (type === undefined || type.kind === "Deployment")
-      rules.push({
-        ...{ namespace, group: "apps", resource: "replicasets", verbs: ["list"], why: "which pods are the deployment's" },
-        optional: "pods are found by their labels alone",
-      });
-    if (type?.kind === "CronJob")
-      rules.push({
-        ...{ namespace, group: "batch", resource: "jobs", verbs: ["list"], why: "which pods are the cron job's" },
-        optional: left,
-      });
+    rules.push(...ownerRules(namespace, workload, left));
   }
   const drivers = driver === "auto" ? OF_AUTO : [driver];
   const ofDrivers = drivers.flatMap((name) => OF_DRIVER[name]?.(namespace) ?? []);
