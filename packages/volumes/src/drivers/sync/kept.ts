@@ -73,8 +73,8 @@ export async function lookAtKept(all: Set<Kept>, { tree, under, age, label, onCo
 async function stateOf({ tree, name, item, isUnsure, hash }: Kept): Promise<"gone" | "same" | "changed" | "changing"> {
   const now = await tree.look(name);
   if (!now) return "gone";
-  if (item && (now.type !== "file" || now.stamp !== item.stamp)) return "changed";
-  if (item && !isUnsure) return "same";
+  if (item && !isUnsure && now.type === "file" && now.stamp === item.stamp) return "same";
+  // Its mode or owner may have changed alone.
   const found = await hashOf(tree, name);
   if (found === undefined) return "changing";
   return found === hash ? "same" : "changed";

@@ -1,4 +1,4 @@
-import fs, { closeSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import fs, { closeSync, fchmodSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import promises, { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
@@ -124,6 +124,16 @@ describe("who has the file open, and writes after it was", () => {
     await pair.sync();
     expect(shown(pair.here)).toEqual({ f: "newer", "f.conflict-desk": "old and more" });
     expect(shown(pair.there)).toEqual(shown(pair.here));
+  });
+
+  it.each(sides)("replaced %s, and then has its mode changed alone: that is no conflict", async (_, mine, other) => {
+    const file = openSync(mine("f"), "a");
+    await writeFile(other("f"), "newer");
+    await pair.once();
+    fchmodSync(file, 0o664);
+    closeSync(file);
+    await pair.sync();
+    expect([shown(pair.here), shown(pair.there)]).toEqual([{ f: "newer" }, { f: "newer" }]);
   });
 
   it.each(sides)("taken away %s: it comes back", async (_, mine, other) => {
