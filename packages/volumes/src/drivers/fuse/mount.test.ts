@@ -32,6 +32,20 @@ const missing = await missingForFuse();
 describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE server", () => {
   for (const { name, check } of driveBehaviour(mountFuse)) it(name, check, 60_000);
 
+  it("another server of SFTP than a relay's is named as such", async () => {
+    await using place = await makePlace(mountFuse);
+    const open: typeof place.open = async (signal) => {
+      const stream = await place.open(signal);
+      const write = stream.write.bind(stream) as (chunk: Buffer, ...more: unknown[]) => boolean;
+      stream.write = (chunk: Buffer, ...more: unknown[]) =>
+        write(Buffer.from(chunk.toString("latin1").replace("stat@shipside", "none@shipside"), "latin1"), ...more);
+      return stream;
+    };
+    const refused = { code: "VOLUMES_MOUNT_FAILED", message: expect.stringContaining("extensions of SFTP") };
+    await expect(place.mount({ open })).rejects.toMatchObject(refused);
+    expect(await mountAt(place.local)).toBeUndefined();
+  });
+
   it("says what failed in the system's own words", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount();

@@ -29,7 +29,13 @@ export interface FuseMount extends MountedVolume {
 
 const MOUNT_MS = 20_000;
 
-/** Mounts a directory that an SFTP server has, by a FUSE server of our own. Codes: `VOLUMES_MOUNT_FAILED`, `VOLUMES_SUBPATH_MISSING`. */
+/** What its process may come upon, in words. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOTDIR: "it is no directory",
+  EOPNOTSUPP: "what serves it lacks the extensions of SFTP that a relay's file server has",
+};
+
+/** Mounts a directory that a relay's file server has, by a FUSE server of our own. Codes: `VOLUMES_MOUNT_FAILED`, `VOLUMES_SUBPATH_MISSING`. */
 export async function mountFuse(options: FuseMountOptions): Promise<FuseMount> {
   const { localPath, remotePath, signal, logger } = options;
   signal.throwIfAborted();
@@ -102,7 +108,7 @@ async function mounted(child: ChildProcess, { localPath, remotePath }: FuseMount
         const { code, message: why } = message.failed;
         if (code === "ENOENT" && why === code)
           reject(volumesError("VOLUMES_SUBPATH_MISSING", `the volume has nothing at ${remotePath}`));
-        else reject(failed(code === "ENOTDIR" && why === code ? "it is no directory" : why));
+        else reject(failed(REASONS[why] ?? why));
       };
       child.on("message", take);
       const timer = setTimeout(() => reject(failed(`it took more than ${MOUNT_MS / 1000} s`)), MOUNT_MS);
