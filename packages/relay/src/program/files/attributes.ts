@@ -10,7 +10,7 @@ export const MODE_BITS = 0o7777;
 const EXTENDED = { [STAMP]: fileStamp, [STAT]: fileStat } as const;
 
 /** What SFTP has no words for: inode, links, blocks of 512 bytes; times of access, content and change in ns since 1970; with `:` between. */
-export function fileStat({ ino, nlink, blocks, atimeNs, mtimeNs, ctimeNs }: BigIntStats): string {
+function fileStat({ ino, nlink, blocks, atimeNs, mtimeNs, ctimeNs }: BigIntStats): string {
   return [ino, nlink, blocks, atimeNs, mtimeNs, ctimeNs].join(":");
 }
 

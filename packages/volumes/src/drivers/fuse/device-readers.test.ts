@@ -1,9 +1,12 @@
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import { readByLoop, readByThreads } from "./device-readers.ts";
+
+const run = promisify(execFile);
 
 describe.each([
   ["the event loop", readByLoop],
@@ -12,7 +15,7 @@ describe.each([
   it("brings what comes, each where it was said, until there is no more", async () => {
     const directory = mkdtempSync(join(tmpdir(), "device-readers-"));
     const path = join(directory, "pipe");
-    execFileSync("mkfifo", [path]);
+    await run("mkfifo", [path]);
     // Both ends at first: a pipe without a writer is at its end.
     const both = openSync(path, "r+");
     const [reading, writing] = [openSync(path, "r"), openSync(path, "w")];
