@@ -69,7 +69,8 @@ function sayNowAndThen(notice: (message: string) => void): (name: string, progre
     said ??= performance.now();
     if (performance.now() - said < SAY_MS) return;
     said = performance.now();
-    if (ofFiles === undefined || ofBytes === undefined) notice(`copying ${name}: ${files} ${files === 1 ? "file" : "files"}, ${mebibytes(bytes)} MiB so far`);
+    if (ofFiles === undefined || ofBytes === undefined)
+      notice(`copying ${name}: ${files} ${files === 1 ? "file" : "files"}, ${mebibytes(bytes)} MiB so far`);
     else notice(`copying ${name}: ${files} of ${ofFiles} files, ${mebibytes(bytes)} of ${mebibytes(ofBytes)} MiB`);
   };
 }

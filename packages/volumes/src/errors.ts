@@ -27,7 +27,8 @@ export const VOLUMES_ERRORS = {
   VOLUMES_CLAIM_UNBOUND: "the PersistentVolumeClaim is bound to no volume, or doesn't exist",
   VOLUMES_CLAIM_EXCLUSIVE: "only one pod may use the PersistentVolumeClaim, and the workload's own does",
   VOLUMES_ROOT_FORBIDDEN: "the files can be served only by a pod that runs as root, which the namespace forbids",
-  VOLUMES_SYNC_PENDING: "files of a synchronised volume are not the same on both sides yet; those that aren't in the cluster stay on this machine",
+  VOLUMES_SYNC_PENDING:
+    "files of a synchronised volume are not the same on both sides yet; those that aren't in the cluster stay on this machine",
   VOLUMES_SYNC_CONFLICT: "a file of a synchronised volume was changed here and in the cluster: both versions are kept",
   VOLUMES_SNAPSHOT_NO_TAR: "the container has no tar to copy the volume with",
   VOLUMES_SNAPSHOT_FAILED: "the volume could not be copied from the pod",

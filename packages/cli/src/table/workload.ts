@@ -239,10 +239,7 @@ export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
     examples: [
       ["shipside mount deployment/core ./core-root", "what is mounted at /etc/core is ./core-root/etc/core"],
       ["shipside mount core ./core-root --only config --only /data", "a volume, and what is mounted at a path"],
-      [
-        "shipside mount core ./core-root --driver sync --ignore '*.tmp'",
-        "a copy, the same both ways",
-      ],
+      ["shipside mount core ./core-root --driver sync --ignore '*.tmp'", "a copy, the same both ways"],
       ["shipside mount core ./core-root --clean", "unmount it"],
     ],
     load: () => import("../commands/mount.ts"),
