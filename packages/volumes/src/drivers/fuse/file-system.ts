@@ -1,14 +1,13 @@
 import { createDirectories, type Directory } from "./directories.ts";
+import { createEntries, type EntriesOptions } from "./entries.ts";
 import { createFiles, type OpenFile } from "./files.ts";
-import { createLinks } from "./links.ts";
-import { createNodes, type Node } from "./nodes.ts";
+import type { Node } from "./nodes.ts";
 import { isReadOnly, openFlags } from "./open-flags.ts";
 import { KEEP_CACHE, NO_FLUSH, OLDEST_MINOR, RENAME_NOREPLACE, ROOT_ID } from "./protocol.ts";
 import { createReads } from "./reads.ts";
 import {
   type Attributes,
   attributesReply,
-  changedNotice,
   createReply,
   directoryReply,
   doneReply,
@@ -25,15 +24,11 @@ import type { Changes, Of, Request } from "./requests.ts";
 import { AS_IT_IS, request as ask, type Change, FileError, FLAGS, reply } from "./sftp-packets.ts";
 import type { SftpSession } from "./sftp-session.ts";
 
-export interface FileSystemOptions {
-  /** Absolute, as the server sees it: what is mounted. */
-  remotePath: string;
+export interface FileSystemOptions extends EntriesOptions {
   /** A session that stands. Rejects where there is none to be had. */
   session(): SftpSession | Promise<SftpSession>;
   /** How long names and attributes may be out of date, in s. */
   cacheSeconds: number;
-  /** Whose files the server's own are here. */
-  user: { uid: number; gid: number };
 }
 
 /** Where a request came from. */
@@ -55,15 +50,12 @@ const KIND = 0o170000;
 const REGULAR = 0o100000;
 const DIRECTORY = 0o040000;
 const MODE_BITS = 0o7777;
-/** Within so many seconds of its change a file may change again without that showing: the server tells whole seconds. */
-const UNSETTLED_S = 2;
 /** Smaller writes are copied, so that their buffer is free at once. */
 const COPIED = 16 * 1024;
 
 /** A mount's files, which a file server has. */
 export function createFileSystem({ remotePath, session: current, cacheSeconds, user }: FileSystemOptions): FileSystem {
-  const nodes = createNodes();
-  const links = createLinks();
+  const { nodes, nodeOf, pathOf, shown, told, look, isSame, changed, forget } = createEntries({ remotePath, user });
   const files = createFiles();
   const directories = createDirectories();
   const reads = createReads();
@@ -71,35 +63,6 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
   const interruptible = new Map<number, () => void>();
   /** While a directory moves no path below it is known. */
   let moving: Promise<unknown> | undefined;
-
-  const nodeOf = (id: number): Node => {
-    const node = nodes.get(id);
-    if (!node) throw new FileError("ESTALE");
-    return node;
-  };
-  const pathOf = (node: Node, name?: string): string => {
-    const path = nodes.path(node);
-    if (path === undefined) throw new FileError("ENOENT");
-    return [remotePath, path, name].filter(Boolean).join("/");
-  };
-  /** As this machine is to see them. */
-  const shown = (attributes: Attributes, { user: theirs }: SftpSession): Attributes => ({
-    ...attributes,
-    uid: attributes.uid === theirs.uid ? user.uid : attributes.uid,
-    gid: attributes.gid === theirs.gid ? user.gid : attributes.gid,
-  });
-  const told = (node: Node, attributes: Attributes): Entry => {
-    const { size, mtime } = attributes;
-    links.told(node, attributes);
-    node.settled = Date.now() / 1000 - mtime > UNSETTLED_S ? { size, mtime } : undefined;
-    return { node: node.id, attributes };
-  };
-  const look = (parent: Node, name: string, attributes: Attributes): Entry =>
-    told(nodes.look(parent, name, attributes.mode & KIND), attributes);
-
-  const changed = (others: readonly Node[], tell: Asker["tell"]): void => {
-    for (const { id } of others) tell(changedNotice(id));
-  };
 
   /** Asks for several things at once. Of failures the first one counts. */
   const both = async <A, B>(session: SftpSession, first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> => {
@@ -153,10 +116,8 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
       () => session.ask(ask.open(path, openFlags(flags)), reply.handle),
       () => session.ask(ask.lstat(path), reply.attributes).catch(() => undefined),
     );
-    const { settled } = node;
-    const same = settled !== undefined && found?.size === settled.size && found.mtime === settled.mtime;
-    const told = (same ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
-    return openReply(unique, files.add(node, session, remote), told);
+    const how = (found && isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
+    return openReply(unique, files.add(node, session, remote), how);
   };
 
   const create = async ({ unique, node, name, flags, mode }: Of<"create">): Promise<Buffer> => {
@@ -197,7 +158,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
     const done = session.ask(packet(pathOf(from, name), pathOf(to, newName)), reply.done).then(
       () => {
         nodes.move(from, name, to, newName);
-        if (replaced) changed(links.others(replaced), tell);
+        if (replaced) changed(replaced, tell);
       },
       (error: FileError) => {
         // The one failure that the server has no word of the system's for.
@@ -276,11 +237,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         }
       }
       case "forget":
-        for (const { node: forgotten, lookups } of message.forgotten) {
-          const node = nodes.get(forgotten);
-          nodes.forget(forgotten, lookups);
-          if (node && !nodes.get(forgotten)) links.forget(node);
-        }
+        for (const { node, lookups } of message.forgotten) forget(node, lookups);
         return undefined;
       case "getattr": {
         const node = nodeOf(id);
@@ -290,7 +247,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
       case "setattr": {
         const node = nodeOf(id);
         const after = told(node, await setattr(node, message.changes, message.handle));
-        changed(links.others(node), tell);
+        changed(node, tell);
         return attributesReply(unique, after, cacheSeconds);
       }
       case "readlink": {
@@ -313,8 +270,8 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         const existing = nodeOf(message.existing);
         const from = pathOf(existing);
         const made = await makeEntry(nodeOf(id), message.name, (path) => ask.hardlink(from, path));
-        links.told(existing, made.attributes);
-        changed(links.others(nodeOf(made.node)), tell);
+        told(existing, made.attributes);
+        changed(nodeOf(made.node), tell);
         return entryReply(unique, made, cacheSeconds);
       }
       case "unlink":
@@ -325,7 +282,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         await session.ask(packet(pathOf(parent, message.name)), reply.done);
         const removed = nodes.child(parent, message.name);
         nodes.remove(parent, message.name);
-        if (removed) changed(links.others(removed), tell);
+        if (removed) changed(removed, tell);
         return doneReply(unique);
       }
       case "rename":

@@ -11,8 +11,8 @@ export interface Node {
   lookups: number;
   /** The kind of file: the upper bits of its mode. */
   kind: number;
-  /** Size and time when the kernel was last told, where both were by then old enough to tell another content. */
-  settled?: Pick<Attributes, "size" | "mtime"> | undefined;
+  /** What the kernel was last told, where its time was by then old enough to tell another content. */
+  settled?: Attributes | undefined;
   /** Of a directory made a moment ago: until then, in ms, nothing is in it but what was put in here. */
   knownUntil?: number | undefined;
 }
