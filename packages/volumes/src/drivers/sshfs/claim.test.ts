@@ -1,6 +1,7 @@
-import type { Pod } from "@shipside/kube";
+import type { Cluster, Pod } from "@shipside/kube";
 import { describe, expect, test } from "vitest";
 import { claimedPath, type PersistentVolumeClaim, placeFor } from "./claim.ts";
+import { sshfsDriver } from "./driver.ts";
 import { findUser, userOf } from "./user.ts";
 
 const pod = (spec: object = {}, container: object = {}, status: object = {}): Pod =>
@@ -95,6 +96,13 @@ test("capabilities are the container's, as far as they concern files", () => {
   expect(of({})).toEqual(["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"]);
   expect(of({ drop: ["ALL"], add: ["CHOWN", "NET_ADMIN"] })).toEqual(["CHOWN"]);
   expect(of({ drop: ["FOWNER"] })).toEqual(["CHOWN", "DAC_OVERRIDE", "FSETID"]);
+});
+
+test("a silence that is too short to be told from a busy machine, or endless, is refused", () => {
+  const driver = (silenceMs: number) => sshfsDriver({ cluster: {} as Cluster, owner: "ann@desk", silenceMs });
+  for (const silenceMs of [0, 2_999, 60_001, Number.NaN])
+    expect(() => driver(silenceMs)).toThrow(expect.objectContaining({ code: "VOLUMES_OPTION_INVALID" }));
+  expect(driver(3_000).name).toBe("sshfs");
 });
 
 describe("what the spec doesn't say", () => {
