@@ -12,6 +12,9 @@ import type { AgentMessage, AgentRequest, AgentResults, Op } from "./requests.ts
 import { killRun, startRun } from "./runs.ts";
 import { bindSocket, connectSocket, listenSocket } from "./sockets.ts";
 
+/** How often it is looked whether who made this is there, in ms. */
+const LOOK_MS = 500;
+
 type Handed = Server | DatagramSocket | Socket;
 
 const tell = (message: AgentMessage, socket?: Handed, sent: () => void = () => {}): void => {
@@ -70,6 +73,8 @@ process.on("message", (message) => {
 });
 
 process.on("disconnect", () => process.exit(0));
+// It isn't told where a socket was on its way to who is gone: Node waits for that to be taken.
+setInterval(() => process.connected || process.exit(0), LOOK_MS).unref();
 // A terminal sends them to all of its foreground's processes: they are for the command.
 for (const signal of ["SIGINT", "SIGQUIT", "SIGHUP", "SIGTERM", "SIGTSTP"] as const) process.on(signal, () => {});
 

@@ -14,6 +14,9 @@ const say = (message: AgentMessage, handle?: Socket): void => {
   if (process.connected) process.send!(message, handle, {}, () => {});
 };
 
+/** How often it is looked whether the node is there, in ms. */
+const LOOK_MS = 500;
+
 /** Where the node keeps everything: removed from here when the node disappears without a word. */
 let adopted: string | undefined = process.argv[2];
 const node = process.argv[3];
@@ -64,7 +67,10 @@ process.on("message", async ({ seq, ...request }: AgentRequest & { seq: number }
   }
 });
 
+let ending = false;
 async function end(): Promise<void> {
+  if (ending) return;
+  ending = true;
   containers.killAll();
   guard?.end();
   if (adopted !== undefined) await removeForGood(adopted);
@@ -84,7 +90,9 @@ async function removeForGood(directory: string): Promise<void> {
   }
 }
 process.on("disconnect", end);
-// The node may have gone while this was being loaded: then there was nobody to hear of it.
+// The node may have gone while this was being loaded: then there was nobody to hear of it. Nor does Node tell where a socket was on its way to a
+// node that is gone: it waits for that to be taken.
+setInterval(() => process.connected || end(), LOOK_MS).unref();
 if (!process.connected) void end();
 // A terminal's Ctrl-C is the node's to handle; the agent ends when its channel does.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
