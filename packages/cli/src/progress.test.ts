@@ -1,5 +1,5 @@
 import type { NamesInfo, SessionEvent } from "@shipside/daemon/client";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createProgress } from "./progress.ts";
 import { createTerminal } from "./terminal.ts";
 
@@ -79,4 +79,27 @@ test("what the kubeconfig has done on the way is told with where it leads, befor
       .split("\n")
       .slice(0, 2),
   ).toEqual(["context dev, namespace shop, server https://dev", "  the kubeconfig has ./theirs run for credentials"]);
+});
+
+test("how far a copy is stands in a line that changes on a terminal, and in a pipe now and then", async () => {
+  vi.useFakeTimers();
+  try {
+    const run = (isTTY: boolean): string => {
+      const stream = { isTTY, columns: 80, text: "", write: (text: string) => (stream.text += text) };
+      const terminal = createTerminal({ stdout: { write: () => {} }, stderr: stream, env: { LANG: "C.UTF-8", TERM: "xterm" } });
+      const progress = createProgress(terminal, { command: false });
+      for (let files = 1; files <= 60; files++) {
+        vi.advanceTimersByTime(500);
+        progress.on({ step: "copying", message: `copying data: ${files} of 60 files` });
+      }
+      terminal.settle();
+      return stream.text;
+    };
+    const [terminal, pipe] = [run(true), run(false)];
+    expect(terminal.includes("copying data: 7 of 60 files")).toBe(true);
+    expect(terminal.includes("\n")).toBe(false);
+    expect(pipe).toBe("  copying data: 21 of 60 files\n  copying data: 42 of 60 files\n");
+  } finally {
+    vi.useRealTimers();
+  }
 });

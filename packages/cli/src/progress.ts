@@ -13,6 +13,8 @@ export interface Progress {
 
 /** How many problems of one kind are told one by one. */
 const TOLD = 3;
+/** How often it is said how far a copy is where no line can change, in ms. */
+const SAY_MS = 10_000;
 
 /**
  * Tells a session's opening, a line for each thing that was done. `command`: one gets the names where the hosts file can't; "told" where
@@ -26,6 +28,7 @@ export function createProgress(
   const { err } = terminal;
   let held: ErrorJson[] | undefined = [];
   let named = false;
+  let copyingSaid = performance.now();
   const plural = (n: number, one: string, many = `${one}s`): string => `${err("bold", String(n))} ${n === 1 ? one : many}`;
 
   const warn = (error: ErrorJson): void => {
@@ -108,6 +111,13 @@ export function createProgress(
           break;
         case "notice":
           terminal.say(`  ${event.message}`);
+          break;
+        case "copying":
+          if (terminal.errShows.width !== undefined) terminal.busy(event.message);
+          else if (performance.now() - copyingSaid > SAY_MS) {
+            copyingSaid = performance.now();
+            terminal.say(`  ${event.message}`);
+          }
           break;
         case "joined":
           terminal.done(`session ${err("bold", event.id)} is open already: joined it`);

@@ -239,6 +239,8 @@ export type SessionEvent =
   | { step: "inspector"; url: string; captures: boolean }
   /** Worth knowing, needs no doing. */
   | { step: "notice"; message: string }
+  /** How far the copy of a volume is, twice a second: each takes the place of the one before. */
+  | { step: "copying"; message: string }
   | { step: "joined"; id: string }
   | { step: "warning"; error: ErrorJson }
   | { step: "ended"; error?: ErrorJson };

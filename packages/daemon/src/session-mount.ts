@@ -43,6 +43,8 @@ export interface SessionMountComponents {
   warn(error: ErrorJson): void;
   /** Told of what is being done in the cluster. */
   notice(message: string): void;
+  /** Told how far the copy of a volume is. */
+  copying(message: string): void;
 }
 
 /**
@@ -50,13 +52,13 @@ export interface SessionMountComponents {
  * `openVolumes` and `chooseDrivers`; of a session that is nothing but the mount also with `VOLUMES_NONE_MOUNTED`.
  */
 export async function openMount(options: SessionOptions, components: SessionMountComponents): Promise<SessionMount> {
-  const { cluster, workload, env, journal, session, plugins, logger, signal, warn, notice } = components;
+  const { cluster, workload, env, journal, session, plugins, logger, signal, warn, notice, copying } = components;
   const { container, kubeconfig, kind, relayImage: image } = options;
   const { dir, only, readOnly, from, driver: wanted, ignore } = options.mount!;
   const place = { cluster, ...(kubeconfig !== undefined && { kubeconfig }) };
   const hidden = await components.whyNoMounts?.(dir);
   const drivers = volumeDrivers({
-    ...{ place, journal, session, image, ignore, plugins, notice },
+    ...{ place, journal, session, image, ignore, plugins, notice, copying },
     warn: (error) => warn(errorToJson(error)),
   });
   const chosen = await chooseDrivers(hidden === undefined ? drivers : drivers.map(unlessHidden(hidden)), wanted);

@@ -237,6 +237,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
           whyNoMounts: components.whyNoMounts,
           warn: (error) => emit({ step: "warning", error }),
           notice: (message) => emit({ step: "notice", message }),
+          copying: (message) => emit({ step: "copying", message }),
         }),
       );
       emit({ step: "mounted", mount: mount.info() });

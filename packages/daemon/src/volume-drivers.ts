@@ -16,6 +16,8 @@ export interface VolumeDriverComponents {
   plugins: readonly Plugin[];
   /** Told before a relay is deployed. */
   notice(message: string): void;
+  /** Told how far the copy of a volume is. */
+  copying(message: string): void;
   /** Told of what becomes of a volume that stands. */
   warn(error: Error): void;
 }
@@ -29,6 +31,7 @@ export function volumeDrivers({
   ignore,
   plugins,
   notice,
+  copying,
   warn,
 }: VolumeDriverComponents): VolumeDriver[] {
   const { cluster } = place;
@@ -45,14 +48,14 @@ export function volumeDrivers({
   return [
     sshfsDriver(ofClaims),
     fuseDriver(ofClaims),
-    syncDriver({ ...ofClaims, ...(ignore && { ignore }), onProgress: sayNowAndThen(notice), onWarning: warn }),
-    snapshotDriver({ cluster, onProgress: sayNowAndThen(notice) }),
+    syncDriver({ ...ofClaims, ...(ignore && { ignore }), onProgress: nowAndThen(copying), onWarning: warn }),
+    snapshotDriver({ cluster, onProgress: nowAndThen(copying) }),
     ...plugins.flatMap(({ volumeDrivers: theirs = [] }) => theirs),
   ];
 }
 
-/** How often a copy of a volume says how far it is, in ms. */
-const SAY_MS = 2_000;
+/** How often a copy of a volume tells how far it is, in ms. */
+const TELL_MS = 500;
 
 /** Of what is not known beforehand, how much has come. */
 interface CopyProgress {
@@ -62,15 +65,15 @@ interface CopyProgress {
   ofBytes?: number;
 }
 
-function sayNowAndThen(notice: (message: string) => void): (name: string, progress: CopyProgress) => void {
-  let said: number | undefined;
+function nowAndThen(tell: (message: string) => void): (name: string, progress: CopyProgress) => void {
+  let told: number | undefined;
   const mebibytes = (size: number): string => (size / 2 ** 20).toFixed(1);
   return (name, { files, ofFiles, bytes, ofBytes }) => {
-    said ??= performance.now();
-    if (performance.now() - said < SAY_MS) return;
-    said = performance.now();
+    told ??= performance.now();
+    if (performance.now() - told < TELL_MS) return;
+    told = performance.now();
     if (ofFiles === undefined || ofBytes === undefined)
-      notice(`copying ${name}: ${files} ${files === 1 ? "file" : "files"}, ${mebibytes(bytes)} MiB so far`);
-    else notice(`copying ${name}: ${files} of ${ofFiles} files, ${mebibytes(bytes)} of ${mebibytes(ofBytes)} MiB`);
+      tell(`copying ${name}: ${files} ${files === 1 ? "file" : "files"}, ${mebibytes(bytes)} MiB so far`);
+    else tell(`copying ${name}: ${files} of ${ofFiles} files, ${mebibytes(bytes)} of ${mebibytes(ofBytes)} MiB`);
   };
 }
