@@ -10,6 +10,14 @@ async function examples(): Promise<string[]> {
   return [...text.matchAll(/```ts\n(.*?)```/gs)].map(([, code = ""]) => code);
 }
 
+/** Resolves with what it prints. */
+async function run(program: string): Promise<string> {
+  // In the package's folder its own name leads to it.
+  const args = ["--conditions=@shipside/source", "--input-type=module", "-e", program];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: fileURLToPath(new URL("..", import.meta.url)) });
+  return stdout;
+}
+
 it("the programs of the package's page run as they stand there", { timeout: 30_000 }, async () => {
   const [library = "", page = ""] = await examples();
   expect(library).toContain("server.listen(8080);");
@@ -17,14 +25,11 @@ it("the programs of the package's page run as they stand there", { timeout: 30_0
     const { port } = server.address();
     for (const path of ["/api/ok", "/api/broken"]) await fetch(\`http://127.0.0.1:\${port}\${path}\`).then((answer) => answer.text());
     await inspector.settled();`;
-  const program = [
-    library.replace("8080", "0").replace("// later", later),
-    page.replace("serveInspector({ inspector })", "serveInspector({ inspector, port: 0 })"),
-    "server.closeAllConnections(); server.close();",
-  ].join("\n");
-  // In the package's folder its own name leads to it.
-  const args = ["--conditions=@shipside/source", "--input-type=module", "-e", program];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: fileURLToPath(new URL("..", import.meta.url)) });
-  expect(stdout).toMatch(/^curl .*\/api\/broken.*\nhttp:\/\/localhost:\d+\/#token=[\w-]+\n$/s);
-  expect(stdout).not.toContain("/api/ok");
+  const end = "server.closeAllConnections(); server.close();";
+  const shown = await run(`${library.replace("8080", "0").replace("// later", later)}\n${end}`);
+  expect(shown).toMatch(/^curl .*\/api\/broken/);
+  expect(shown).not.toContain("/api/ok");
+  expect(await run(page.replace("serveInspector({ inspector })", "serveInspector({ inspector, port: 0 })"))).toMatch(
+    /^http:\/\/localhost:\d+\/#token=[\w-]+\n$/,
+  );
 });
