@@ -4,10 +4,11 @@ import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { hasCode, silentLogger } from "@shipside/core";
 import { clearAside, keptOf } from "./aside.ts";
+import { hashOf } from "./hash.ts";
 import { lookAtKept, unwritten } from "./kept.ts";
 import { localTree } from "./local-tree.ts";
 import type { Agreed } from "./reconcile.ts";
-import { type Item, stampOf, type Tree } from "./tree.ts";
+import { type Item, isSameButForChange, stampOf, type Tree } from "./tree.ts";
 
 /** What both sides of a folder agreed on last, kept where it outlives this process: what stands in it may be removed from here, nothing else. */
 export interface SyncJournal {
@@ -63,13 +64,24 @@ export async function removeSynced(localPath: string): Promise<void> {
 export async function removeAgreed(local: Tree, agreed: ReadonlyMap<string, Agreed>, logger = silentLogger): Promise<string[]> {
   const { items } = await local.scan();
   const left: string[] = [];
-  const inner = [...items].sort(([a], [b]) => b.split("/").length - a.split("/").length);
-  for (const [path, item] of inner) {
+  const inner = [...items.keys()].sort((a, b) => b.split("/").length - a.split("/").length);
+  for (const path of inner) {
+    // As it is now: another name of the same file may have gone a moment ago.
+    const item = await local.look(path);
+    if (!item) continue;
     // A folder goes where it is empty by now.
-    const mayGo = item.type === "directory" || stampOf(item) === agreed.get(path)?.local;
+    const mayGo = item.type === "directory" || (await isAgreed(path, item));
     if (!mayGo || !(await takeAway(path, item))) left.push(...(item.type === "directory" ? [] : [path]));
   }
   return left;
+
+  /** The time of a change is another one, too, where the file got or lost a name: then its content tells. */
+  async function isAgreed(path: string, item: Item): Promise<boolean> {
+    const known = agreed.get(path);
+    if (stampOf(item) === known?.local) return true;
+    if (item.type !== "file" || known?.hash === undefined || !isSameButForChange(stampOf(item), known.local)) return false;
+    return (await hashOf(local, path)) === known.hash;
+  }
 
   /** False where it is changed in that moment: then it has its name again. */
   async function takeAway(path: string, item: Item): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { link, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { silentLogger, type VolumeDriver } from "@shipside/core";
 import { type VolumeItem, volumeDriverContract } from "@shipside/testkit";
@@ -51,6 +51,16 @@ const cases = volumeDriverContract({
   },
 });
 it.each(cases)("$name", ({ run }) => run());
+
+it("closing leaves nothing of a file that has two names here, both of them in the cluster", async () => {
+  const mounted = await mount();
+  await writeFile(here("one"), "twice");
+  await link(here("one"), here("two"));
+  await isIn(there("one"), "twice");
+  await isIn(there("two"), "twice");
+  await mounted.close();
+  expect(await readdir(place.local)).toEqual([]);
+});
 
 it("copies at first, telling how far it is; then what changes on one side is soon on the other; closing leaves nothing here", async () => {
   await mkdir(there("deep/er"), { recursive: true });

@@ -91,6 +91,10 @@ export function stampedItem(stamp: string): FileItem {
   return { type: "file", size: Number(size), mode: Number.parseInt(mode, 8) & 0o777, mtime, stamp, unsureFor };
 }
 
+/** Whether size, mode and the time of the content are the same, by {@link stampOf}. */
+export const isSameButForChange = (a: string | undefined, b: string | undefined): boolean =>
+  a !== undefined && b !== undefined && a.split(":").slice(0, 3).join(":") === b.split(":").slice(0, 3).join(":");
+
 /** When what has a stamp was changed last, in s since 1970. */
 export const changedAt = (stamp: string): number => Number(stamp.split(":")[3]) / 1e9;
 
