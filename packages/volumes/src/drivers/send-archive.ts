@@ -24,7 +24,7 @@ watcher=$!
 wait $sender
 ended=$?
 kill $watcher 2>/dev/null
-wait $watcher 2>/dev/null
+wait 2>/dev/null
 exit $ended`;
 
 export interface SendArchiveOptions {
