@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { hasEnded, parseProcessStat } from "@shipside/core";
+import { identify, isRunning, pidOf } from "@shipside/core";
 import { expect, it } from "vitest";
 
 /** Has the agent run something and send it a connection, and is killed before it takes that. */
@@ -30,13 +29,10 @@ it("ends with who made it, also where that is killed with a socket on its way to
     stdio: ["ignore", "pipe", "ignore"],
   });
   const [said] = (await once(maker.stdout, "data")) as [Buffer];
-  const pid = Number(said);
-  await once(maker, "exit");
-  const runs = (): boolean =>
-    existsSync(`/proc/${pid}`) && !hasEnded(parseProcessStat(readFileSync(`/proc/${pid}/stat`, "latin1"))!);
+  const found = await identify(Number(said));
   try {
-    await expect.poll(runs, { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => isRunning(found), { timeout: 10_000 }).toBe(false);
   } finally {
-    if (runs()) process.kill(pid, "SIGKILL");
+    if (await isRunning(found)) process.kill(pidOf(found), "SIGKILL");
   }
 });

@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
-import { hasEnded, parseProcessStat } from "@shipside/core";
+import { identify, isRunning, pidOf } from "@shipside/core";
 import { expect, test } from "vitest";
 import { programPath } from "../program.ts";
 
@@ -31,13 +30,10 @@ test("an agent ends with its node, also where that is killed with a socket on it
     stdio: ["ignore", "pipe", "inherit"],
   });
   const [said] = (await once(node.stdout, "data")) as [Buffer];
-  const pid = Number(said);
-  await once(node, "exit");
-  const runs = (): boolean =>
-    existsSync(`/proc/${pid}`) && !hasEnded(parseProcessStat(readFileSync(`/proc/${pid}/stat`, "latin1"))!);
+  const found = await identify(Number(said));
   try {
-    await expect.poll(runs, { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => isRunning(found), { timeout: 10_000 }).toBe(false);
   } finally {
-    if (runs()) process.kill(pid, "SIGKILL");
+    if (await isRunning(found)) process.kill(pidOf(found), "SIGKILL");
   }
 });
