@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Cluster, connectCluster, kubeError } from "@shipside/kube";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { connectViewer } from "./fixtures/viewer.ts";
 import { trustAnchors } from "./trust-anchors.ts";
 import { openVolumes } from "./volumes.ts";
 
@@ -116,19 +117,7 @@ it("without a selector none fit, and what a pod could not start without rejects"
 });
 
 it("where it isn't allowed that file is left out, and why is said", async () => {
-  const kubeconfig = join(dir, "viewer");
-  await writeFile(kubeconfig, embedded.addUser({ name: "viewer" }));
-  await embedded.apply([
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "RoleBinding",
-      metadata: { name: "viewer", namespace },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "view" },
-      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "viewer" }],
-    },
-  ]);
-  await using viewer = await connectCluster({ kubeconfig });
-  await rm(kubeconfig);
+  await using viewer = await connectViewer(embedded, namespace);
   await using volumes = await open("app", viewer);
   expect(await read("conf")).toBe("text");
   const obstacles = volumes.obstacles.map(({ code, message }) => [code, message.split(" ")[0]]);

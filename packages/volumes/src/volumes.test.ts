@@ -7,6 +7,7 @@ import { type Cluster, CONFIG_MAPS, connectCluster, kubeError, PODS } from "@shi
 import { type EmbeddedCluster, SAMPLE_NAMESPACE, sampleManifests, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { snapshotDriver } from "./drivers/snapshot.ts";
+import { connectViewer } from "./fixtures/viewer.ts";
 import { clearVolumes, volumesLeft } from "./owned-directory.ts";
 import { openVolumes } from "./volumes.ts";
 
@@ -180,18 +181,7 @@ it("brings the service account's token, certificate and namespace: the API serve
 });
 
 it("says why there is no token, and what else somebody may not do", async () => {
-  const kubeconfig = join(scratch, "viewer");
-  await writeFile(kubeconfig, embedded.addUser({ name: "viewer" }));
-  await embedded.apply([
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "RoleBinding",
-      metadata: { name: "viewer", namespace },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "view" },
-      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "viewer" }],
-    },
-  ]);
-  await using viewer = await connectCluster({ kubeconfig });
+  await using viewer = await connectViewer(embedded, namespace);
   await using volumes = await openVolumes(viewer, { workload: "pod/app", namespace, dir, only: [TOKENS] });
   expect((await readdir(join(dir, TOKENS))).filter((name) => !name.startsWith(".."))).toEqual(["ca.crt", "namespace"]);
   expect(volumes.obstacles).toEqual([
