@@ -17,6 +17,7 @@ export { acquireFileLock, type FileLock, type FileLockOptions, isTokenDead, newT
 export { goQuote } from "./go-quote.ts";
 export { isHostName, isReservedName } from "./host-name.ts";
 export { BACKEND_LABEL } from "./labels.ts";
+export { readInLargePieces } from "./large-reads.ts";
 export { type Logger, silentLogger } from "./logger.ts";
 export { lookOn, type SafeTap, safeTap } from "./look-on.ts";
 export { type MountEntry, parseMountInfo } from "./mountinfo.ts";

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Closable, errorToJson, hasCode, type Logger } from "@shipside/core";
+import { type Closable, errorToJson, hasCode, type Logger, readInLargePieces } from "@shipside/core";
 import { relayError } from "../errors.ts";
 import { CONTROL_PORT, type Greeting, HEADERS, PROTOCOL, type Welcome } from "../protocol.ts";
 import { connectQuestion, openConnect, refuseConnect } from "../wire/connect.ts";
@@ -102,7 +102,8 @@ export async function serveLinks(options: LinksOptions): Promise<Links> {
     options.onAccept?.(client, session);
   };
 
-  const server = createServer({ noDelay: true }, (socket) => {
+  const server = createServer({ noDelay: true, pauseOnConnect: true }, (given) => {
+    const socket = readInLargePieces(given);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => {});

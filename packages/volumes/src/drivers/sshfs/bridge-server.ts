@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { type Closable, createCloser, type Logger, splice } from "@shipside/core";
+import { type Closable, createCloser, type Logger, readInLargePieces, splice } from "@shipside/core";
 
 /** For sshfs: it splits its command at spaces and its options at commas. */
 const PLAIN_PATH = /^[\w./-]+$/;
@@ -108,7 +108,7 @@ export async function serveBridges({ open, logger }: BridgeServerOptions): Promi
     const take: BridgeServer["take"] = (id, socket) => {
       if (!(socket instanceof Socket)) return;
       const bridge = bridges.get(id as number);
-      if (bridge && !lifetime.signal.aborted) void carry(bridge, socket);
+      if (bridge && !lifetime.signal.aborted) void carry(bridge, readInLargePieces(socket));
       else socket.destroy();
     };
     return { command, take, close: () => closer.close(), [Symbol.asyncDispose]: () => closer.close() };
