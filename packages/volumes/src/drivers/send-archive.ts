@@ -8,13 +8,18 @@ const FAR_MS = 10;
 const LEAST_CPU = 0.5;
 
 /**
- * `sh -c SCRIPT sh PATH zip|plain`. What runs in a container isn't ended when its reader is gone, and would wait for ever to write more; but its
+ * `sh -c SCRIPT sh PATH zip|plain`. `tar` writes 10 KiB at a time, busybox's each header and each small file, and every piece passes five processes
+ * on its way: `dd` makes few of many. What runs in a container isn't ended when its reader is gone, and would wait for ever to write more; but its
  * input ends then. A pipe ends as its last program does, so how `tar` ended is said. The first process of many a container waits for no other
  * process's children: all of them are waited for here.
  */
 const SCRIPT = `exec 3<&0
-if [ "$2" = zip ] && command -v gzip >/dev/null && command -v nice >/dev/null; then
-  { tar cf - -C "$1" . || echo "tar ended with $?" >&2; } | nice gzip -1 &
+has() { command -v "$1" >/dev/null; }
+send() { tar cf - -C "$1" . || echo "tar ended with $?" >&2; }
+if [ "$2" = zip ] && has gzip && has nice; then
+  send "$1" | nice gzip -1 &
+elif has dd; then
+  send "$1" | dd ibs=64k obs=256k 2>/dev/null &
 else
   tar cf - -C "$1" . &
 fi

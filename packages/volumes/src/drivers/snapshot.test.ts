@@ -219,18 +219,50 @@ describe("whether it is compressed", () => {
     await rm(localPath, { recursive: true });
   });
 
-  it("an image without a shell, or without gzip, sends it as it is", async () => {
+  it("what tar writes little by little comes in few pieces", async () => {
+    const { remotePath } = await volume({});
+    await cluster.exec(pod, ["sh", "-ec", 'for i in $(seq 400); do seq 100 > "$1/$i"; done', "sh", remotePath], {
+      container: "main",
+    });
+    const localPath = await mkdtemp(join(tmpdir(), "snapshot-"));
+    const littleByLittle =
+      '{ tar cf - -C "$1" . | while head -c 4096 > /tmp/part && [ -s /tmp/part ]; do cat /tmp/part; sleep 0.002; done; }';
+    let [pieces, bytes] = [0, 0];
+    const exec: Cluster["exec"] = (where, [sh, c, script, ...rest], options) =>
+      cluster.exec(where, [sh!, c!, script!.replaceAll('tar cf - -C "$1" .', littleByLittle), ...rest], {
+        ...options,
+        onStdout(chunk) {
+          pieces++;
+          bytes += chunk.length;
+          return options!.onStdout!(chunk);
+        },
+      });
+    const request = { volume: "scratch", remotePath, localPath, readOnly: true, pod, container: "main" };
+    const { signal } = new AbortController();
+    await using copied = await snapshotDriver({ cluster: { get: cluster.get, exec }, compress: false }).mount(
+      { ...request, signal },
+      { logger: silentLogger },
+    );
+    expect(bytes).toBeGreaterThan(400 * 1_024);
+    // TLS alone makes pieces of 16 KiB.
+    expect(pieces).toBeLessThan((1.5 * bytes) / 16_384);
+    await copied.close();
+    await rm(localPath, { recursive: true });
+  });
+
+  it("an image without a shell, without gzip, or without dd sends it as it is", async () => {
     const without = (word: string): Cluster["exec"] => {
       return (where, [program, ...args], options) => {
         const [, script, ...rest] = args;
         if (program === "tar") return cluster.exec(where, [program, ...args], options);
         if (word === "sh") return cluster.exec(where, ["no-such-shell"], options);
-        return cluster.exec(where, ["sh", "-c", script!.replaceAll("gzip", "no-such-gzip"), ...rest], options);
+        const words = new RegExp(`\\b${word}\\b`, "g");
+        return cluster.exec(where, ["sh", "-c", script!.replaceAll(words, `no-such-${word}`), ...rest], options);
       };
     };
-    for (const word of ["sh", "gzip"]) {
+    for (const word of ["sh", "gzip", "dd"]) {
       await expect(
-        mount(snapshotDriver({ cluster: { get: cluster.get, exec: without(word) }, compress: true })),
+        mount(snapshotDriver({ cluster: { get: cluster.get, exec: without(word) }, compress: word !== "dd" })),
       ).resolves.toBeDefined();
     }
   });

@@ -1,5 +1,4 @@
 import { chmodSync, linkSync, mkdirSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { hasCode } from "@shipside/core";
 import { volumesError } from "../errors.ts";
 import type { TarEntry, TarSink } from "./tar-reader.ts";
@@ -34,12 +33,14 @@ export function unpackInto(directory: string): Unpacking {
   const written = new Set<string>();
   const made = new Set<string>();
   const files = writeFiles();
+  /** Of what {@link inside} has made of a name. */
+  const pathOf = (name: string): string => (name === "" ? directory : `${directory}/${name}`);
   let file: FileToBe | undefined;
 
-  const makeParent = (path: string): void => {
-    const parent = dirname(path);
+  const makeParent = (name: string): void => {
+    const parent = name.slice(0, Math.max(0, name.lastIndexOf("/")));
     if (made.has(parent)) return;
-    mkdirSync(parent, { recursive: true });
+    mkdirSync(pathOf(parent), { recursive: true });
     made.add(parent);
   };
 
@@ -50,24 +51,24 @@ export function unpackInto(directory: string): Unpacking {
     },
     entry({ name: raw, type, mode, mtime, target, size }: TarEntry) {
       const name = inside(raw);
-      const path = join(directory, name);
       if (name === "") return;
+      const path = pathOf(name);
       if (type === "directory") {
-        mkdirSync(path, { recursive: true });
+        makeParent(`${name}/`);
         // Its owner must be able to remove it.
         chmodSync(path, mode | 0o700);
       } else if (type === "file") {
-        makeParent(path);
+        makeParent(name);
         file = files.begin(path, size, { mode: (mode & ~0o222) | 0o400, mtime });
         written.add(name);
         result.files++;
       } else if (type === "hardlink" && written.has(inside(target))) {
-        makeParent(path);
-        hardLinks.push([join(directory, inside(target)), path]);
+        makeParent(name);
+        hardLinks.push([pathOf(inside(target)), path]);
         written.add(name);
         result.files++;
       } else if (type === "symlink" && staysInside(name, target)) {
-        makeParent(path);
+        makeParent(name);
         links.push({ name, target });
       } else result.skipped.push(name);
     },
@@ -85,7 +86,7 @@ export function unpackInto(directory: string): Unpacking {
       for (const [existing, path] of hardLinks) linkSync(existing, path);
       for (const { name, target } of links) {
         try {
-          symlinkSync(target, join(directory, name));
+          symlinkSync(target, pathOf(name));
         } catch (error) {
           if (!hasCode(error, "EEXIST")) throw error;
           result.skipped.push(name);
@@ -101,8 +102,14 @@ export function unpackInto(directory: string): Unpacking {
   };
 }
 
+/** A part that is empty, `.` or `..`; or a NUL. */
+const ODD = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
+
 /** Without `.` and slashes at the ends; "" is the directory itself. */
 function inside(name: string): string {
+  // As `tar` names most.
+  const plain = name.slice(name.startsWith("./") ? 2 : 0, name.endsWith("/") ? -1 : undefined);
+  if (!ODD.test(plain)) return plain;
   const parts = name.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..") || name.includes("\0")) {
     throw volumesError(

@@ -37,6 +37,8 @@ const HEADER = 512;
 const AT_A_TIME = 16;
 /** A file that is made in less is made sooner than a thread could be asked to, in ms. */
 const QUICK_MS = 0.1;
+/** One that took longer than this, in ms, says no more: a busy machine gives the processor to others meanwhile. */
+const LONG_MS = 1;
 
 const writeByThread = promisify(write);
 const closeByThread = promisify(close);
@@ -48,7 +50,10 @@ interface SmallFile {
 }
 
 export interface FileWritingOptions {
-  /** How much longer than quickly files may take to be made before threads make the others, in ms, of all together; default 10. */
+  /**
+   * How much longer than quickly files may take to be made before threads make the others, in ms, of all together less what others were quicker;
+   * default 10.
+   */
   patienceMs?: number;
 }
 
@@ -126,7 +131,8 @@ export function writeFiles({ patienceMs = 10 }: FileWritingOptions = {}): FileWr
     const began = performance.now();
     try {
       const fd = openSync(file.path, "wx", file.facts.mode);
-      patience -= Math.max(0, performance.now() - began - QUICK_MS);
+      const late = Math.min(performance.now() - began, LONG_MS) - QUICK_MS;
+      patience = Math.min(patienceMs, patience - late);
       fill(fd, file);
     } catch (error) {
       fail(error);
