@@ -194,6 +194,27 @@ describe("whether it is compressed", () => {
     expect(await asked(20, { cpu: "499m" })).toEqual(["plain"]);
   });
 
+  it("how far it is is asked twice, and later once; nearby not again", async () => {
+    for (const [ms, wanted] of [
+      [20, [2, 3, 4]],
+      [0, [1, 1, 1]],
+    ] as const) {
+      let gets = 0;
+      const get = async (): Promise<never> => {
+        gets++;
+        if (ms > 0) await sleep(ms);
+        return { metadata: pod, spec: { containers: [{ name: "main" }] } } as never;
+      };
+      const driver = snapshotDriver({ cluster: { get, exec: cluster.exec } });
+      const asked: number[] = [];
+      for (let mounts = 0; mounts < 3; mounts++) {
+        await mount(driver);
+        asked.push(gets);
+      }
+      expect(asked).toEqual(wanted);
+    }
+  });
+
   it("what compresses comes as fewer bytes, and whole", async () => {
     const { remotePath } = await volume({
       "text.txt": { mode: 0o640, data: Buffer.from("all work and no play\n".repeat(50_000)) },

@@ -3,7 +3,7 @@ import type { Cluster } from "@shipside/kube";
 import { volumesError } from "../errors.ts";
 import { emptyTree } from "../remove-tree.ts";
 import { maybeGunzip } from "./gunzip.ts";
-import { sendArchive } from "./send-archive.ts";
+import { type Distance, sendArchive } from "./send-archive.ts";
 import { tarReader } from "./tar-reader.ts";
 import { type Unpacked, unpackInto } from "./unpack.ts";
 
@@ -24,6 +24,7 @@ export interface SnapshotOptions {
  * `VOLUMES_PATH_UNSAFE`, and those of `Cluster.exec`.
  */
 export function snapshotDriver(options: SnapshotOptions): VolumeDriver {
+  const distance: Distance = { quickestMs: Number.POSITIVE_INFINITY };
   return {
     name: "snapshot",
     copies: true,
@@ -32,7 +33,7 @@ export function snapshotDriver(options: SnapshotOptions): VolumeDriver {
       const { localPath, signal, volume } = request;
       signal.throwIfAborted();
       try {
-        const { files, bytes, skipped } = await copy(request, options);
+        const { files, bytes, skipped } = await copy(request, distance, options);
         logger.debug("volume copied", { volume, files, bytes });
         if (skipped.length > 0)
           logger.warn("not copied: links that lead out of the volume, devices, pipes", { volume, names: skipped.slice(0, 20) });
@@ -51,7 +52,11 @@ export function snapshotDriver(options: SnapshotOptions): VolumeDriver {
 }
 
 /** What it leaves where it rejects is of no use. */
-async function copy(request: VolumeMountRequest, { cluster, compress, onProgress }: SnapshotOptions): Promise<Unpacked> {
+async function copy(
+  request: VolumeMountRequest,
+  distance: Distance,
+  { cluster, compress, onProgress }: SnapshotOptions,
+): Promise<Unpacked> {
   await using unpacking = unpackInto(request.localPath);
   const reader = tarReader(unpacking);
   await using input = maybeGunzip({
@@ -62,7 +67,7 @@ async function copy(request: VolumeMountRequest, { cluster, compress, onProgress
     },
     finish: () => reader.finish(),
   });
-  await sendArchive(cluster, request, { compress, onStdout: input.push });
+  await sendArchive(cluster, request, { compress, distance, onStdout: input.push });
   await input.finish();
   return await unpacking.finish();
 }
