@@ -33,15 +33,13 @@ export function unpackInto(directory: string): Unpacking {
   const written = new Set<string>();
   const made = new Set<string>();
   const files = writeFiles();
-  /** Of what {@link inside} has made of a name. */
   const pathOf = (name: string): string => (name === "" ? directory : `${directory}/${name}`);
   let file: FileToBe | undefined;
 
-  const makeParent = (name: string): void => {
-    const parent = name.slice(0, Math.max(0, name.lastIndexOf("/")));
-    if (made.has(parent)) return;
-    mkdirSync(pathOf(parent), { recursive: true });
-    made.add(parent);
+  const makeDirectory = (name: string): void => {
+    if (made.has(name)) return;
+    mkdirSync(pathOf(name), { recursive: true });
+    made.add(name);
   };
 
   return {
@@ -54,21 +52,21 @@ export function unpackInto(directory: string): Unpacking {
       if (name === "") return;
       const path = pathOf(name);
       if (type === "directory") {
-        makeParent(`${name}/`);
+        makeDirectory(name);
         // Its owner must be able to remove it.
         chmodSync(path, mode | 0o700);
       } else if (type === "file") {
-        makeParent(name);
+        makeDirectory(parentOf(name));
         file = files.begin(path, size, { mode: (mode & ~0o222) | 0o400, mtime });
         written.add(name);
         result.files++;
       } else if (type === "hardlink" && written.has(inside(target))) {
-        makeParent(name);
+        makeDirectory(parentOf(name));
         hardLinks.push([pathOf(inside(target)), path]);
         written.add(name);
         result.files++;
       } else if (type === "symlink" && staysInside(name, target)) {
-        makeParent(name);
+        makeDirectory(parentOf(name));
         links.push({ name, target });
       } else result.skipped.push(name);
     },
@@ -101,6 +99,9 @@ export function unpackInto(directory: string): Unpacking {
     },
   };
 }
+
+/** Of what {@link inside} has made of a name. */
+const parentOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf("/")));
 
 /** A part that is empty, `.` or `..`; or a NUL. */
 const ODD = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
