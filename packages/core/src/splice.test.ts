@@ -170,29 +170,3 @@ it("leaves no listener on the signal", async () => {
   await result;
   expect(listeners).toBe(0);
 });
-
-it("writes together what came together: each write wakes who reads it", async () => {
-  const from = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
-  const writes: number[] = [];
-  const to = new Duplex({
-    read() {},
-    write: (_chunk, _encoding, done) => {
-      writes.push(1);
-      done();
-    },
-    writev: (chunks, done) => {
-      writes.push(chunks.length);
-      done();
-    },
-  });
-  const result = splice(from, to);
-  from.resume();
-  await new Promise(setImmediate);
-  for (const word of ["one ", "two ", "three"]) from.push(word);
-  await new Promise(setImmediate);
-  from.push("four");
-  await new Promise(setImmediate);
-  expect(writes).toEqual([3, 1]);
-  from.destroy();
-  await result;
-});

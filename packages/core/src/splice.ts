@@ -44,21 +44,9 @@ export function splice(a: Duplex, b: Duplex, options: SpliceOptions = {}): Promi
     const pump = (from: Duplex, to: Duplex, count: (bytes: number) => void, onEnd: () => void): void => {
       // Stays for good: a destroyed stream may report late, and an error nobody listens to ends the process.
       from.on("error", fail);
-      let corked = false;
-      const uncork = (): void => {
-        corked = false;
-        to.uncork();
-      };
       from.on("data", (chunk: Uint8Array) => {
         count(chunk.length);
-        if (!to.writable) return;
-        // What comes in one piece, as the frames of a link do, leaves in one: each write wakes who reads it.
-        if (!corked) {
-          corked = true;
-          to.cork();
-          process.nextTick(uncork);
-        }
-        if (!to.write(chunk)) from.pause();
+        if (to.writable && !to.write(chunk)) from.pause();
       });
       to.on("drain", () => from.resume());
       from.once("end", onEnd);

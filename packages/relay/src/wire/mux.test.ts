@@ -66,6 +66,25 @@ test("streams of any lengths, written in any pieces and read at any pace, arrive
   );
 });
 
+test("small frames that come in one piece reach their reader together, in their order, before what is large or of another kind", async () => {
+  const events: Record<string, unknown[]> = { one: [], two: [] };
+  const { far } = facing(({ stream, question, accept }) => {
+    accept();
+    const mine = events[question["name"] as string]!;
+    stream.on("data", (bytes: Buffer) => mine.push(bytes.length > 100 ? bytes.length : String(bytes)));
+    stream.on("end", () => mine.push("end"));
+  });
+  const data = (stream: number, bytes: string): Buffer[] => [encodeHeader(FRAME.DATA, stream, bytes.length), Buffer.from(bytes)];
+  far.write(
+    Buffer.concat([
+      ...[encodeText(FRAME.OPEN, 1, { name: "one" }), encodeText(FRAME.OPEN, 2, { name: "two" })],
+      ...[...data(1, "a"), ...data(1, "b"), ...data(1, "c"), ...data(2, "d"), ...data(1, "e"), ...data(1, "f")],
+      ...[...data(1, "x".repeat(10_000)), ...data(1, "g"), ...data(2, "h"), ...data(2, "i"), encodeHeader(FRAME.FIN, 2, 0)],
+    ]),
+  );
+  await eventually(() => expect(events).toEqual({ one: ["abc", "ef", 10_000, "g"], two: ["d", "hi", "end"] }));
+});
+
 test("nobody reads: a writer gets rid of the first window and no more; once read, of all, and the window grows", async () => {
   let far: Duplex | undefined;
   const { opener } = pair(({ stream, accept }) => {

@@ -61,6 +61,8 @@ const LAST_STREAM = 0xffff_ffff;
 const SOON_MS = 2;
 /** When something leaves at the latest: with what this turn of the event loop sends, with what the next one does, or after `SOON_MS`. */
 type Hurry = "this turn" | "next turn" | "soon";
+/** What is shorter than this, in bytes, is handed over with what comes after it in the same piece. */
+const SMALL = 4 * 1024;
 /** The far end is asked this often for a sign of life, in ms. */
 const PING_MS = 1_000;
 
@@ -207,7 +209,29 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
     return streams.get(id);
   };
 
-  const decoder = createFrameDecoder({ data: (id, bytes) => void find(id)?.received(bytes), frame: take });
+  let small: { stream: MuxStream; parts: Buffer[] } | undefined;
+  const handOver = (): void => {
+    if (!small) return;
+    const { stream, parts } = small;
+    small = undefined;
+    stream.received(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
+  };
+  /** Small frames of one stream, as answers are, go to their reader as one: each may wake another process. */
+  const data = (id: number, bytes: Buffer): void => {
+    const stream = find(id);
+    if (small && small.stream !== stream) handOver();
+    if (!stream) return;
+    if (bytes.length < SMALL) (small ??= { stream, parts: [] }).parts.push(bytes);
+    else {
+      handOver();
+      stream.received(bytes);
+    }
+  };
+  const frame = (type: FrameType, id: number, payload: Buffer): void => {
+    handOver();
+    take(type, id, payload);
+  };
+  const decoder = createFrameDecoder({ data, frame });
 
   wire.on("error", (error: Error) => lose(error));
   wire.on("close", () => lose(relayError("RELAY_LINK_LOST", "the link was cut")));
@@ -218,6 +242,7 @@ export function createMux({ wire, end, silenceMs, onOpen }: MuxOptions): Mux {
     moved += chunk.length;
     try {
       decoder.push(chunk);
+      handOver();
     } catch (error) {
       lose(error as Error);
     }
