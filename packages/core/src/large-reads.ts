@@ -12,7 +12,7 @@ interface Handle {
 
 /**
  * Takes over a connected socket that was accepted or handed over, and from which nothing was read yet, to read it in pieces of up to 256 KiB
- * where Node reads 64 KiB at a time, each into memory of its own: of bulk that is a third of the reads, and of the collector's work. Returns the
+ * where Node reads 64 KiB at a time, each into memory of its own: of bulk that is a third of the reads. Returns the
  * socket to use instead; the given one closes when that has closed, so that its server's count is right. Returns the given one where this Node
  * doesn't lend its handle.
  */
