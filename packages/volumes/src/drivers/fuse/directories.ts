@@ -1,3 +1,4 @@
+import type { Asked } from "./entries.ts";
 import type { Node } from "./nodes.ts";
 import type { Attributes } from "./replies.ts";
 import { FileError, reply, request } from "./sftp-packets.ts";
@@ -6,6 +7,7 @@ import type { SftpSession } from "./sftp-session.ts";
 export interface Listing {
   session: SftpSession;
   found: ReadonlyArray<{ name: string; attributes: Attributes }>;
+  asked: Asked;
 }
 
 /** A directory that a program reads: its names are those of one moment. */
@@ -16,7 +18,7 @@ export interface Directory {
 
 export interface Directories {
   /** Resolves when the server has opened it; its names are under way by then. */
-  open(node: Node, path: string, session: SftpSession): Promise<number>;
+  open(node: Node, path: string, session: SftpSession, asked: Asked): Promise<number>;
   /** Throws `EBADF`. */
   get(handle: number): Directory;
   remove(handle: number): void;
@@ -30,9 +32,9 @@ export function createDirectories(): Directories {
   const open = new Map<number, Directory>();
   let handles = 0;
   return {
-    async open(node, path, session) {
+    async open(node, path, session, asked) {
       const remote = await session.ask(request.opendir(path), reply.handle);
-      const listing = list(session, remote).then((found) => ({ session, found }));
+      const listing = list(session, remote).then((found) => ({ session, found, asked }));
       listing.catch(() => {});
       const handle = ++handles;
       open.set(handle, { node, names: () => listing });

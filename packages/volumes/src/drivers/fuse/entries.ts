@@ -1,5 +1,5 @@
 import { createLinks } from "./links.ts";
-import { createNodes, type Node, type Nodes } from "./nodes.ts";
+import { createNodes, type Known, type Node, type Nodes } from "./nodes.ts";
 import { type Attributes, changedNotice, type Entry } from "./replies.ts";
 import { FileError } from "./sftp-packets.ts";
 import type { SftpSession } from "./sftp-session.ts";
@@ -9,9 +9,25 @@ export interface EntriesOptions {
   remotePath: string;
   /** Whose files the server's own are here. */
   user: { uid: number; gid: number };
+  /** How long names and attributes may be out of date, in s. */
+  cacheSeconds: number;
 }
 
-/** What the kernel was told of a mount's files. */
+/**
+ * When a question was sent. A server answers in order, so its answer has in it all that was changed from here before, and nothing of what was
+ * changed after.
+ */
+export interface Asked {
+  readonly changes: number;
+  /** Until when its answer may be taken as so, in ms. */
+  readonly until: number;
+}
+
+/**
+ * What the kernel was told of a mount's files. It asks again for much that it was told a moment ago: for what it changed itself, and for each name
+ * before it makes something of that name. What is known of that is said without asking the server, and for no longer than the kernel
+ * itself would have taken it as so.
+ */
 export interface Entries {
   readonly nodes: Nodes;
   /** Throws `ESTALE`. */
@@ -20,22 +36,39 @@ export interface Entries {
   pathOf(node: Node, name?: string): string;
   /** As this machine is to see them. */
   shown(attributes: Attributes, session: SftpSession): Attributes;
-  told(node: Node, attributes: Attributes): Entry;
-  look(parent: Node, name: string, attributes: Attributes): Entry;
-  /** Whether it has the content of which the kernel has pages. */
-  isSame(node: Node, found: Attributes): boolean;
+  /** To be called before a question is sent. */
+  ask(): Asked;
+  /** A change of these, by any of their names, is being sent. */
+  change(...nodes: ReadonlyArray<Node | undefined>): void;
+  /** Whether it was changed after something was asked. */
+  isChanged(node: Node, asked: Asked): boolean;
+  /** What the server said of it: of its handle alone, where it wasn't asked by name. */
+  told(node: Node, attributes: Attributes, asked: Asked, how?: { named: boolean }): Entry;
+  look(parent: Node, name: string, attributes: Attributes, asked: Asked): Entry;
+  /** What is known of it; undefined where the server has to be asked. */
+  known(node: Node): Entry | undefined;
+  /** What has this name, of a directory perhaps without what it is like. Counts as a lookup. */
+  find(parent: Node, name: string): Entry | undefined;
+  /** Whether it has the content of which the kernel has pages. From now on these are of what was found. */
+  isSame(node: Node, found: Attributes | undefined): boolean;
   /** Other names of the same file: what the kernel knows by them isn't so any more. */
   changed(node: Node, tell: (notice: Buffer) => void): void;
   forget(id: number, lookups: number): void;
 }
 
 const KIND = 0o170000;
+const DIRECTORY = 0o040000;
 /** Within so many seconds of its change a file may change again without that showing: clocks differ, and a file system's may be coarse. */
 const UNSETTLED_S = 2;
 
-export function createEntries({ remotePath, user }: EntriesOptions): Entries {
+export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions): Entries {
   const nodes = createNodes();
   const links = createLinks();
+  let changes = 0;
+  const secondsTo = (until: number): number => Math.max(0, (until - performance.now()) / 1000);
+  const entryOf = ({ id }: Node, { attributes, until, namedUntil }: Known): Entry => ({
+    ...{ node: id, attributes, seconds: secondsTo(until), namedSeconds: secondsTo(namedUntil) },
+  });
   const entries: Entries = {
     nodes,
     nodeOf(id) {
@@ -53,14 +86,40 @@ export function createEntries({ remotePath, user }: EntriesOptions): Entries {
       uid: attributes.uid === theirs.uid ? user.uid : attributes.uid,
       gid: attributes.gid === theirs.gid ? user.gid : attributes.gid,
     }),
-    told(node, attributes) {
-      links.told(node, attributes);
-      node.settled = Date.now() / 1000 - attributes.mtime > UNSETTLED_S ? attributes : undefined;
-      return { node: node.id, attributes };
+    ask: () => ({ changes, until: performance.now() + cacheSeconds * 1000 }),
+    change(...those) {
+      changes++;
+      for (const node of those) {
+        for (const each of node ? [node, ...links.others(node)] : []) {
+          each.changed = changes;
+          // It has its name all the same; what a file's pages are depends on its size.
+          each.known = each.known && each.kind === DIRECTORY ? { ...each.known, until: 0 } : undefined;
+        }
+      }
     },
-    look: (parent, name, attributes) => entries.told(nodes.look(parent, name, attributes.mode & KIND), attributes),
-    isSame({ settled }, { size, mtime, exact }) {
-      return settled?.size === size && settled.mtime === mtime && settled.exact?.mtime === exact?.mtime;
+    isChanged: ({ changed = 0 }, asked) => changed > asked.changes,
+    told(node, attributes, asked, { named } = { named: true }) {
+      links.told(node, attributes);
+      if (node.settled && !same(node.settled, attributes)) node.settled = undefined;
+      const { known } = node;
+      // Of two answers the later one counts.
+      if (known && known.until > asked.until) return entryOf(node, known);
+      const found = { attributes, until: asked.until, namedUntil: named ? asked.until : (known?.namedUntil ?? 0) };
+      if (!entries.isChanged(node, asked)) node.known = found;
+      return entryOf(node, found);
+    },
+    look: (parent, name, attributes, asked) => entries.told(nodes.look(parent, name, attributes.mode & KIND), attributes, asked),
+    known: (node) => (node.known && node.known.until > performance.now() ? entryOf(node, node.known) : undefined),
+    find(parent, name) {
+      const node = nodes.child(parent, name);
+      if (!node?.known || node.known.namedUntil <= performance.now()) return undefined;
+      if (node.kind !== DIRECTORY && !entries.known(node)) return undefined;
+      return entryOf(nodes.look(parent, name, node.kind), node.known);
+    },
+    isSame(node, found) {
+      const { settled } = node;
+      node.settled = found && Date.now() / 1000 - found.mtime > UNSETTLED_S ? found : undefined;
+      return settled !== undefined && found !== undefined && same(settled, found);
     },
     changed(node, tell) {
       for (const { id } of links.others(node)) tell(changedNotice(id));
@@ -73,3 +132,7 @@ export function createEntries({ remotePath, user }: EntriesOptions): Entries {
   };
   return entries;
 }
+
+/** Of the same content, as far as attributes tell. */
+const same = (one: Attributes, other: Attributes): boolean =>
+  one.size === other.size && one.mtime === other.mtime && one.exact?.mtime === other.exact?.mtime;

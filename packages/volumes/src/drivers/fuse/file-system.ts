@@ -1,18 +1,16 @@
 import { createDirectories, type Directory } from "./directories.ts";
 import { createEntries, type EntriesOptions } from "./entries.ts";
 import { createFiles, type OpenFile } from "./files.ts";
+import { createNameOperations } from "./name-operations.ts";
 import type { Node } from "./nodes.ts";
-import { isReadOnly, openFlags } from "./open-flags.ts";
-import { KEEP_CACHE, NO_FLUSH, OLDEST_MINOR, RENAME_NOREPLACE, ROOT_ID } from "./protocol.ts";
+import { empties, isReadOnly, openFlags } from "./open-flags.ts";
+import { KEEP_CACHE, NO_FLUSH, OLDEST_MINOR, ROOT_ID } from "./protocol.ts";
 import { createReads } from "./reads.ts";
 import {
-  type Attributes,
   attributesReply,
-  createReply,
   directoryReply,
   doneReply,
   type Entry,
-  entryReply,
   errorReply,
   initReply,
   openReply,
@@ -21,14 +19,12 @@ import {
   writtenReply,
 } from "./replies.ts";
 import type { Changes, Of, Request } from "./requests.ts";
-import { AS_IT_IS, request as ask, type Change, FileError, FLAGS, reply } from "./sftp-packets.ts";
-import type { SftpSession } from "./sftp-session.ts";
+import { AS_IT_IS, type Change, FileError, reply, request } from "./sftp-packets.ts";
+import { both, type SftpSession } from "./sftp-session.ts";
 
 export interface FileSystemOptions extends EntriesOptions {
   /** A session that stands. Rejects where there is none to be had. */
   session(): SftpSession | Promise<SftpSession>;
-  /** How long names and attributes may be out of date, in s. */
-  cacheSeconds: number;
 }
 
 /** Where a request came from. */
@@ -46,64 +42,50 @@ export interface FileSystem {
   serve(request: Request, asker: Asker): Promise<void>;
 }
 
-const KIND = 0o170000;
-const REGULAR = 0o100000;
 const DIRECTORY = 0o040000;
 const MODE_BITS = 0o7777;
 /** Smaller writes are copied, so that their buffer is free at once. */
 const COPIED = 16 * 1024;
 
 /** A mount's files, which a file server has. */
-export function createFileSystem({ remotePath, session: current, cacheSeconds, user }: FileSystemOptions): FileSystem {
-  const { nodes, nodeOf, pathOf, shown, told, look, isSame, changed, forget } = createEntries({ remotePath, user });
+export function createFileSystem(options: FileSystemOptions): FileSystem {
+  const { remotePath, session: current, user } = options;
+  const entries = createEntries(options);
+  const { nodes, nodeOf, pathOf, shown, told, look, known, isSame, changed, forget } = entries;
   const files = createFiles();
+  const named = createNameOperations({ entries, files, session: current });
   const directories = createDirectories();
   const reads = createReads();
   /** What may be answered early where a program is told to end. */
   const interruptible = new Map<number, () => void>();
-  /** While a directory moves no path below it is known. */
-  let moving: Promise<unknown> | undefined;
 
-  /** Asks for several things at once. Of failures the first one counts. */
-  const both = async <A, B>(session: SftpSession, first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> => {
-    const [one, other] = session.together(() => [first(), second()]);
-    other.catch(() => {});
-    return [await one, await other];
-  };
-  const makeEntry = async (parent: Node, name: string, packet: (path: string) => Buffer): Promise<Entry> => {
-    const session = await current();
-    const path = pathOf(parent, name);
-    const [, attributes] = await both(
-      session,
-      () => session.ask(packet(path), reply.done),
-      () => session.ask(ask.lstat(path), reply.attributes),
-    );
-    return look(parent, name, shown(attributes, session));
-  };
-  const attributesOf = async (session: SftpSession, node: Node, file?: OpenFile): Promise<Attributes> => {
+  /** Asks the server, of the handle where one is given, or where it has no name any more. */
+  const ask = async (session: SftpSession, node: Node, file?: OpenFile): Promise<Entry> => {
     const by = file?.session === session ? file : nodes.path(node) === undefined ? files.of(node) : undefined;
-    const packet = by ? ask.fstat(by.remote) : node.id === ROOT_ID ? ask.stat(remotePath) : ask.lstat(pathOf(node));
-    return shown(await session.ask(packet, reply.attributes), session);
+    const packet = by ? request.fstat(by.remote) : node.id === ROOT_ID ? request.stat(remotePath) : request.lstat(pathOf(node));
+    const asked = entries.ask();
+    return told(node, shown(await session.ask(packet, reply.attributes), session), asked, { named: !by });
   };
 
-  const setattr = async (node: Node, changes: Changes, handle: number | undefined): Promise<Attributes> => {
+  const setattr = async (node: Node, changes: Changes, handle: number | undefined): Promise<Entry> => {
     const session = await current();
     const file = handle === undefined ? undefined : files.get(handle);
     const by = file ?? (nodes.path(node) === undefined ? files.of(node) : undefined);
     const { uid, gid, mode, size, atime, mtime } = changes;
     const theirs = (id: number | undefined, kind: "uid" | "gid"): number =>
       id === undefined ? AS_IT_IS : id === user[kind] ? session.user[kind] : id;
-    const packet = (change: Change): Buffer => (by ? ask.fsetstat(by.remote, change) : ask.setstat(pathOf(node), change));
+    const packet = (change: Change): Buffer => (by ? request.fsetstat(by.remote, change) : request.setstat(pathOf(node), change));
     const packets: Buffer[] = [];
     if (uid !== undefined || gid !== undefined) packets.push(packet({ uid: theirs(uid, "uid"), gid: theirs(gid, "gid") }));
     if (mode !== undefined) packets.push(packet({ mode: mode & MODE_BITS }));
     if (size !== undefined) packets.push(packet({ size }));
     if (atime !== undefined || mtime !== undefined)
-      packets.push(ask.utimes(by ? { handle: by.remote } : { path: pathOf(node) }, atime, mtime));
+      packets.push(request.utimes(by ? { handle: by.remote } : { path: pathOf(node) }, atime, mtime));
+    entries.change(node);
     const [, after] = await both(
       session,
       () => Promise.all(packets.map((each) => session.ask(each, reply.done))),
-      () => attributesOf(session, node, by),
+      () => ask(session, node, by),
     );
     return after;
   };
@@ -111,68 +93,16 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
   const open = async (unique: number, node: Node, flags: number): Promise<Buffer> => {
     const session = await current();
     const path = pathOf(node);
+    if (empties(flags)) entries.change(node);
+    const asked = entries.ask();
     const [remote, found] = await both(
       session,
-      () => session.ask(ask.open(path, openFlags(flags)), reply.handle),
-      () => session.ask(ask.lstat(path), reply.attributes).catch(() => undefined),
+      () => session.ask(request.open(path, openFlags(flags)), reply.handle),
+      () => session.ask(request.lstat(path), reply.attributes).catch(() => undefined),
     );
-    const how = (found && isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
+    const how = (isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
+    if (found) told(node, shown(found, session), asked);
     return openReply(unique, files.add(node, session, remote), how);
-  };
-
-  const create = async ({ unique, node, name, flags, mode }: Of<"create">): Promise<Buffer> => {
-    const session = await current();
-    const parent = nodeOf(node);
-    const path = pathOf(parent, name);
-    const [remote, attributes] = await both(
-      session,
-      () => session.ask(ask.open(path, openFlags(flags) | FLAGS.CREATE, mode & MODE_BITS), reply.handle),
-      () => session.ask(ask.lstat(path), reply.attributes),
-    );
-    const entry = look(parent, name, shown(attributes, session));
-    return createReply(unique, entry, cacheSeconds, files.add(nodeOf(entry.node), session, remote));
-  };
-
-  /** What programs open is made by CREATE; this is a plain file by mknod(2). SFTP has no other kind. */
-  const mknod = async (unique: number, parent: Node, name: string, mode: number): Promise<Buffer> => {
-    if ((mode & KIND) !== REGULAR) throw new FileError("EPERM");
-    const session = await current();
-    const path = pathOf(parent, name);
-    const flags = FLAGS.WRITE | FLAGS.CREATE | FLAGS.EXCLUSIVE;
-    const [remote, attributes] = await both(
-      session,
-      () => session.ask(ask.open(path, flags, mode & MODE_BITS), reply.handle),
-      () => session.ask(ask.lstat(path), reply.attributes),
-    );
-    session.ask(ask.close(remote), () => {}).catch(() => {});
-    return entryReply(unique, look(parent, name, shown(attributes, session)), cacheSeconds);
-  };
-
-  const rename = async (message: Of<"rename">, tell: Asker["tell"]): Promise<void> => {
-    const { node, name, newParent, newName, flags } = message;
-    if (flags & ~RENAME_NOREPLACE) throw new FileError("EINVAL");
-    const session = await current();
-    const [from, to] = [nodeOf(node), nodeOf(newParent)];
-    const packet = flags & RENAME_NOREPLACE ? ask.rename : ask.posixRename;
-    const replaced = nodes.child(to, newName);
-    const done = session.ask(packet(pathOf(from, name), pathOf(to, newName)), reply.done).then(
-      () => {
-        nodes.move(from, name, to, newName);
-        if (replaced) changed(replaced, tell);
-      },
-      (error: FileError) => {
-        // The one failure that the server has no word of the system's for.
-        throw flags & RENAME_NOREPLACE && error.code === "EIO" ? new FileError("EEXIST") : error;
-      },
-    );
-    if (nodes.child(from, name)?.kind !== DIRECTORY) return done;
-    const over = done
-      .catch(() => {})
-      .finally(() => {
-        if (moving === over) moving = undefined;
-      });
-    moving = over;
-    return done;
   };
 
   const write = async ({ unique, handle, offset, data }: Of<"write">, keep: Asker["keep"]): Promise<Buffer> => {
@@ -181,17 +111,24 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
     file.node.settled = undefined;
     if (length <= COPIED) await file.write(offset, Buffer.from(data), () => {});
     else await file.write(offset, data, keep());
+    entries.change(file.node);
     return writtenReply(unique, length);
   };
 
   const names = async (message: Of<"readdir" | "readdirplus">): Promise<Buffer> => {
     const { unique, handle, offset, size, type } = message;
     const directory: Directory = directories.get(handle);
-    const { found, session } = await directory.names();
+    const { found, session, asked } = await directory.names();
     const { node } = directory;
     const dots = 2;
-    const entry = (index: number): Entry | undefined =>
-      index < dots ? undefined : look(node, found[index - dots]!.name, shown(found[index - dots]!.attributes, session));
+    const entry = (index: number): Entry | undefined => {
+      if (index < dots) return undefined;
+      const { name, attributes } = found[index - dots]!;
+      const child = nodes.child(node, name);
+      // These are of before that: it is looked up by itself.
+      if (child && entries.isChanged(child, asked)) return undefined;
+      return look(node, name, shown(attributes, session), asked);
+    };
     return directoryReply(
       unique,
       {
@@ -203,7 +140,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         },
         ...(type === "readdirplus" && { entry }),
       },
-      { from: offset, size, cacheSeconds },
+      { from: offset, size },
     );
   };
 
@@ -211,7 +148,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
   const unsure = (message: Request): void => {
     for (const id of [message.node, message.type === "rename" ? message.newParent : 0]) {
       const directory = nodes.get(id);
-      if (directory) directory.knownUntil = undefined;
+      if (directory) nodes.doubt(directory);
     }
   };
 
@@ -221,77 +158,43 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
       case "init":
         if (message.minor < OLDEST_MINOR) return errorReply(unique, "EPROTO");
         return initReply(unique, message);
-      case "lookup": {
-        const parent = nodeOf(id);
-        // What fills a directory asks for each name before it makes it.
-        const absentMs = nodes.absent(parent, message.name);
-        if (absentMs > 0) return entryReply(unique, undefined, absentMs / 1000);
-        const session = await current();
-        const path = pathOf(parent, message.name);
-        try {
-          const attributes = await session.ask(ask.lstat(path), reply.attributes);
-          return entryReply(unique, look(parent, message.name, shown(attributes, session)), cacheSeconds);
-        } catch (error) {
-          if (codeOf(error) !== "ENOENT") throw error;
-          return entryReply(unique, undefined, cacheSeconds);
-        }
-      }
+      case "lookup":
+        return named.lookup(message);
+      case "create":
+        return named.create(message);
+      case "mknod":
+        return named.mknod(message);
+      case "mkdir":
+        return named.mkdir(message);
+      case "symlink":
+        return named.symlink(message);
+      case "link":
+        return named.link(message, tell);
+      case "rename":
+        return named.rename(message, tell);
+      case "unlink":
+      case "rmdir":
+        return named.remove(message, tell);
       case "forget":
         for (const { node, lookups } of message.forgotten) forget(node, lookups);
         return undefined;
       case "getattr": {
         const node = nodeOf(id);
         const file = message.handle === undefined ? undefined : files.get(message.handle);
-        return attributesReply(unique, told(node, await attributesOf(await current(), node, file)), cacheSeconds);
+        return attributesReply(unique, known(node) ?? (await ask(await current(), node, file)));
       }
       case "setattr": {
         const node = nodeOf(id);
-        const after = told(node, await setattr(node, message.changes, message.handle));
+        const after = await setattr(node, message.changes, message.handle);
         changed(node, tell);
-        return attributesReply(unique, after, cacheSeconds);
+        return attributesReply(unique, after);
       }
       case "readlink": {
         const session = await current();
-        return textReply(unique, await session.ask(ask.readlink(pathOf(nodeOf(id))), reply.target));
+        return textReply(unique, await session.ask(request.readlink(pathOf(nodeOf(id))), reply.target));
       }
-      case "symlink": {
-        const made = await makeEntry(nodeOf(id), message.name, (path) => ask.symlink(message.target, path));
-        return entryReply(unique, made, cacheSeconds);
-      }
-      case "mkdir": {
-        const knownUntil = performance.now() + cacheSeconds * 1000;
-        const made = await makeEntry(nodeOf(id), message.name, (path) => ask.mkdir(path, message.mode & MODE_BITS));
-        nodeOf(made.node).knownUntil = knownUntil;
-        return entryReply(unique, made, cacheSeconds);
-      }
-      case "mknod":
-        return mknod(unique, nodeOf(id), message.name, message.mode);
-      case "link": {
-        const existing = nodeOf(message.existing);
-        const from = pathOf(existing);
-        const made = await makeEntry(nodeOf(id), message.name, (path) => ask.hardlink(from, path));
-        told(existing, made.attributes);
-        changed(nodeOf(made.node), tell);
-        return entryReply(unique, made, cacheSeconds);
-      }
-      case "unlink":
-      case "rmdir": {
-        const session = await current();
-        const parent = nodeOf(id);
-        const packet = message.type === "unlink" ? ask.remove : ask.rmdir;
-        await session.ask(packet(pathOf(parent, message.name)), reply.done);
-        const removed = nodes.child(parent, message.name);
-        nodes.remove(parent, message.name);
-        if (removed) changed(removed, tell);
-        return doneReply(unique);
-      }
-      case "rename":
-        await rename(message, tell);
-        return doneReply(unique);
       case "open":
         return open(unique, nodeOf(id), message.flags);
-      case "create":
-        return create(message);
       case "read":
         await reads.serve(files.get(message.handle), message, respond);
         return undefined;
@@ -302,7 +205,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         return doneReply(unique);
       case "fsync": {
         const file = files.get(message.handle);
-        const synced = file.session.ask(ask.fsync(file.remote), reply.done);
+        const synced = file.session.ask(request.fsync(file.remote), reply.done);
         synced.catch(() => {});
         await file.settle();
         await synced;
@@ -313,12 +216,12 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
         return doneReply(unique);
       case "statfs": {
         const session = await current();
-        return statfsReply(unique, await session.ask(ask.statvfs(remotePath), reply.statvfs));
+        return statfsReply(unique, await session.ask(request.statvfs(remotePath), reply.statvfs));
       }
       case "opendir": {
         const session = await current();
         const node = nodeOf(id);
-        return openReply(unique, await directories.open(node, pathOf(node), session));
+        return openReply(unique, await directories.open(node, pathOf(node), session, entries.ask()));
       }
       case "readdir":
       case "readdirplus":
@@ -347,7 +250,7 @@ export function createFileSystem({ remotePath, session: current, cacheSeconds, u
       const harmless = type === "read" || type === "getattr" || type === "readlink" || type === "statfs" || type === "readdir";
       if (harmless) interruptible.set(unique, () => once(errorReply(unique, "EINTR")));
       try {
-        if (moving && type !== "interrupt" && type !== "write") await moving;
+        if (named.moving && type !== "interrupt" && type !== "write") await named.moving;
         const bytes = await answer(message, { respond: once, tell, keep });
         if (bytes) once(bytes);
       } catch (error) {

@@ -13,6 +13,7 @@ import {
   stat,
   symlink,
   unlink,
+  utimes,
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
@@ -111,6 +112,23 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await expect(stat(at("d/f"))).rejects.toMatchObject({ code: "ENOENT" });
     await expect(stat(at("d/none"))).rejects.toMatchObject({ code: "ENOENT" });
     place.away(false);
+  });
+
+  it("content that changed there is read again, be its size the same, and though its attributes were asked for meanwhile", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 0.2 });
+    const [at, there] = [join(place.local, "f"), join(place.remote, "f")];
+    const now = Date.now() / 1000;
+    const change = async (content: string, age: number): Promise<void> => {
+      await writeFile(there, content);
+      await utimes(there, now, now - age);
+    };
+    await change("old", 3_000);
+    // A first reading says what there is; of the second the pages are kept.
+    for (const _ of [1, 2]) expect(await readFile(at, "utf8")).toBe("old");
+    await change("new", 2_000);
+    await vi.waitFor(async () => expect((await stat(at)).mtimeMs / 1000).toBeCloseTo(now - 2_000, 2));
+    expect(await readFile(at, "utf8")).toBe("new");
   });
 
   it("owners and times are changed one by one", async () => {

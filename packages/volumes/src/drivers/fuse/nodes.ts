@@ -11,10 +11,28 @@ export interface Node {
   lookups: number;
   /** The kind of file: the upper bits of its mode. */
   kind: number;
-  /** What the kernel was last told, where its time was by then old enough to tell another content. */
+  /** What it was when it was last opened, where its time was by then old enough to tell another content: that of its pages. */
   settled?: Attributes | undefined;
+  /** What the server last said of it. */
+  known?: Known | undefined;
+  /** The count of changes with the last one of it. */
+  changed?: number;
   /** Of a directory made a moment ago: until then, in ms, nothing is in it but what was put in here. */
   knownUntil?: number | undefined;
+  /** Of a directory: names that it hasn't, each with the time until which that is known, in ms. */
+  missing?: Map<string, number> | undefined;
+}
+
+/** So many names are kept of those that a directory hasn't. */
+const MOST_MISSING = 1_000;
+
+/** Times in ms. */
+export interface Known {
+  readonly attributes: Attributes;
+  /** Until then they may be taken as so: 0 where it was changed from here. */
+  readonly until: number;
+  /** Until then it may be taken to have its name. */
+  readonly namedUntil: number;
 }
 
 /** Which numbers the kernel was told. A number is never given twice. Pure. */
@@ -25,8 +43,12 @@ export interface Nodes {
   /** The one of this name and kind, made where there is none. Counts as a lookup. */
   look(parent: Node, name: string, kind: number): Node;
   child(parent: Node, name: string): Node | undefined;
+  /** A directory has nothing of this name: so the server said, and it may be said again until then, in ms. */
+  miss(parent: Node, name: string, until: number): void;
   /** For how long to come it is known that a directory has nothing of this name, in ms; 0 where it has, or may have. */
   absent(parent: Node, name: string): number;
+  /** What a directory hasn't isn't known any more. */
+  doubt(parent: Node): void;
   forget(id: number, lookups: number): void;
   /** Nothing has this name any more. */
   remove(parent: Node, name: string): void;
@@ -48,6 +70,7 @@ export function createNodes(): Nodes {
     let names = named.get(parent);
     if (!names) named.set(parent, (names = new Map()));
     names.set(name, node);
+    parent.missing?.delete(name);
   };
   const displace = (node: Node): void => {
     const names = node.parent && named.get(node.parent);
@@ -56,6 +79,7 @@ export function createNodes(): Nodes {
       if (names.size === 0) named.delete(node.parent!);
     }
     node.parent = undefined;
+    node.known = undefined;
   };
   const nodes: Nodes = {
     get size() {
@@ -63,9 +87,17 @@ export function createNodes(): Nodes {
     },
     get: (id) => all.get(id),
     child: (parent, name) => named.get(parent)?.get(name),
+    miss(parent, name, until) {
+      if (!parent.missing || parent.missing.size >= MOST_MISSING) parent.missing = new Map();
+      parent.missing.set(name, until);
+    },
     absent(parent, name) {
-      const { knownUntil } = parent;
-      return knownUntil === undefined || nodes.child(parent, name) ? 0 : Math.max(0, knownUntil - performance.now());
+      const until = Math.max(parent.knownUntil ?? 0, parent.missing?.get(name) ?? 0);
+      return until === 0 || nodes.child(parent, name) ? 0 : Math.max(0, until - performance.now());
+    },
+    doubt(parent) {
+      parent.knownUntil = undefined;
+      parent.missing = undefined;
     },
     look(parent, name, kind) {
       let node = nodes.child(parent, name);
@@ -100,7 +132,7 @@ export function createNodes(): Nodes {
       nodes.remove(newParent, newName);
       const node = nodes.child(parent, name);
       if (!node) {
-        newParent.knownUntil = undefined;
+        nodes.doubt(newParent);
         return;
       }
       displace(node);

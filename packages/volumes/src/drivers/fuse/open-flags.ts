@@ -11,6 +11,9 @@ const O_APPEND = 0o2000;
 /** Whether nothing will be written by it. Pure. */
 export const isReadOnly = (flags: number): boolean => (flags & ACCESS) === 0;
 
+/** Whether its content is gone by that. Pure. */
+export const empties = (flags: number): boolean => (flags & O_TRUNC) !== 0 && !isReadOnly(flags);
+
 /** What a program opens a file for, as a file server is told. Pure. */
 export function openFlags(flags: number): number {
   const access = flags & ACCESS;
@@ -18,7 +21,7 @@ export function openFlags(flags: number): number {
     (access === WRITE_ONLY ? FLAGS.WRITE : access === READ_WRITE ? FLAGS.READ | FLAGS.WRITE : FLAGS.READ) |
     // The kernel's idea of where a file ends may be older than another writer's.
     (flags & O_APPEND ? FLAGS.APPEND : 0) |
-    (flags & O_TRUNC && access !== 0 ? FLAGS.TRUNCATE : 0) |
+    (empties(flags) ? FLAGS.TRUNCATE : 0) |
     (flags & O_EXCL ? FLAGS.EXCLUSIVE : 0)
   );
 }

@@ -6,13 +6,14 @@ import { attributesReply, directoryReply, entryReply, errorReply, initReply } fr
 const attributes = { size: 5_000_000_001, mode: 0o100640, uid: 11, gid: 12, atime: 100, mtime: 200 };
 
 test("lengths are the protocol's, and an error is a negative number", () => {
-  const entry = { node: 9, attributes };
+  const entry = { node: 9, attributes, seconds: 2.5, namedSeconds: 1.5 };
   // `sizeof` of fuse_out_header with fuse_entry_out, and with fuse_attr_out.
-  expect(entryReply(3, entry, 1.5)).toHaveLength(16 + 128);
-  expect(attributesReply(3, entry, 1.5)).toHaveLength(16 + 104);
-  const told = entryReply(3, entry, 1.5);
+  expect(entryReply(3, entry)).toHaveLength(16 + 128);
+  expect(attributesReply(3, entry)).toHaveLength(16 + 104);
+  const told = entryReply(3, entry);
   expect([told.readUInt32LE(0), told.readBigUInt64LE(8), told.readBigUInt64LE(16)]).toEqual([144, 3n, 9n]);
   expect([told.readBigUInt64LE(OUT_HEADER + 16), told.readUInt32LE(OUT_HEADER + 32)]).toEqual([1n, 500_000_000]);
+  expect([told.readBigUInt64LE(OUT_HEADER + 24), told.readUInt32LE(OUT_HEADER + 36)]).toEqual([2n, 500_000_000]);
   expect(told.readBigUInt64LE(OUT_HEADER + 40 + 8)).toBe(5_000_000_001n);
   expect(errorReply(3, "ENOENT").readInt32LE(4)).toBe(-2);
 });
@@ -36,7 +37,7 @@ test("a directory comes out as it went in, however little room an answer has", (
       const asked: number[] = [];
       const entry = (index: number) => {
         asked.push(index);
-        return { node: index + 2, attributes };
+        return { node: index + 2, attributes, seconds: 1, namedSeconds: 1 };
       };
       const listing = {
         length: all.length,
@@ -45,7 +46,7 @@ test("a directory comes out as it went in, however little room an answer has", (
       };
       const found: string[] = [];
       for (;;) {
-        const reply = directoryReply(1, listing, { from: found.length, size, cacheSeconds: 1 });
+        const reply = directoryReply(1, listing, { from: found.length, size });
         expect(reply.readUInt32LE(0)).toBe(reply.length);
         expect(reply.length - OUT_HEADER).toBeLessThanOrEqual(size);
         let at = OUT_HEADER;

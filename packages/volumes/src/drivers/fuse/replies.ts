@@ -93,18 +93,28 @@ export function initReply(unique: number, offered: { flags: number }): Buffer {
 export interface Entry {
   node: number;
   attributes: Attributes;
+  /** For how long the kernel may take its attributes as so, in s; 0: it asks for them when it needs them. */
+  seconds: number;
+  /** For how long its name, in s. */
+  namedSeconds: number;
 }
 
-/** Without an entry: there is none of this name. */
-export function entryReply(unique: number, entry: Entry | undefined, cacheSeconds: number): Buffer {
+export function entryReply(unique: number, entry: Entry): Buffer {
   const made = reply(unique, ENTRY);
-  putEntry(made, OUT_HEADER, entry, cacheSeconds);
+  putEntry(made, OUT_HEADER, entry);
   return made;
 }
 
-export function attributesReply(unique: number, { node, attributes }: Entry, cacheSeconds: number): Buffer {
+/** There is none of this name, and the kernel may take it as so for a while. */
+export function absentReply(unique: number, seconds: number): Buffer {
+  const made = reply(unique, ENTRY);
+  putTime(made, seconds, OUT_HEADER + 16, OUT_HEADER + 32);
+  return made;
+}
+
+export function attributesReply(unique: number, { node, attributes, seconds }: Entry): Buffer {
   const made = reply(unique, 16 + ATTRIBUTES);
-  putTime(made, cacheSeconds, OUT_HEADER, OUT_HEADER + 8);
+  putTime(made, seconds, OUT_HEADER, OUT_HEADER + 8);
   putAttributes(made, OUT_HEADER + 16, node, attributes);
   return made;
 }
@@ -115,9 +125,9 @@ export function openReply(unique: number, handle: number, flags = 0): Buffer {
   return made;
 }
 
-export function createReply(unique: number, entry: Entry, cacheSeconds: number, handle: number): Buffer {
+export function createReply(unique: number, entry: Entry, handle: number): Buffer {
   const made = reply(unique, ENTRY + 16);
-  putEntry(made, OUT_HEADER, entry, cacheSeconds);
+  putEntry(made, OUT_HEADER, entry);
   putOpen(made, OUT_HEADER + ENTRY, handle, 0);
   return made;
 }
@@ -154,11 +164,7 @@ export interface DirectoryNames {
 }
 
 /** As many names as there is room for, from one on. */
-export function directoryReply(
-  unique: number,
-  names: DirectoryNames,
-  { from, size, cacheSeconds }: { from: number; size: number; cacheSeconds: number },
-): Buffer {
+export function directoryReply(unique: number, names: DirectoryNames, { from, size }: { from: number; size: number }): Buffer {
   const made = Buffer.alloc(OUT_HEADER + size);
   const before = names.entry ? ENTRY : 0;
   let at = OUT_HEADER;
@@ -167,7 +173,7 @@ export function directoryReply(
     const length = align(before + DIRENT + name.length);
     if (at + length > made.length) break;
     const entry = names.entry?.(index);
-    if (entry) putEntry(made, at, entry, cacheSeconds);
+    if (entry) putEntry(made, at, entry);
     const dirent = at + before;
     // Zero would be no file at all.
     const inode = entry?.attributes.exact?.inode ?? BigInt(entry?.node ?? 2 ** 32 + index);
@@ -202,12 +208,11 @@ function putNanoseconds(into: Buffer, time: bigint, at: number, nanosecondsAt: n
   into.writeUInt32LE(Number(beyond), nanosecondsAt);
 }
 
-function putEntry(into: Buffer, at: number, entry: Entry | undefined, cacheSeconds: number): void {
-  putTime(into, cacheSeconds, at + 16, at + 32);
-  if (!entry) return;
-  putUint64(into, entry.node, at);
-  putTime(into, cacheSeconds, at + 24, at + 36);
-  putAttributes(into, at + 40, entry.node, entry.attributes);
+function putEntry(into: Buffer, at: number, { node, attributes, seconds, namedSeconds }: Entry): void {
+  putUint64(into, node, at);
+  putTime(into, namedSeconds, at + 16, at + 32);
+  putTime(into, seconds, at + 24, at + 36);
+  putAttributes(into, at + 40, node, attributes);
 }
 
 function putAttributes(into: Buffer, at: number, node: number, { size, mode, uid, gid, atime, mtime, exact }: Attributes): void {

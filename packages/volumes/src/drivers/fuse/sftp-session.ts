@@ -139,14 +139,18 @@ export async function openSftpSession(
     },
     ask,
     write(head, data, sent) {
+      const isIdle = first === waiting.length;
       const answer = enqueue<void>(head, reply.done);
       if (ended) {
         sent();
         return answer;
       }
-      hold();
+      // As Nagle's algorithm (RFC 896): the first goes at once, since who closes its file waits for it.
+      if (!isIdle) hold();
+      stream.cork();
       stream.write(head);
       stream.write(data, sent);
+      stream.uncork();
       if (stream.writableLength > MOST_HELD) release();
       return answer;
     },
@@ -159,6 +163,13 @@ export async function openSftpSession(
     together,
     end,
   };
+}
+
+/** Asks for several things at once. Of failures the first one counts. */
+export async function both<A, B>(session: SftpSession, first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> {
+  const [one, other] = session.together(() => [first(), second()]);
+  other.catch(() => {});
+  return [await one, await other];
 }
 
 function version(frame: Buffer): void {

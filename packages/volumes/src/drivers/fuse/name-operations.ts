@@ -1,0 +1,173 @@
+import type { Entries } from "./entries.ts";
+import type { Files } from "./files.ts";
+import type { Node } from "./nodes.ts";
+import { openFlags } from "./open-flags.ts";
+import { RENAME_NOREPLACE } from "./protocol.ts";
+import { type Attributes, absentReply, createReply, doneReply, type Entry, entryReply } from "./replies.ts";
+import type { Of } from "./requests.ts";
+import { request as ask, FileError, FLAGS, reply } from "./sftp-packets.ts";
+import { both, type SftpSession } from "./sftp-session.ts";
+
+/** What finds, makes and takes away names in directories. All reject with a `FileError`. */
+export interface NameOperations {
+  lookup(message: OfName): Promise<Buffer>;
+  create(message: Of<"create">): Promise<Buffer>;
+  mknod(message: Of<"mknod" | "mkdir">): Promise<Buffer>;
+  mkdir(message: Of<"mknod" | "mkdir">): Promise<Buffer>;
+  symlink(message: Of<"symlink">): Promise<Buffer>;
+  link(message: Of<"link">, tell: Tell): Promise<Buffer>;
+  remove(message: OfName, tell: Tell): Promise<Buffer>;
+  rename(message: Of<"rename">, tell: Tell): Promise<Buffer>;
+  /** While a directory moves no path below it is known. */
+  readonly moving: Promise<unknown> | undefined;
+}
+
+type OfName = Of<"lookup" | "unlink" | "rmdir">;
+/** Sends the kernel a notice. */
+export type Tell = (notice: Buffer) => void;
+
+export interface NameOperationsOptions {
+  entries: Entries;
+  files: Files;
+  session(): SftpSession | Promise<SftpSession>;
+}
+
+const KIND = 0o170000;
+const REGULAR = 0o100000;
+const DIRECTORY = 0o040000;
+const MODE_BITS = 0o7777;
+
+export function createNameOperations({ entries, files, session: current }: NameOperationsOptions): NameOperations {
+  const { nodes, nodeOf, pathOf, shown, look } = entries;
+  let moving: Promise<unknown> | undefined;
+
+  /** Asks for something of this name to be made, and for what it is then. */
+  const make = async <T>(
+    parent: Node,
+    name: string,
+    packet: (path: string) => Buffer,
+    read: (frame: Buffer) => T,
+  ): Promise<{ made: T; entry: Entry; session: SftpSession }> => {
+    const session = await current();
+    const path = pathOf(parent, name);
+    // What has this name may be emptied.
+    entries.change(parent, nodes.child(parent, name));
+    const asked = entries.ask();
+    const [made, attributes] = await both(
+      session,
+      () => session.ask(packet(path), read),
+      () => session.ask(ask.lstat(path), reply.attributes),
+    );
+    return { made, entry: look(parent, name, shown(attributes, session), asked), session };
+  };
+
+  const renamed = async (session: SftpSession, packet: Buffer, path: string): Promise<Attributes | undefined> => {
+    const [, attributes] = await both(
+      session,
+      () => session.ask(packet, reply.done),
+      () => session.ask(ask.lstat(path), reply.attributes).catch(() => undefined),
+    );
+    return attributes;
+  };
+
+  return {
+    get moving() {
+      return moving;
+    },
+    async lookup({ unique, node, name }) {
+      const parent = nodeOf(node);
+      // Whoever makes something asks for its name before, and again when it is made.
+      const absentMs = nodes.absent(parent, name);
+      if (absentMs > 0) return absentReply(unique, absentMs / 1000);
+      const found = entries.find(parent, name);
+      if (found) return entryReply(unique, found);
+      const session = await current();
+      const asked = entries.ask();
+      try {
+        const attributes = await session.ask(ask.lstat(pathOf(parent, name)), reply.attributes);
+        return entryReply(unique, look(parent, name, shown(attributes, session), asked));
+      } catch (error) {
+        if (!(error instanceof FileError) || error.code !== "ENOENT") throw error;
+        nodes.miss(parent, name, asked.until);
+        return absentReply(unique, Math.max(0, asked.until - performance.now()) / 1000);
+      }
+    },
+    async create({ unique, node, name, flags, mode }) {
+      const packet = (path: string): Buffer => ask.open(path, openFlags(flags) | FLAGS.CREATE, mode & MODE_BITS);
+      const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle);
+      return createReply(unique, entry, files.add(nodeOf(entry.node), session, made));
+    },
+    /** What programs open is made by CREATE; this is a plain file by mknod(2). SFTP has no other kind. */
+    async mknod({ unique, node, name, mode }) {
+      if ((mode & KIND) !== REGULAR) throw new FileError("EPERM");
+      const flags = FLAGS.WRITE | FLAGS.CREATE | FLAGS.EXCLUSIVE;
+      const packet = (path: string): Buffer => ask.open(path, flags, mode & MODE_BITS);
+      const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle);
+      session.ask(ask.close(made), () => {}).catch(() => {});
+      return entryReply(unique, entry);
+    },
+    async mkdir({ unique, node, name, mode }) {
+      const { until } = entries.ask();
+      const { entry } = await make(nodeOf(node), name, (path) => ask.mkdir(path, mode & MODE_BITS), reply.done);
+      nodeOf(entry.node).knownUntil = until;
+      return entryReply(unique, entry);
+    },
+    async symlink({ unique, node, name, target }) {
+      const { entry } = await make(nodeOf(node), name, (path) => ask.symlink(target, path), reply.done);
+      return entryReply(unique, entry);
+    },
+    async link({ unique, node, existing: id, name }, tell) {
+      const existing = nodeOf(id);
+      const from = pathOf(existing);
+      entries.change(existing);
+      const asked = entries.ask();
+      const { entry } = await make(nodeOf(node), name, (path) => ask.hardlink(from, path), reply.done);
+      entries.told(existing, entry.attributes, asked);
+      entries.changed(nodeOf(entry.node), tell);
+      return entryReply(unique, entry);
+    },
+    async remove({ unique, node, name, type }, tell) {
+      const session = await current();
+      const parent = nodeOf(node);
+      const packet = type === "unlink" ? ask.remove : ask.rmdir;
+      entries.change(parent, nodes.child(parent, name));
+      const { until } = entries.ask();
+      await session.ask(packet(pathOf(parent, name)), reply.done);
+      const removed = nodes.child(parent, name);
+      nodes.remove(parent, name);
+      nodes.miss(parent, name, until);
+      if (removed) entries.changed(removed, tell);
+      return doneReply(unique);
+    },
+    async rename({ unique, node, name, newParent, newName, flags }, tell) {
+      if (flags & ~RENAME_NOREPLACE) throw new FileError("EINVAL");
+      const session = await current();
+      const [from, to] = [nodeOf(node), nodeOf(newParent)];
+      const packet = flags & RENAME_NOREPLACE ? ask.rename : ask.posixRename;
+      const [moved, replaced] = [nodes.child(from, name), nodes.child(to, newName)];
+      entries.change(from, to, moved, replaced);
+      const asked = entries.ask();
+      const path = pathOf(to, newName);
+      const work = async (): Promise<Buffer> => {
+        const attributes = await renamed(session, packet(pathOf(from, name), path), path).catch((error: FileError) => {
+          // The one failure that the server has no word of the system's for.
+          throw flags & RENAME_NOREPLACE && error.code === "EIO" ? new FileError("EEXIST") : error;
+        });
+        nodes.move(from, name, to, newName);
+        nodes.miss(from, name, asked.until);
+        if (replaced) entries.changed(replaced, tell);
+        if (moved && attributes) entries.told(moved, shown(attributes, session), asked);
+        return doneReply(unique);
+      };
+      const done = work();
+      if (moved?.kind !== DIRECTORY) return done;
+      const over = done
+        .catch(() => {})
+        .finally(() => {
+          if (moving === over) moving = undefined;
+        });
+      moving = over;
+      return done;
+    },
+  };
+}
