@@ -40,6 +40,8 @@ export interface Entries {
   ask(): Asked;
   /** A change of these, by any of their names, is being sent. */
   change(...nodes: ReadonlyArray<Node | undefined>): void;
+  /** What is known of it, and of what has this name in it, may not be so any more. */
+  doubt(id: number, name: string | undefined): void;
   /** Whether it was changed after something was asked. */
   isChanged(node: Node, asked: Asked): boolean;
   /** What the server said of it: of its handle alone, where it wasn't asked by name. */
@@ -96,6 +98,14 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
           each.known = each.known && each.kind === DIRECTORY ? { ...each.known, until: 0 } : undefined;
         }
       }
+    },
+    doubt(id, name) {
+      const node = nodes.get(id);
+      if (!node) return;
+      nodes.doubt(node);
+      const child = name === undefined ? undefined : nodes.child(node, name);
+      entries.change(node, child);
+      if (child) child.known = undefined;
     },
     isChanged: ({ changed = 0 }, asked) => changed > asked.changes,
     told(node, attributes, asked, { named } = { named: true }) {

@@ -146,10 +146,8 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
 
   /** What failed may have been done all the same. */
   const unsure = (message: Request): void => {
-    for (const id of [message.node, message.type === "rename" ? message.newParent : 0]) {
-      const directory = nodes.get(id);
-      if (directory) nodes.doubt(directory);
-    }
+    entries.doubt(message.node, "name" in message ? message.name : undefined);
+    if (message.type === "rename") entries.doubt(message.newParent, message.newName);
   };
 
   const answer = async (message: Request, { respond, tell, keep }: Asker): Promise<Buffer | undefined> => {

@@ -1,10 +1,12 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  appendFile,
   chown,
   link,
   mkdir,
   open,
+  opendir,
   readdir,
   readFile,
   readlink,
@@ -112,6 +114,35 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await expect(stat(at("d/f"))).rejects.toMatchObject({ code: "ENOENT" });
     await expect(stat(at("d/none"))).rejects.toMatchObject({ code: "ENOENT" });
     place.away(false);
+  });
+
+  it("what was told a moment ago isn't asked for again, by whoever makes directories on the way, moves or reads", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const at = (name: string): string => join(place.local, name);
+    await mkdir(at("d/e"), { recursive: true });
+    await writeFile(at("d/e/f"), "x");
+    await rename(at("d/e/f"), at("d/e/g"));
+    await readFile(at("d/e/g"));
+    place.away(true);
+    place.cut();
+    await expect(mkdir(at("d/e"))).rejects.toMatchObject({ code: "EEXIST" });
+    expect((await stat(at("d/e/g"))).size).toBe(1);
+    place.away(false);
+  });
+
+  it("a listing that began before a file was written shows it as it is by then", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const at = (name: string): string => join(place.local, name);
+    for (let count = 0; count < 3; count++) await writeFile(at(`f${count}`), "x");
+    const listing = await opendir(place.local);
+    await appendFile(at("f1"), "more");
+    const names: string[] = [];
+    for await (const { name } of listing) names.push(name);
+    expect(names.sort()).toEqual(["f0", "f1", "f2"]);
+    expect((await stat(at("f1"))).size).toBe(5);
+    expect(await readFile(at("f1"), "utf8")).toBe("xmore");
   });
 
   it("content that changed there is read again, be its size the same, and though its attributes were asked for meanwhile", async () => {
