@@ -383,7 +383,7 @@ test("what can't be is refused, with its reason and its exit code", async () => 
     ...(process.getuid?.() === 0 ? [[["mount", "app", at("locked")], 7, "EACCES"] as [string[], number, string]] : []),
     [["mount", "app", at("full")], 7, "is not empty: mine"],
     [["mount", "app", at("file")], 7, "it is no directory"],
-    [["mount", "app", at("x"), "--driver", "pigeon"], 2, "there are sshfs, fuse, sync, snapshot, and auto"],
+    [["mount", "app", at("x"), "--driver", "pigeon"], 2, "there are fuse, sshfs, sync, snapshot, and auto"],
     [["mount", "app", at("x"), "--driver", "sshfs", "--ignore", "*.tmp"], 2, "--ignore is for the copies that --driver sync keeps"],
     [["mount", "app", at("x"), "--only", "nope"], 6, "it mounts settings at /etc/app"],
     [["mount", "app", at("x"), "--container", "nope"], 6, "it has app, bare"],

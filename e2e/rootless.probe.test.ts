@@ -154,7 +154,9 @@ describe.skipIf(!canHaveMachine || !canHaveDrives)("what a program sees", { time
       const copied = await world.run(volume, read);
       expect(copied, copied.stderr).toMatchObject({ code: 2, stdout: "there\n" });
       expect(copied.stderr).toContain("Read-only file system");
-      expect(copied.stderr).toMatch(/driver snapshot: sshfs can't be used: what is mounted isn't seen in the command's namespaces/);
+      expect(copied.stderr).toMatch(
+        /driver snapshot: fuse can't be used: .*; sshfs can't be used: what is mounted isn't seen in the command's namespaces/,
+      );
       expect(copied.stderr).toContain("sudo mount --make-rshared / changes that); --driver sync does without");
       expect(copied.stderr).not.toContain("deploying a relay");
       expect(await world.inPod("probe", ["cat", "/probe-data/row"])).toBe("there\n");

@@ -46,8 +46,8 @@ export function volumeDrivers({
     },
   };
   return [
-    sshfsDriver(ofClaims),
     fuseDriver(ofClaims),
+    sshfsDriver(ofClaims),
     syncDriver({ ...ofClaims, ...(ignore && { ignore }), onProgress: nowAndThen(copying), onWarning: warn }),
     snapshotDriver({ cluster, onProgress: nowAndThen(copying) }),
     ...plugins.flatMap(({ volumeDrivers: theirs = [] }) => theirs),
