@@ -1,7 +1,8 @@
 import { createLinks } from "./links.ts";
 import { createNodes, type Known, type Node, type Nodes } from "./nodes.ts";
+import { ROOT_ID } from "./protocol.ts";
 import { type Attributes, changedNotice, type Entry } from "./replies.ts";
-import { FileError } from "./sftp-packets.ts";
+import { FileError, request } from "./sftp-packets.ts";
 import type { SftpSession } from "./sftp-session.ts";
 
 export interface EntriesOptions {
@@ -34,6 +35,8 @@ export interface Entries {
   nodeOf(id: number): Node;
   /** As the server knows it, or a name in it. Throws `ENOENT` for what has none any more. */
   pathOf(node: Node, name?: string): string;
+  /** What asks for its attributes by its path. */
+  question(node: Node): Buffer;
   /** As this machine is to see them. */
   shown(attributes: Attributes, session: SftpSession): Attributes;
   /** To be called before a question is sent. */
@@ -47,7 +50,7 @@ export interface Entries {
   /** What the server said of it: of its handle alone, where it wasn't asked by name. */
   told(node: Node, attributes: Attributes, asked: Asked, how?: { named: boolean }): Entry;
   look(parent: Node, name: string, attributes: Attributes, asked: Asked): Entry;
-  /** What is known of it; undefined where the server has to be asked. */
+  /** What is known of it, which the kernel asks for; undefined where the server has to be asked. */
   known(node: Node): Entry | undefined;
   /** What has this name, of a directory perhaps without what it is like. Counts as a lookup. */
   find(parent: Node, name: string): Entry | undefined;
@@ -83,6 +86,7 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       if (path === undefined) throw new FileError("ENOENT");
       return [remotePath, path, name].filter(Boolean).join("/");
     },
+    question: (node) => (node.id === ROOT_ID ? request.stat : request.lstat)(entries.pathOf(node)),
     shown: (attributes, { user: theirs }) => ({
       ...attributes,
       uid: attributes.uid === theirs.uid ? user.uid : attributes.uid,
@@ -119,11 +123,14 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       return entryOf(node, found);
     },
     look: (parent, name, attributes, asked) => entries.told(nodes.look(parent, name, attributes.mode & KIND), attributes, asked),
-    known: (node) => (node.known && node.known.until > performance.now() ? entryOf(node, node.known) : undefined),
+    known(node) {
+      node.isWanted = true;
+      return node.known && node.known.until > performance.now() ? entryOf(node, node.known) : undefined;
+    },
     find(parent, name) {
       const node = nodes.child(parent, name);
       if (!node?.known || node.known.namedUntil <= performance.now()) return undefined;
-      if (node.kind !== DIRECTORY && !entries.known(node)) return undefined;
+      if (!entries.known(node) && node.kind !== DIRECTORY) return undefined;
       return entryOf(nodes.look(parent, name, node.kind), node.known);
     },
     isSame(node, found) {

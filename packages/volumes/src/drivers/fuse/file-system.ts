@@ -4,7 +4,7 @@ import { createFiles, type OpenFile } from "./files.ts";
 import { createNameOperations } from "./name-operations.ts";
 import type { Node } from "./nodes.ts";
 import { empties, isReadOnly, openFlags } from "./open-flags.ts";
-import { KEEP_CACHE, NO_FLUSH, OLDEST_MINOR, ROOT_ID } from "./protocol.ts";
+import { KEEP_CACHE, NO_FLUSH, OLDEST_MINOR } from "./protocol.ts";
 import { createReads } from "./reads.ts";
 import {
   attributesReply,
@@ -51,7 +51,7 @@ const COPIED = 16 * 1024;
 export function createFileSystem(options: FileSystemOptions): FileSystem {
   const { remotePath, session: current, user } = options;
   const entries = createEntries(options);
-  const { nodes, nodeOf, pathOf, shown, told, look, known, isSame, changed, forget } = entries;
+  const { nodes, nodeOf, pathOf, question, shown, told, look, known, isSame, changed, forget } = entries;
   const files = createFiles();
   const named = createNameOperations({ entries, files, session: current });
   const directories = createDirectories();
@@ -62,7 +62,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
   /** Asks the server, of the handle where one is given, or where it has no name any more. */
   const ask = async (session: SftpSession, node: Node, file?: OpenFile): Promise<Entry> => {
     const by = file?.session === session ? file : nodes.path(node) === undefined ? files.of(node) : undefined;
-    const packet = by ? request.fstat(by.remote) : node.id === ROOT_ID ? request.stat(remotePath) : request.lstat(pathOf(node));
+    const packet = by ? request.fstat(by.remote) : question(node);
     const asked = entries.ask();
     return told(node, shown(await session.ask(packet, reply.attributes), session), asked, { named: !by });
   };

@@ -1,4 +1,4 @@
-import type { Entries } from "./entries.ts";
+import type { Asked, Entries } from "./entries.ts";
 import type { Files } from "./files.ts";
 import type { Node } from "./nodes.ts";
 import { openFlags } from "./open-flags.ts";
@@ -41,6 +41,18 @@ export function createNameOperations({ entries, files, session: current }: NameO
   const { nodes, nodeOf, pathOf, shown, look } = entries;
   let moving: Promise<unknown> | undefined;
 
+  /** Whoever makes many files one after the other often asks for their directory before each. */
+  const refresh = async (session: SftpSession, parent: Node, asked: Asked): Promise<void> => {
+    try {
+      const attributes = await session.ask(entries.question(parent), reply.attributes);
+      entries.told(parent, shown(attributes, session), asked);
+      // Or the next one brings what this one couldn't.
+      parent.isWanted = entries.isChanged(parent, asked);
+    } catch {
+      // It is asked for when it is needed.
+    }
+  };
+
   /** Asks for something of this name to be made, and for what it is then. */
   const make = async <T>(
     parent: Node,
@@ -53,11 +65,15 @@ export function createNameOperations({ entries, files, session: current }: NameO
     // What has this name may be emptied.
     entries.change(parent, nodes.child(parent, name));
     const asked = entries.ask();
-    const [made, attributes] = await both(
-      session,
-      () => session.ask(packet(path), read),
-      () => session.ask(ask.lstat(path), reply.attributes),
-    );
+    const [made, attributes] = await session.together(() => {
+      const done = both(
+        session,
+        () => session.ask(packet(path), read),
+        () => session.ask(ask.lstat(path), reply.attributes),
+      );
+      if (parent.isWanted) void refresh(session, parent, asked);
+      return done;
+    });
     return { made, entry: look(parent, name, shown(attributes, session), asked), session };
   };
 

@@ -15,6 +15,8 @@ export interface Node {
   settled?: Attributes | undefined;
   /** What the server last said of it. */
   known?: Known | undefined;
+  /** Of a directory: the kernel has asked for it, and wasn't told yet what it is since it was last changed from here. */
+  isWanted?: boolean;
   /** The count of changes with the last one of it. */
   changed?: number;
   /** Of a directory made a moment ago: until then, in ms, nothing is in it but what was put in here. */
