@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { chmod, copyFile, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { type Cluster, CONFIG_MAPS, connectCluster, PODS } from "@shipside/kube"
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { newUser, type User, untilSaid } from "./cli.harness.ts";
+import { canMount } from "./mount-namespace.ts";
 
 const NAMESPACE = "shop";
 const RBAC = "rbac.authorization.k8s.io";
@@ -90,6 +92,8 @@ const manifests = [
     },
   }),
 ];
+
+const canBeServed = process.platform === "linux" && process.getuid!() === 0 && canMount && existsSync("/dev/fuse");
 
 let embedded: EmbeddedCluster;
 let cluster: Cluster;
@@ -180,6 +184,32 @@ test("every kind of volume is where the container has it, and follows the cluste
   expect(await once(child, "exit")).toEqual([130, null]);
   expect(await names(".")).not.toContain("root");
 }, 60_000);
+
+// Another user has sshfs: `mount.drive.test.ts`.
+test.skipIf(!canBeServed)(
+  "root has a claim as a drive with nothing installed, by our own FUSE server",
+  async () => {
+    await using root = await newUser({ asSelf: true });
+    const [pod] = await cluster.list(PODS, { labelSelector: "app=app" });
+    const there = async (...command: string[]): Promise<string> =>
+      (await cluster.exec({ namespace: NAMESPACE, name: pod!.metadata.name }, command, { container: "app" })).stdout.toString();
+    const dir = join(root.home, "root");
+    const child = root.start(["mount", "app", dir, "--container", "app", "--only", "/data", ...where]);
+    children.push(child);
+    const said = await untilSaid(child, /ready in/);
+    expect(said).toContain("driver fuse: it works on this machine\n");
+    expect(said).toContain("/data  persistentVolumeClaim data, by fuse\n");
+    expect(await readFile(join(dir, "data/row"), "utf8")).toBe("row\n");
+    await writeFile(join(dir, "data/mine"), "from here");
+    expect(await there("cat", "/data/mine")).toBe("from here");
+    await there("rm", "/data/mine");
+    child.kill("SIGINT");
+    expect(await once(child, "exit")).toEqual([130, null]);
+    await root.run(["stop", "-q"]);
+    expect([await root.left(), await readdir(root.home)]).toEqual([[], ["run", "state", "tmp"]]);
+  },
+  60_000,
+);
 
 test("a command has its volumes by SHIPSIDE_ROOT, and a file of its env has that too", async () => {
   const program = `const { readFileSync: read, readdirSync, writeFileSync } = require("fs"); const root = process.env.SHIPSIDE_ROOT; console.log(JSON.stringify([root, read(root + "/etc/app/app.json", "utf8"), read(".env", "utf8"), readdirSync(root + "/work"), writeFileSync(root + "/work/own", "x")]))`;
