@@ -88,7 +88,9 @@ StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-p
   if (process.getuid?.() === 0) await privilegeSeparation(stack);
   const server = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", file("sshd_config")], { stdio: ["ignore", "ignore", "pipe"] });
   stack.defer(() => stop(server, () => server.kill("SIGTERM")));
-  for await (const line of createInterface(server.stderr!)) if (line.includes("listening")) break;
+  const lines: string[] = [];
+  for await (const line of createInterface(server.stderr!)) if (lines.push(line) && line.includes("listening")) break;
+  if (!lines.at(-1)?.includes("listening")) throw new Error(`sshd ended: ${lines.join("; ")}`);
   server.stderr!.resume();
   const options: WayOptions = { port: serverPort, delayMs: rttMs / 2 };
   const port = rttMs > 0 ? Number((await startProgram(stack, "way", options)).said) : serverPort;
