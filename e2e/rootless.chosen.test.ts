@@ -186,6 +186,7 @@ describe.skipIf(!canHaveUsualMachine)("on a machine as most are", { timeout: 60_
     let shown = "";
     child.stdout.on("data", (chunk: Buffer) => (shown += chunk));
     return {
+      pid: child.pid!,
       exited: once(child, "exit") as Promise<[number]>,
       type: (keys: string) => child.stdin.write(keys),
       async shows(pattern: RegExp): Promise<string[]> {
@@ -207,6 +208,22 @@ describe.skipIf(!canHaveUsualMachine)("on a machine as most are", { timeout: 60_
     at.type("\x03");
     await at.shows(/\^Ccaught/);
     expect(await at.exited).toEqual([9, null]);
+  });
+
+  test("the exit code is the command's where shipside hears of Ctrl-C no earlier than of what the command made of it", async () => {
+    const judge = `trap "echo caught; exit 9" INT; echo up; while :; do sleep 0.1; done`;
+    // The shell that waits sees to it that nobody minds one that is stopped.
+    const at = terminal(`trap : INT; ${shipside("sh", "-c", judge)}; exit $?`);
+    await at.shows(/\nup/);
+    const find = (what: RegExp): number | undefined => below(at.pid).find((pid) => what.test(commandLine(pid)));
+    const ours = find(/^shipside run/)!;
+    process.kill(ours, "SIGSTOP");
+    at.type("\x03");
+    await at.shows(/\^Ccaught/);
+    await expect.poll(() => find(/^sh -c trap "echo caught/)).toBeUndefined();
+    process.kill(ours, "SIGCONT");
+    expect(await at.exited).toEqual([9, null]);
+    await at.shows(/everything is as it was/);
   });
 
   test("it has the terminal's size, and is told when that changes", async () => {

@@ -27,15 +27,26 @@ test("the second says that it is heard, the third ends at once", () => {
   expect(exits).toEqual([130]);
 });
 
-test("diverted signals are a child's, until it has ended", () => {
+test("diverted signals are a child's, until it has ended, and what came by then", async () => {
   using interrupt = createInterrupt(silent);
   const taken: string[] = [];
   const undo = interrupt.divert((signal) => taken.push(signal));
   process.emit("SIGTERM");
-  expect([taken, interrupt.by]).toEqual([["SIGTERM"], undefined]);
-  undo();
+  const undone = undo();
+  process.emit("SIGINT");
+  await undone;
+  expect([taken, interrupt.by]).toEqual([["SIGTERM", "SIGINT"], undefined]);
+});
+
+test("after a child's end the first says that it is heard, as there is a clean-up, and the second ends at once", async () => {
+  const warnings: string[] = [];
+  const exits: number[] = [];
+  using interrupt = createInterrupt({ warn: (text) => warnings.push(text) }, (code) => exits.push(code));
+  await interrupt.divert(() => {})();
   process.emit("SIGTERM");
-  expect(interrupt.by).toBe("SIGTERM");
+  expect([warnings.length, exits, interrupt.by, interrupt.signal.aborted]).toEqual([1, [], undefined, false]);
+  process.emit("SIGTERM");
+  expect(exits).toEqual([143]);
 });
 
 test("nothing of it stays", () => {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { ShipsideError } from "@shipside/core";
 import { type EndingSignal, SIGNAL_EXIT } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
@@ -12,8 +13,11 @@ export interface Interrupt extends Disposable {
   readonly exitCode: number;
   /** Resolves with the first signal. */
   readonly came: Promise<void>;
-  /** Hands signals on instead, for as long as a child decides what they mean. Returns its undo. */
-  divert(take: (signal: EndingSignal) => void): () => void;
+  /**
+   * Hands signals on instead, for as long as a child decides what they mean. Returns its undo, for when the child has ended: that hands on
+   * what came by then, and what comes later finds a clean-up under way, as a second signal does.
+   */
+  divert(take: (signal: EndingSignal) => void): () => Promise<void>;
 }
 
 /**
@@ -36,9 +40,9 @@ export function createInterrupt(terminal: Pick<Terminal, "warn">, exit: (code: n
         divert(name);
         return;
       }
-      by ??= name;
       count++;
       if (count === 1) {
+        by = name;
         abort.abort(new ShipsideError("ABORTED", `ended by ${name}`));
         onCame();
       } else if (count === 2) {
@@ -60,8 +64,11 @@ export function createInterrupt(terminal: Pick<Terminal, "warn">, exit: (code: n
     came,
     divert(take) {
       divert = take;
-      return () => {
+      return async () => {
+        // Of all that has come in a turn, Node is told of signals last: of the child's end before the Ctrl-C that led to it.
+        await turn();
         divert = undefined;
+        count = Math.max(count, 1);
       };
     },
     [Symbol.dispose]() {

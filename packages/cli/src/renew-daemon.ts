@@ -92,7 +92,7 @@ async function older(version: string) {
 async function restartDaemon({ terminal, signal }: RenewContext): Promise<void> {
   // The document is that of the command that goes on.
   const quiet: Terminal = { ...terminal, result() {} };
-  const interrupt = { signal, by: undefined, exitCode: 0, came: new Promise<void>(() => {}), divert: () => () => {} };
+  const interrupt = { signal, by: undefined, exitCode: 0, came: new Promise<void>(() => {}), divert: () => async () => {} };
   const context = { ...interrupt, [Symbol.dispose]() {} } satisfies Interrupt;
   const { readHelperRecord } = await import("@shipside/daemon/client");
   const helped = (await readHelperRecord()) !== undefined;
