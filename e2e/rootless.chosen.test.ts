@@ -212,7 +212,7 @@ describe.skipIf(!canHaveUsualMachine)("on a machine as most are", { timeout: 60_
 
   test("the exit code is the command's where shipside hears of Ctrl-C no earlier than of what the command made of it", async () => {
     const judge = `trap "echo caught; exit 9" INT; echo up; while :; do sleep 0.1; done`;
-    // The shell that waits sees to it that nobody minds one that is stopped.
+    // `script` stops when its child does: the shell between doesn't, and minds no Ctrl-C.
     const at = terminal(`trap : INT; ${shipside("sh", "-c", judge)}; exit $?`);
     await at.shows(/\nup/);
     const find = (what: RegExp): number | undefined => below(at.pid).find((pid) => what.test(commandLine(pid)));
