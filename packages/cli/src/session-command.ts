@@ -52,12 +52,13 @@ export interface SessionCommandContext {
   restart?: RestartOptions;
 }
 
-/** With a command, its exit code is ours and signals are its own to judge. */
+/** With a command, its exit code is ours and signals are its own to judge. Rejects with `ABORTED` where one came before there was any. */
 export async function runSessionCommand(
   command: readonly string[],
   session: CommandSession,
   { terminal, interrupt, relay, run, restart }: SessionCommandContext,
 ): Promise<number> {
+  interrupt.signal.throwIfAborted();
   let { env, entries } = session;
   let started: CommandInSession | undefined;
   let restarts = 0;
