@@ -69,6 +69,6 @@ async function list(session: SftpSession, remote: string): Promise<Listing["foun
     }
     return found.filter(({ name }) => name !== "." && name !== "..");
   } finally {
-    session.ask(request.close(remote), () => {}).catch(() => {});
+    session.later(request.close(remote));
   }
 }

@@ -105,7 +105,7 @@ export function createFiles(): Files {
     remove(handle) {
       const file = open.get(handle);
       open.delete(handle);
-      if (file && !file.session.ended) file.session.ask(request.close(file.remote), () => {}).catch(() => {});
+      if (file && !file.session.ended) file.session.later(request.close(file.remote));
       return file;
     },
   };

@@ -119,7 +119,7 @@ export function createNameOperations({ entries, files, session: current }: NameO
       const flags = FLAGS.WRITE | FLAGS.CREATE | FLAGS.EXCLUSIVE;
       const packet = (path: string): Buffer => ask.open(path, flags, mode & MODE_BITS);
       const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle);
-      session.ask(ask.close(made), () => {}).catch(() => {});
+      session.later(ask.close(made));
       return entryReply(unique, entry);
     },
     async mkdir({ unique, node, name, mode }) {

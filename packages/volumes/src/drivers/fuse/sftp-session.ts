@@ -10,9 +10,11 @@ export interface SftpSession {
   ask<T>(packet: Buffer, read: (frame: Buffer) => T): Promise<T>;
   /** Sends what is in pieces. `sent` is told when they aren't needed any more. */
   write(head: Buffer, data: Buffer, sent: () => void): Promise<void>;
+  /** Sends a packet whose answer nobody needs, with what is sent next or in a moment. */
+  later(packet: Buffer): void;
   /** Reads into a place. Resolves with how many bytes there were. */
   readInto(packet: Buffer, into: Buffer): Promise<number>;
-  /** A write may wait a moment for others: no longer. */
+  /** What may wait a moment for others doesn't any longer. */
   push(): void;
   /** What is sent until the end of `work` leaves together. */
   together<T>(work: () => T): T;
@@ -29,7 +31,7 @@ interface Waiting {
 
 /** The longest that a server sends, in bytes: a READ's, or a page of names. */
 const LONGEST = 300 * 1024;
-/** How long a write may wait for others, in ms, and how many bytes of them. */
+/** How long what nobody waits for may wait for others, in ms, and how many bytes of them. */
 const HELD_MS = 1;
 const MOST_HELD = 64 * 1024;
 /** Length, type, id, and a DATA's own length. */
@@ -102,7 +104,7 @@ export async function openSftpSession(
     held = undefined;
     stream.uncork();
   };
-  /** Nobody waits for the answer of a write: many small ones leave together, and wake those on the way once. */
+  /** Nobody waits for the answer: many small ones leave together, and wake those on the way once. */
   const hold = (): void => {
     if (held) return;
     stream.cork();
@@ -139,20 +141,22 @@ export async function openSftpSession(
     },
     ask,
     write(head, data, sent) {
-      const isIdle = first === waiting.length;
       const answer = enqueue<void>(head, reply.done);
       if (ended) {
         sent();
         return answer;
       }
-      // As Nagle's algorithm (RFC 896): the first goes at once, since who closes its file waits for it.
-      if (!isIdle) hold();
-      stream.cork();
+      hold();
       stream.write(head);
       stream.write(data, sent);
-      stream.uncork();
       if (stream.writableLength > MOST_HELD) release();
       return answer;
+    },
+    later(packet) {
+      enqueue(packet, () => {}).catch(() => {});
+      if (ended) return;
+      hold();
+      stream.write(packet);
     },
     readInto(packet, into) {
       const answer = enqueue<number>(packet, nothingMore, into);
