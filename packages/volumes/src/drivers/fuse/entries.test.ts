@@ -19,14 +19,12 @@ function world() {
 }
 
 test("what was told is known for as long as it was true when it was asked, and no longer", () => {
-  const { root, look, known, find } = world();
+  const { look, known } = world();
   const f = look("f", file());
   vi.advanceTimersByTime(1_500);
   expect(known(f)).toMatchObject({ node: f.id, attributes: file(), seconds: 0.5 });
-  expect(find(root, "f")).toMatchObject({ node: f.id, seconds: 0.5, namedSeconds: 0.5 });
-  expect(f.lookups).toBe(2);
   vi.advanceTimersByTime(500);
-  expect([known(f), find(root, "f"), f.lookups]).toEqual([undefined, undefined, 2]);
+  expect(known(f)).toBeUndefined();
 });
 
 test("what is changed from here isn't known until it was asked for after that", () => {
@@ -55,36 +53,35 @@ test("by another name of the same file it is changed as well", () => {
   expect([known(one), known(other)]).toEqual([undefined, undefined]);
 });
 
-test("a directory into which something is put has its name all the same, a file that is written is asked for", () => {
-  const { root, look, known, find, change } = world();
+test("of names only a directory's is known into which something was just put, until it is moved or removed", () => {
+  const { nodes, root, look, known, find, filled, change, ask } = world();
   const [d, f] = [look("d", directory), look("f", file())];
-  change(d, f);
+  expect([find(root, "d"), find(root, "f"), find(root, "none")]).toEqual([undefined, undefined, undefined]);
+  change(d);
+  filled(d, ask());
   expect(known(d)).toBeUndefined();
-  expect(find(root, "d")).toMatchObject({ node: d.id, seconds: 0, namedSeconds: 2 });
-  expect(find(root, "f")).toBeUndefined();
+  vi.advanceTimersByTime(500);
+  expect(find(root, "d")).toMatchObject({ node: d.id, seconds: 0, namedSeconds: 1.5 });
+  expect([d.lookups, f.lookups]).toEqual([2, 1]);
+  nodes.move(root, "d", root, "e");
+  expect(find(root, "e")).toBeUndefined();
+  vi.advanceTimersByTime(1_500);
+  const again = look("d", directory);
+  filled(again, ask());
+  vi.advanceTimersByTime(2_000);
+  expect(find(root, "d")).toBeUndefined();
 });
 
 test("of what failed nothing is known, nor of what has the name that it was about", () => {
-  const { nodes, root, look, known, find, doubt } = world();
+  const { nodes, root, look, known, find, filled, doubt, ask } = world();
   const [d, other] = [look("d", directory), look("other", directory)];
+  for (const each of [d, other]) filled(each, ask());
   nodes.miss(root, "none", performance.now() + 1_000);
   doubt(root.id, "d");
   expect([known(d), find(root, "d"), nodes.absent(root, "none")]).toEqual([undefined, undefined, 0]);
   expect(find(root, "other")?.node).toBe(other.id);
-});
-
-test("of what was asked by its handle the name isn't known, nor of what was moved or removed", () => {
-  const { nodes, root, look, known, find, told, ask } = world();
-  const f = look("f", file());
-  vi.advanceTimersByTime(1_000);
-  told(f, file(), ask(), { named: false });
-  vi.advanceTimersByTime(1_500);
-  expect([known(f)?.seconds, find(root, "f")]).toEqual([0.5, undefined]);
-  const d = look("d", directory);
-  nodes.move(root, "d", root, "e");
-  expect([find(root, "d"), find(root, "e")]).toEqual([undefined, undefined]);
-  nodes.remove(root, "e");
-  expect(known(d)).toBeUndefined();
+  nodes.remove(root, "other");
+  expect([known(other), find(root, "other")]).toEqual([undefined, undefined]);
 });
 
 test("a name that isn't there is known not to be, until something has it, or that is in doubt", () => {

@@ -26,8 +26,8 @@ export interface Asked {
 
 /**
  * What the kernel was told of a mount's files. It asks again for much that it was told a moment ago: for what it changed itself, and for each name
- * before it makes something of that name. What is known of that is said without asking the server, and for no longer than the kernel
- * itself would have taken it as so.
+ * before it makes something of that name. What is known of attributes, and of names that aren't there, is said without asking the server, and for no
+ * longer than the kernel itself would have taken it as so; of names that are there only where that is sure enough.
  */
 export interface Entries {
   readonly nodes: Nodes;
@@ -47,12 +47,17 @@ export interface Entries {
   doubt(id: number, name: string | undefined): void;
   /** Whether it was changed after something was asked. */
   isChanged(node: Node, asked: Asked): boolean;
-  /** What the server said of it: of its handle alone, where it wasn't asked by name. */
-  told(node: Node, attributes: Attributes, asked: Asked, how?: { named: boolean }): Entry;
+  /** What the server said of it. */
+  told(node: Node, attributes: Attributes, asked: Asked): Entry;
+  /** Something was put into this directory. */
+  filled(directory: Node, asked: Asked): void;
   look(parent: Node, name: string, attributes: Attributes, asked: Asked): Entry;
   /** What is known of it, which the kernel asks for; undefined where the server has to be asked. */
   known(node: Node): Entry | undefined;
-  /** What has this name, of a directory perhaps without what it is like. Counts as a lookup. */
+  /**
+   * A directory of this name into which something was put a moment ago, perhaps without what it is like since then. Counts as a lookup. Nothing else: the kernel
+   * asks for a name that it knows where it is to be made, and somebody else may have removed it (a lock).
+   */
   find(parent: Node, name: string): Entry | undefined;
   /** Whether it has the content of which the kernel has pages. From now on these are of what was found. */
   isSame(node: Node, found: Attributes | undefined): boolean;
@@ -71,7 +76,7 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
   const links = createLinks();
   let changes = 0;
   const secondsTo = (until: number): number => Math.max(0, (until - performance.now()) / 1000);
-  const entryOf = ({ id }: Node, { attributes, until, namedUntil }: Known): Entry => ({
+  const entryOf = ({ id }: Node, { attributes, until }: Known, namedUntil = until): Entry => ({
     ...{ node: id, attributes, seconds: secondsTo(until), namedSeconds: secondsTo(namedUntil) },
   });
   const entries: Entries = {
@@ -112,15 +117,18 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       if (child) child.known = undefined;
     },
     isChanged: ({ changed = 0 }, asked) => changed > asked.changes,
-    told(node, attributes, asked, { named } = { named: true }) {
+    told(node, attributes, asked) {
       links.told(node, attributes);
       if (node.settled && !same(node.settled, attributes)) node.settled = undefined;
       const { known } = node;
       // Of two answers the later one counts.
       if (known && known.until > asked.until) return entryOf(node, known);
-      const found = { attributes, until: asked.until, namedUntil: named ? asked.until : (known?.namedUntil ?? 0) };
+      const found = { attributes, until: asked.until };
       if (!entries.isChanged(node, asked)) node.known = found;
       return entryOf(node, found);
+    },
+    filled(directory, { until }) {
+      directory.filledUntil = until;
     },
     look: (parent, name, attributes, asked) => entries.told(nodes.look(parent, name, attributes.mode & KIND), attributes, asked),
     known(node) {
@@ -129,9 +137,10 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
     },
     find(parent, name) {
       const node = nodes.child(parent, name);
-      if (!node?.known || node.known.namedUntil <= performance.now()) return undefined;
-      if (!entries.known(node) && node.kind !== DIRECTORY) return undefined;
-      return entryOf(nodes.look(parent, name, node.kind), node.known);
+      const { known, filledUntil = 0 } = node ?? {};
+      if (!node || !known || filledUntil <= performance.now()) return undefined;
+      node.isWanted = true;
+      return entryOf(nodes.look(parent, name, node.kind), known, filledUntil);
     },
     isSame(node, found) {
       const { settled } = node;

@@ -64,7 +64,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     const by = file?.session === session ? file : nodes.path(node) === undefined ? files.of(node) : undefined;
     const packet = by ? request.fstat(by.remote) : question(node);
     const asked = entries.ask();
-    return told(node, shown(await session.ask(packet, reply.attributes), session), asked, { named: !by });
+    return told(node, shown(await session.ask(packet, reply.attributes), session), asked);
   };
 
   const setattr = async (node: Node, changes: Changes, handle: number | undefined): Promise<Entry> => {
@@ -105,13 +105,23 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     return openReply(unique, files.add(node, session, remote), how);
   };
 
-  const write = async ({ unique, handle, offset, data }: Of<"write">, keep: Asker["keep"]): Promise<Buffer> => {
+  const read = async (message: Of<"read">, respond: Asker["respond"]): Promise<undefined> => {
+    const file = files.get(message.handle);
+    await reads.serve(file, message, (bytes) => {
+      // By being read, too: when it was.
+      entries.change(file.node);
+      respond(bytes);
+    });
+  };
+
+  const write = async ({ unique, handle, offset, data }: Of<"write">, { keep, tell }: Omit<Asker, "respond">): Promise<Buffer> => {
     const file = files.get(handle);
     const { length } = data;
     file.node.settled = undefined;
     if (length <= COPIED) await file.write(offset, Buffer.from(data), () => {});
     else await file.write(offset, data, keep());
     entries.change(file.node);
+    changed(file.node, tell);
     return writtenReply(unique, length);
   };
 
@@ -194,10 +204,9 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       case "open":
         return open(unique, nodeOf(id), message.flags);
       case "read":
-        await reads.serve(files.get(message.handle), message, respond);
-        return undefined;
+        return read(message, respond);
       case "write":
-        return write(message, keep);
+        return write(message, { keep, tell });
       case "flush":
         await files.get(message.handle).settle();
         return doneReply(unique);

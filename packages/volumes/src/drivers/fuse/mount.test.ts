@@ -11,6 +11,7 @@ import {
   readFile,
   readlink,
   rename,
+  rm,
   rmdir,
   stat,
   symlink,
@@ -116,14 +117,13 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     place.away(false);
   });
 
-  it("what was told a moment ago isn't asked for again, by whoever makes directories on the way, moves or reads", async () => {
+  it("what was told a moment ago isn't asked for again, by whoever makes directories on the way, or moves", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount({ cacheSeconds: 60 });
     const at = (name: string): string => join(place.local, name);
     await mkdir(at("d/e"), { recursive: true });
     await writeFile(at("d/e/f"), "x");
     await rename(at("d/e/f"), at("d/e/g"));
-    await readFile(at("d/e/g"));
     // Whoever asks for a directory before each file that is made in it knows it after that too.
     await stat(at("d/e"));
     await writeFile(at("d/e/h"), "x");
@@ -134,6 +134,50 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect((await stat(at("d/e/g"))).size).toBe(1);
     expect((await stat(at("d/e"), { bigint: true })).mtimeNs).toBe(real.mtimeNs);
     place.away(false);
+  });
+
+  it("what somebody else has removed can be made at once, though it was seen a moment ago: a lock, by whatever it is made", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const at = (name: string): string => join(place.local, name);
+    await writeFile(at("other"), "x");
+    await mkdir(at("lock.d"));
+    for (const name of ["lock", "lock.link", "lock.symlink"]) await writeFile(at(name), "x");
+    for (const name of ["lock", "lock.link", "lock.symlink", "lock.d"]) {
+      await stat(at(name));
+      await rm(join(place.remote, name), { recursive: true });
+    }
+    await writeFile(at("lock"), "mine", { flag: "wx" });
+    await link(at("other"), at("lock.link"));
+    await symlink("other", at("lock.symlink"));
+    await mkdir(at("lock.d"));
+    expect((await readdir(place.remote)).sort()).toEqual(["lock", "lock.d", "lock.link", "lock.symlink", "other"]);
+  });
+
+  it("of two names of one file each is what the other has become, and renaming one to the other takes none away", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const at = (name: string): string => join(place.local, name);
+    await mkdir(at("d"));
+    await writeFile(at("d/one"), "x");
+    await link(at("d/one"), at("d/two"));
+    await stat(at("d/one"));
+    await appendFile(at("d/two"), "more");
+    expect((await stat(at("d/one"))).size).toBe(5);
+    // rename(2): of two links to the same file, it does nothing.
+    await rename(at("d/one"), at("d/two"));
+    expect(await readFile(at("d/one"), "utf8")).toBe("xmore");
+    expect(await readFile(at("d/two"), "utf8")).toBe("xmore");
+  });
+
+  it("when a file was last read is seen at once", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const at = join(place.local, "f");
+    await writeFile(at, "x");
+    await utimes(at, 1_000, 2_000);
+    await readFile(at);
+    expect(await stat(at)).toMatchObject({ atimeMs: (await stat(join(place.remote, "f"))).atimeMs, mtimeMs: 2_000_000 });
   });
 
   it("a listing that began before a file was written shows it as it is by then", async () => {

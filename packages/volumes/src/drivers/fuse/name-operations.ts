@@ -74,6 +74,7 @@ export function createNameOperations({ entries, files, session: current }: NameO
       if (parent.isWanted) void refresh(session, parent, asked);
       return done;
     });
+    entries.filled(parent, asked);
     return { made, entry: look(parent, name, shown(attributes, session), asked), session };
   };
 
@@ -170,7 +171,10 @@ export function createNameOperations({ entries, files, session: current }: NameO
           throw flags & RENAME_NOREPLACE && error.code === "EIO" ? new FileError("EEXIST") : error;
         });
         nodes.move(from, name, to, newName);
-        nodes.miss(from, name, asked.until);
+        // Of two links to the same file rename(2) takes none away.
+        if (attributes?.exact?.links === 1 || (attributes && (attributes.mode & KIND) === DIRECTORY))
+          nodes.miss(from, name, asked.until);
+        else nodes.doubt(from);
         if (replaced) entries.changed(replaced, tell);
         if (moved && attributes) entries.told(moved, shown(attributes, session), asked);
         return doneReply(unique);

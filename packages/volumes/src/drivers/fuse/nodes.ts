@@ -17,6 +17,8 @@ export interface Node {
   known?: Known | undefined;
   /** Of a directory: the kernel has asked for it, and wasn't told yet what it is since it was last changed from here. */
   isWanted?: boolean;
+  /** Of a directory into which something was put from here: until then, in ms, it may be taken to be there. */
+  filledUntil?: number | undefined;
   /** The count of changes with the last one of it. */
   changed?: number;
   /** Of a directory made a moment ago: until then, in ms, nothing is in it but what was put in here. */
@@ -33,8 +35,6 @@ export interface Known {
   readonly attributes: Attributes;
   /** Until then they may be taken as so: 0 where it was changed from here. */
   readonly until: number;
-  /** Until then it may be taken to have its name. */
-  readonly namedUntil: number;
 }
 
 /** Which numbers the kernel was told. A number is never given twice. Pure. */
@@ -82,6 +82,7 @@ export function createNodes(): Nodes {
     }
     node.parent = undefined;
     node.known = undefined;
+    node.filledUntil = undefined;
   };
   const nodes: Nodes = {
     get size() {

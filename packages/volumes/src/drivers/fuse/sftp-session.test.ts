@@ -1,11 +1,13 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { duplexPair, PassThrough, Duplex as Stream } from "node:stream";
 import { serveFiles } from "@shipside/relay";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FLAGS, reply, request } from "./sftp-packets.ts";
+import { FLAGS, reply, request, writeHead } from "./sftp-packets.ts";
 import { openSftpSession } from "./sftp-session.ts";
 
 /** A stream whose bytes come in pieces of these lengths. */
@@ -61,3 +63,43 @@ test("what a server has comes whole, however its stream is cut, many requests at
     await rm(root, { recursive: true, force: true });
   }
 });
+
+test("what nobody waits for leaves with what is asked next, or by itself in a moment, and in order", async () => {
+  const root = await mkdtemp(join(tmpdir(), "sftp-session-"));
+  try {
+    const { near, far, end } = await tcpPair();
+    const serving = serveFiles(far, { roots: [root] });
+    const session = await openSftpSession(near);
+    const flags = FLAGS.WRITE | FLAGS.CREATE;
+    const handles = await Promise.all(["f", "g"].map((name) => session.ask(request.open(name, flags), reply.handle)));
+    const pieces: number[] = [];
+    far.on("data", (chunk: Buffer) => pieces.push(chunk.length));
+    const written = session.write(writeHead(handles[0]!, 0, 4), Buffer.from("text"), () => {});
+    session.later(request.close(handles[0]!));
+    expect((await session.ask(request.lstat("f"), reply.attributes)).size).toBe(4);
+    await written;
+    expect(pieces).toHaveLength(1);
+    session.later(request.close(handles[1]!));
+    await expect.poll(() => pieces.length).toBe(2);
+    await expect(session.ask(request.fstat(handles[1]!), reply.attributes)).rejects.toMatchObject({ code: "EIO" });
+    session.end();
+    session.later(request.close(handles[1]!));
+    end();
+    await serving;
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+});
+
+async function tcpPair() {
+  const server = createServer({ allowHalfOpen: true });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const taken = once(server, "connection") as Promise<[Socket]>;
+  const near = connect((server.address() as { port: number }).port, "127.0.0.1");
+  const [far] = await taken;
+  const end = (): void => {
+    for (const each of [near, far]) each.destroy();
+    server.close();
+  };
+  return { near, far, end };
+}
