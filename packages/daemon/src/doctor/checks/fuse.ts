@@ -26,9 +26,17 @@ export const fuse: Check = {
       findings.push(
         warning(`/dev/fuse may not be used (${refused})`, "let this user read and write it: volumes can't be mounted without"),
       );
-    const helper = await firstIn(env["PATH"] ?? "", ["fusermount3", "fusermount"]);
+    const path = env["PATH"] ?? "";
+    // Root's drives are by a FUSE server of our own, which takes no other program.
+    if (process.geteuid?.() === 0) {
+      const mount = await firstIn(path, ["mount"]);
+      if (mount === undefined)
+        findings.push(warning("mount is not in PATH: volumes can't be mounted", "install mount, or util-linux"));
+      return findings.length > 0 ? findings : [ok(`/dev/fuse and ${mount}`)];
+    }
+    const helper = await firstIn(path, ["fusermount3", "fusermount"]);
     if (helper === undefined) findings.push(warning("fusermount3 is not in PATH: only root can mount volumes", INSTALL));
-    if ((await firstIn(env["PATH"] ?? "", ["sshfs"])) === undefined)
+    if ((await firstIn(path, ["sshfs"])) === undefined)
       findings.push(
         warning(
           "sshfs is not in PATH: only root can have PersistentVolumeClaims as drives; others have copies",

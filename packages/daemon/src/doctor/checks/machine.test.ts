@@ -229,9 +229,17 @@ describe("proxies", () => {
 });
 
 describe("FUSE", () => {
+  const user = { uid: 65534, gid: 65534 };
+  const where = (path: string): DoctorOptions => ({ root: dir, platform: "linux", env: { PATH: path } });
+  const programs = async (...names: string[]): Promise<void> => {
+    await chmod(await put("dev/fuse", ""), 0o666);
+    for (const name of names) await chmod(await put(`bin/${name}`, ""), 0o755);
+    for (const folder of [dir, join(dir, "dev"), join(dir, "bin")]) await chmod(folder, 0o755);
+  };
+
   test("no device, no programs", async () => {
-    const lines = await look(fuse, { root: dir, platform: "linux", env: { PATH: "/nonexistent" } });
-    expect(texts(lines)).toEqual([
+    await chmod(dir, 0o755);
+    expect(texts(await asUser(fuse, where("/nonexistent"), user))).toEqual([
       expect.stringMatching(/no \/dev\/fuse/),
       expect.stringMatching(/fusermount3 is not in PATH/),
       expect.stringMatching(/sshfs is not in PATH/),
@@ -239,10 +247,15 @@ describe("FUSE", () => {
   });
 
   test("all there; and no word on another system", async () => {
-    await put("dev/fuse", "");
-    for (const program of ["fusermount3", "sshfs"]) await chmod(await put(`bin/${program}`, ""), 0o755);
-    expect(texts(await look(fuse, { root: dir, platform: "linux", env: { PATH: join(dir, "bin") } }))[0]).toMatch(/^ok:/);
+    await programs("fusermount3", "sshfs");
+    expect(texts(await asUser(fuse, where(join(dir, "bin")), user))).toEqual([expect.stringMatching(/^ok: .* and sshfs$/)]);
     expect(await look(fuse, { platform: "darwin" })).toEqual([]);
+  });
+
+  test.skipIf(process.getuid!() !== 0)("root needs no sshfs", async () => {
+    await programs("mount");
+    expect(texts(await look(fuse, where(join(dir, "bin"))))).toEqual([`ok: /dev/fuse and ${join(dir, "bin/mount")}`]);
+    expect(texts(await look(fuse, where("/nonexistent")))).toEqual([expect.stringMatching(/^warning: mount is not in PATH/)]);
   });
 });
 
