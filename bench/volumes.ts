@@ -1,4 +1,4 @@
-// Our sshfs mount beside OpenSSH's, and the snapshot driver beside `kubectl cp`, in interleaved rounds. See docs/performance.md.
+// Our mount beside OpenSSH's, and the snapshot driver beside `kubectl cp`, in interleaved rounds. See docs/performance.md.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// A process of the benchmark: the sshfs driver's own mount, over a link to a relay. `mounter.ts '{"port":N,…}'` prints a line when it stands,
+// A process of the benchmark: a driver's own mount, over a link to a relay. `mounter.ts '{"port":N,…}'` prints a line when it stands,
 // and takes it off when its stdin ends.
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";

@@ -1,6 +1,6 @@
 import { createLinks } from "./links.ts";
 import { createNodes, type Known, type Node, type Nodes } from "./nodes.ts";
-import { ROOT_ID } from "./protocol.ts";
+import { DIRECTORY, KIND, ROOT_ID } from "./protocol.ts";
 import { type Attributes, changedNotice, type Entry } from "./replies.ts";
 import { FileError, request } from "./sftp-packets.ts";
 import type { SftpSession } from "./sftp-session.ts";
@@ -66,8 +66,6 @@ export interface Entries {
   forget(id: number, lookups: number): void;
 }
 
-const KIND = 0o170000;
-const DIRECTORY = 0o040000;
 /** Within so many seconds of its change a file may change again without that showing: clocks differ, and a file system's may be coarse. */
 const UNSETTLED_S = 2;
 
@@ -103,7 +101,7 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       for (const node of those) {
         for (const each of node ? [node, ...links.others(node)] : []) {
           each.changed = changes;
-          // It has its name all the same; what a file's pages are depends on its size.
+          // What a directory was does for finding it by its name; what a file's pages are depends on its size.
           each.known = each.known && each.kind === DIRECTORY ? { ...each.known, until: 0 } : undefined;
         }
       }

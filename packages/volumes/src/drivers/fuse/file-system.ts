@@ -4,7 +4,7 @@ import { createFiles, type OpenFile } from "./files.ts";
 import { createNameOperations } from "./name-operations.ts";
 import type { Node } from "./nodes.ts";
 import { empties, isReadOnly, openFlags } from "./open-flags.ts";
-import { KEEP_CACHE, NO_FLUSH, OLDEST_MINOR } from "./protocol.ts";
+import { DIRECTORY, KEEP_CACHE, MODE_BITS, NO_FLUSH, OLDEST_MINOR } from "./protocol.ts";
 import { createReads } from "./reads.ts";
 import {
   attributesReply,
@@ -42,8 +42,6 @@ export interface FileSystem {
   serve(request: Request, asker: Asker): Promise<void>;
 }
 
-const DIRECTORY = 0o040000;
-const MODE_BITS = 0o7777;
 /** Smaller writes are copied, so that their buffer is free at once. */
 const COPIED = 16 * 1024;
 

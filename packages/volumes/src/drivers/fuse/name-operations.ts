@@ -2,7 +2,7 @@ import type { Asked, Entries } from "./entries.ts";
 import type { Files } from "./files.ts";
 import type { Node } from "./nodes.ts";
 import { openFlags } from "./open-flags.ts";
-import { RENAME_NOREPLACE } from "./protocol.ts";
+import { DIRECTORY, KIND, MODE_BITS, REGULAR, RENAME_NOREPLACE } from "./protocol.ts";
 import { type Attributes, absentReply, createReply, doneReply, type Entry, entryReply } from "./replies.ts";
 import type { Of } from "./requests.ts";
 import { request as ask, FileError, FLAGS, reply } from "./sftp-packets.ts";
@@ -31,11 +31,6 @@ export interface NameOperationsOptions {
   files: Files;
   session(): SftpSession | Promise<SftpSession>;
 }
-
-const KIND = 0o170000;
-const REGULAR = 0o100000;
-const DIRECTORY = 0o040000;
-const MODE_BITS = 0o7777;
 
 export function createNameOperations({ entries, files, session: current }: NameOperationsOptions): NameOperations {
   const { nodes, nodeOf, pathOf, shown, look } = entries;

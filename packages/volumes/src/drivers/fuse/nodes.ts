@@ -1,4 +1,4 @@
-import { ROOT_ID } from "./protocol.ts";
+import { DIRECTORY, ROOT_ID } from "./protocol.ts";
 import type { Attributes } from "./replies.ts";
 
 /** What the kernel knows by a number, and a file server by its path. */
@@ -61,7 +61,7 @@ export interface Nodes {
 }
 
 export function createNodes(): Nodes {
-  const root: Node = { id: ROOT_ID, parent: undefined, name: "", lookups: 1, kind: 0o040000 };
+  const root: Node = { id: ROOT_ID, parent: undefined, name: "", lookups: 1, kind: DIRECTORY };
   const all = new Map<number, Node>([[ROOT_ID, root]]);
   const named = new Map<Node, Map<string, Node>>();
   let ids = ROOT_ID;

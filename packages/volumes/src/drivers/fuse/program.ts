@@ -4,6 +4,7 @@ import { openSync } from "node:fs";
 import { serveDevice } from "./device.ts";
 import { createFileSystem } from "./file-system.ts";
 import type { FromProgram, ProgramOptions, ToProgram } from "./messages.ts";
+import { DIRECTORY, KIND } from "./protocol.ts";
 import { FileError, reply, request } from "./sftp-packets.ts";
 import { openSftpSession, type SftpSession } from "./sftp-session.ts";
 import { connectTo, type Stream } from "./stream.ts";
@@ -98,7 +99,7 @@ async function mount(fd: number): Promise<void> {
 
 try {
   const { mode } = await (await current()).ask(request.stat(remotePath), reply.attributes);
-  if ((mode & 0o170000) !== 0o040000) throw new FileError("ENOTDIR");
+  if ((mode & KIND) !== DIRECTORY) throw new FileError("ENOTDIR");
   const fd = openSync("/dev/fuse", "r+");
   const user = { uid: process.getuid!(), gid: process.getgid!() };
   const { serve } = createFileSystem({ remotePath, session: current, cacheSeconds, user });

@@ -68,6 +68,12 @@ export const SET = {
   MTIME_NOW: 1 << 8,
 } as const;
 
+/** Of a mode (inode(7)): the kind of file, two of the kinds, and what chmod(2) sets. */
+export const KIND = 0o170000;
+export const REGULAR = 0o100000;
+export const DIRECTORY = 0o040000;
+export const MODE_BITS = 0o7777;
+
 /** The answer's flag of OPEN: what the page cache has of the file still holds. */
 export const KEEP_CACHE = 1 << 1;
 /** The same: its closing need not be told. Came with 7.35; an older kernel tells it all the same. */

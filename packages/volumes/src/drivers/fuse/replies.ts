@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { INIT_FLAGS, LARGEST_IO, MAJOR, MINOR, NOTIFY_INVAL_INODE, OUT_HEADER } from "./protocol.ts";
+import { INIT_FLAGS, KIND, LARGEST_IO, MAJOR, MINOR, NOTIFY_INVAL_INODE, OUT_HEADER } from "./protocol.ts";
 
 /** Answers to the kernel, as bytes: each is written whole. Pure. */
 
@@ -180,7 +180,7 @@ export function directoryReply(unique: number, names: DirectoryNames, { from, si
     made.writeBigUInt64LE(BigInt.asUintN(64, inode), dirent);
     putUint64(made, index + 1, dirent + 8);
     made.writeUInt32LE(name.length, dirent + 16);
-    made.writeUInt32LE((mode & 0o170000) >> 12, dirent + 20);
+    made.writeUInt32LE((mode & KIND) >> 12, dirent + 20);
     made.write(name, dirent + DIRENT, "latin1");
     at += length;
   }
