@@ -132,9 +132,8 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     const entry = (index: number): Entry | undefined => {
       if (index < dots) return undefined;
       const { name, attributes } = found[index - dots]!;
-      const child = nodes.child(node, name);
-      // These are of before that: it is looked up by itself.
-      if (child && entries.isChanged(child, asked)) return undefined;
+      // Of before a change from here, and maybe gone: the kernel looks it up by itself.
+      if (entries.isChanged(nodes.child(node, name) ?? node, asked)) return undefined;
       return look(node, name, shown(attributes, session), asked);
     };
     return directoryReply(

@@ -180,18 +180,20 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect(await stat(at)).toMatchObject({ atimeMs: (await stat(join(place.remote, "f"))).atimeMs, mtimeMs: 2_000_000 });
   });
 
-  it("a listing that began before a file was written shows it as it is by then", async () => {
+  it("a listing that began before a file was written or removed shows it as it is by then, or not at all", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount({ cacheSeconds: 60 });
     const at = (name: string): string => join(place.local, name);
     for (let count = 0; count < 3; count++) await writeFile(at(`f${count}`), "x");
     const listing = await opendir(place.local);
     await appendFile(at("f1"), "more");
+    await unlink(at("f2"));
     const names: string[] = [];
     for await (const { name } of listing) names.push(name);
     expect(names.sort()).toEqual(["f0", "f1", "f2"]);
     expect((await stat(at("f1"))).size).toBe(5);
     expect(await readFile(at("f1"), "utf8")).toBe("xmore");
+    await expect(stat(at("f2"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 
   it("content that changed there is read again, be its size the same, and though its attributes were asked for meanwhile", async () => {
