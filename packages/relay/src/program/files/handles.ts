@@ -24,7 +24,7 @@ const MOST = 4096;
 /** What one client has open: descriptors and directories, by names that it can't mistake. */
 export interface Handles {
   add(opened: OpenFile | OpenDirectory): string;
-  /** Throws `EBADF`. */
+  /** An empty one is what was opened last, so that a client can ask more of it in the same breath. Throws `EBADF`, also where that failed. */
   file(handle: string): OpenFile;
   /** Throws `EBADF`. */
   directory(handle: string): OpenDirectory;
@@ -38,6 +38,7 @@ export interface Handles {
 export function createHandles(): Handles {
   const opened = new Map<string, OpenFile | OpenDirectory>();
   let count = 0;
+  let last: string | undefined;
   const bad = (): Error => Object.assign(new Error("no such handle"), { code: "EBADF" });
   const shut = (entry: OpenFile | OpenDirectory): Promise<void> | undefined => {
     if (!("fd" in entry)) return undefined;
@@ -47,15 +48,17 @@ export function createHandles(): Handles {
   };
   return {
     reserve() {
+      last = undefined;
       if (opened.size >= MOST) throw Object.assign(new Error("too many open files"), { code: "EMFILE" });
     },
     add(entry) {
       const handle = (count++).toString(36);
       opened.set(handle, entry);
+      last = handle;
       return handle;
     },
     file(handle) {
-      const entry = opened.get(handle);
+      const entry = opened.get(handle || (last ?? ""));
       if (!entry || !("fd" in entry)) throw bad();
       return entry;
     },

@@ -94,6 +94,25 @@ test("writes, reads, appends, truncates and syncs", async () => {
   await expect(client.open("a", WRITE | CREATE | EXCLUSIVE)).rejects.toThrow(`status ${STATUS.FAILURE}`);
 });
 
+test("an empty handle is what was opened last, and nothing where that failed", async () => {
+  await put("one", "first");
+  await put("other", "second");
+  const opened = (path: string) =>
+    Promise.all([
+      client.ask({ type: "open", path, flags: READ, attributes: {} }),
+      client.ask({ type: "read", handle: "", offset: 0, length: 100 }),
+    ]);
+  const read = async (path: string): Promise<string> => (await opened(path))[1].body.toString("latin1", 4);
+  expect(await read("one")).toBe("first");
+  expect(await read("other")).toBe("second");
+  const [refused, nothing] = await opened("none");
+  expect([refused.type, refused.body.readUInt32BE(0)]).toEqual([REPLIES.STATUS, STATUS.NO_SUCH_FILE]);
+  expect([nothing.type, nothing.body.readUInt32BE(0)]).toEqual([REPLIES.STATUS, STATUS.FAILURE]);
+  const { body } = await client.ask({ type: "open", path: "one", flags: READ, attributes: {} });
+  expect(await client.status({ type: "close", handle: body.toString("latin1", 4) })).toBe(STATUS.OK);
+  expect(await client.status({ type: "read", handle: "", offset: 0, length: 1 })).toBe(STATUS.FAILURE);
+});
+
 test("modes, times, links, directories and renames", async () => {
   await put("f", "text");
   expect(await client.status({ type: "setstat", path: "f", attributes: { mode: 0o751, atime: 100, mtime: 200 } })).toBe(STATUS.OK);
