@@ -1,5 +1,5 @@
 import type { Plugin, VolumeDriver } from "@shipside/core";
-import { fuseDriver, type SshfsOptions, snapshotDriver, sshfsDriver, syncDriver } from "@shipside/volumes";
+import { type ClaimDriverOptions, fuseDriver, snapshotDriver, sshfsDriver, syncDriver } from "@shipside/volumes";
 import { developer } from "./developer.ts";
 import type { Journal } from "./journal.ts";
 import { type ClusterPlace, makeClusterObject } from "./residue/cluster-object.ts";
@@ -35,7 +35,7 @@ export function volumeDrivers({
   warn,
 }: VolumeDriverComponents): VolumeDriver[] {
   const { cluster } = place;
-  const ofClaims: SshfsOptions = {
+  const ofClaims: ClaimDriverOptions = {
     cluster,
     owner: developer().holder,
     ...(image !== undefined && { image }),

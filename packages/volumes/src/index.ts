@@ -1,10 +1,12 @@
 export { type ChosenDriver, chooseDrivers } from "./choose-drivers.ts";
-export { type FuseOptions, fuseDriver } from "./drivers/fuse/driver.ts";
-export { type FuseMount, type FuseMountOptions, mountFuse } from "./drivers/fuse/mount.ts";
+export type { ClaimDriverOptions } from "./drivers/claims/driver.ts";
+export type { Drive, DriveOptions } from "./drivers/drive.ts";
+export { fuseDriver } from "./drivers/fuse/driver.ts";
+export { mountFuse } from "./drivers/fuse/mount.ts";
 export { type Holder, holdersOf } from "./drivers/mount-table.ts";
 export { type SnapshotOptions, snapshotDriver } from "./drivers/snapshot.ts";
-export { type SshfsOptions, sshfsDriver } from "./drivers/sshfs/driver.ts";
-export { mountSshfs, type SshfsMount, type SshfsMountOptions } from "./drivers/sshfs/mount.ts";
+export { sshfsDriver } from "./drivers/sshfs/driver.ts";
+export { mountSshfs } from "./drivers/sshfs/mount.ts";
 export { type SyncOptions, syncDriver } from "./drivers/sync/driver.ts";
 export { removeStaleMount } from "./drivers/unmount.ts";
 export { VOLUMES_ERRORS, type VolumesErrorCode, volumesError } from "./errors.ts";

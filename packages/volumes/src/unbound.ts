@@ -1,6 +1,6 @@
 import { errorToJson, hasCode } from "@shipside/core";
 import type { Cluster } from "@shipside/kube";
-import { assertBound, getClaim } from "./drivers/sshfs/claim.ts";
+import { assertBound, getClaim } from "./drivers/claims/claim.ts";
 import type { Obstacle, PlannedMount } from "./plan.ts";
 
 /** Why a workload has no running pod, where that is its claim; else, and where that can't be seen, undefined. */

@@ -1,18 +1,15 @@
 import { constants } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { hasCode, type VolumeDriver } from "@shipside/core";
+import { type ClaimDriverOptions, claimDriver } from "../claims/driver.ts";
 import { findProgram } from "../find-program.ts";
-import { claimDriver, type SshfsOptions } from "../sshfs/driver.ts";
 import { mountFuse } from "./mount.ts";
 
-/** As of the sshfs driver. */
-export type FuseOptions = SshfsOptions;
-
 /**
- * Mounts PersistentVolumeClaims (and ephemeral volumes) for reading and writing, as `sshfsDriver` does and with its codes, by a FUSE server of our
- * own: no program has to be installed, but it takes root, be it that of a user namespace.
+ * Mounts PersistentVolumeClaims (and ephemeral volumes) for reading and writing, by a FUSE server of our own: no program
+ * has to be installed, but it takes root, be it that of a user namespace. Relay and codes: see {@link ClaimDriverOptions}.
  */
-export function fuseDriver(options: FuseOptions): VolumeDriver {
+export function fuseDriver(options: ClaimDriverOptions): VolumeDriver {
   return { ...claimDriver(options, { name: "fuse", unavailable: missingForFuse, mount: mountFuse }), mounts: true };
 }
 

@@ -2,30 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { open as openFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { abortError, createCloser, hasCode, type MountedVolume } from "@shipside/core";
+import { abortError, createCloser, hasCode } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
+import type { Drive, DriveOptions } from "../drive.ts";
 import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
-import { SOURCE, type UnmountOptions, unmount } from "../unmount.ts";
+import { SOURCE, unmount } from "../unmount.ts";
 import type { FromProgram, ProgramOptions } from "./messages.ts";
-import { type ServeProgramOptions, serveProgram } from "./serve-program.ts";
-
-export interface FuseMountOptions extends ServeProgramOptions {
-  /** Shown by `mount` and `df` as `shipside:NAME`. */
-  name: string;
-  /** Absolute. It exists and is empty. */
-  localPath: string;
-  /** Absolute, as the server sees it. */
-  remotePath: string;
-  readOnly: boolean;
-  /** How long names and attributes may be out of date, in s. Default 2. */
-  cacheSeconds?: number;
-  signal: AbortSignal;
-}
-
-export interface FuseMount extends MountedVolume {
-  /** Rejects with `VOLUMES_BUSY` where something uses it, and then it stays; `close` takes it off in any case. */
-  unmount(options?: UnmountOptions): Promise<void>;
-}
+import { serveProgram } from "./serve-program.ts";
 
 const MOUNT_MS = 20_000;
 
@@ -36,7 +19,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** Mounts a directory that a relay's file server has, by a FUSE server of our own. Codes: `VOLUMES_MOUNT_FAILED`, `VOLUMES_SUBPATH_MISSING`. */
-export async function mountFuse(options: FuseMountOptions): Promise<FuseMount> {
+export async function mountFuse(options: DriveOptions): Promise<Drive> {
   const { localPath, remotePath, signal, logger } = options;
   signal.throwIfAborted();
   const closer = createCloser();
@@ -76,7 +59,7 @@ export async function mountFuse(options: FuseMountOptions): Promise<FuseMount> {
   };
 }
 
-function startProgram({ name, localPath, remotePath, readOnly, cacheSeconds = 2 }: FuseMountOptions): ChildProcess {
+function startProgram({ name, localPath, remotePath, readOnly, cacheSeconds = 2 }: DriveOptions): ChildProcess {
   const source = `${SOURCE}${name.replace(/[^\w./-]/g, "_")}`;
   const how: ProgramOptions = { localPath, remotePath, source, readOnly, cacheSeconds };
   const from = import.meta.url;
@@ -90,7 +73,7 @@ function startProgram({ name, localPath, remotePath, readOnly, cacheSeconds = 2 
 }
 
 /** Resolves when the mount stands. An abort ends its stream, and so fails it: half a mount is never left alone. */
-async function mounted(child: ChildProcess, { localPath, remotePath }: FuseMountOptions): Promise<void> {
+async function mounted(child: ChildProcess, { localPath, remotePath }: DriveOptions): Promise<void> {
   let said = "";
   child.stderr!.on("data", (chunk: Buffer) => {
     said = (said + chunk).slice(-2_000);

@@ -1,15 +1,10 @@
 import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Closable, createCloser, type Logger, splice } from "@shipside/core";
+import { type Closable, createCloser, splice } from "@shipside/core";
+import type { DriveOptions } from "../drive.ts";
 import { openDoor } from "./door.ts";
 import type { FromProgram, ToProgram } from "./messages.ts";
-
-export interface ServeProgramOptions {
-  /** A fresh SFTP stream: at first, and again after each time that it was lost. Rejecting fails what the file system was asked. */
-  open(signal: AbortSignal): Promise<Duplex>;
-  logger: Logger;
-}
 
 const BEAT_MS = 1_000;
 /** Having stood still for longer, in ms, this process may have been given up: it is sooner patient than the program is. */
@@ -19,7 +14,7 @@ const FROZEN_MS = 10_000;
 const OPEN_MS = 5_000;
 
 /** Gives the program of a mount its streams, and signs of life; ends it where it gives none. */
-export function serveProgram(child: ChildProcess, { open, logger }: ServeProgramOptions): Closable {
+export function serveProgram(child: ChildProcess, { open, logger }: Pick<DriveOptions, "open" | "logger">): Closable {
   const closer = createCloser();
   const lifetime = new AbortController();
   const carried = new Set<Socket>();

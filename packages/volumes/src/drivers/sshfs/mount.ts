@@ -2,44 +2,21 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:fs";
 import { access, open as openFile, stat } from "node:fs/promises";
-import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { abortError, createCloser, hasCode, type Logger, type MountedVolume } from "@shipside/core";
+import { abortError, createCloser, hasCode } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
+import type { Drive, DriveOptions } from "../drive.ts";
 import { findProgram } from "../find-program.ts";
 import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
 import { mountAt } from "../mount-table.ts";
-import { SOURCE, type UnmountOptions, unmount } from "../unmount.ts";
+import { SOURCE, unmount } from "../unmount.ts";
 import { serveBridges } from "./bridge-server.ts";
-
-export interface SshfsMountOptions {
-  /** Shown by `mount` and `df` as `shipside:NAME`. */
-  name: string;
-  /** Absolute. It exists and is empty. */
-  localPath: string;
-  /** Absolute, as the server sees it. */
-  remotePath: string;
-  readOnly: boolean;
-  /** See `VolumeMountRequest`. A mount has them over it, and needs not know. */
-  inner?: readonly string[];
-  /** A fresh SFTP stream: at first, and again after each time that it was lost. Rejecting fails what the file system was asked. */
-  open(signal: AbortSignal): Promise<Duplex>;
-  /** How long names and attributes may be out of date, in s. Default 2. */
-  cacheSeconds?: number;
-  signal: AbortSignal;
-  logger: Logger;
-}
-
-export interface SshfsMount extends MountedVolume {
-  /** Rejects with `VOLUMES_BUSY` where something uses it, and then it stays; `close` takes it off in any case. */
-  unmount(options?: UnmountOptions): Promise<void>;
-}
 
 const MOUNT_MS = 20_000;
 const EXIT_MS = 1_000;
 
 /** Mounts a directory that an SFTP server has. Codes: `VOLUMES_MOUNT_FAILED`, `VOLUMES_SUBPATH_MISSING`. */
-export async function mountSshfs(options: SshfsMountOptions): Promise<SshfsMount> {
+export async function mountSshfs(options: DriveOptions): Promise<Drive> {
   const { localPath, remotePath, signal, logger } = options;
   signal.throwIfAborted();
   const closer = createCloser();
@@ -93,7 +70,7 @@ export async function mountSshfs(options: SshfsMountOptions): Promise<SshfsMount
   };
 }
 
-async function sshfsArguments({ name, localPath, remotePath, readOnly, cacheSeconds = 2 }: SshfsMountOptions, command: string) {
+async function sshfsArguments({ name, localPath, remotePath, readOnly, cacheSeconds = 2 }: DriveOptions, command: string) {
   const options = [
     `ssh_command=${command}`,
     `fsname=${SOURCE}${name.replace(/[^\w./-]/g, "_")}`,
@@ -130,7 +107,7 @@ async function knowsContainment(): Promise<boolean> {
 }
 
 /** Resolves when the mount stands and its server has answered. */
-async function mounted(child: ChildProcess, { localPath, remotePath, signal }: SshfsMountOptions): Promise<void> {
+async function mounted(child: ChildProcess, { localPath, remotePath, signal }: DriveOptions): Promise<void> {
   let said = "";
   child.stderr!.on("data", (chunk: Buffer) => {
     said = (said + chunk).slice(-2_000);

@@ -1,9 +1,9 @@
 import type { VolumeDriver } from "@shipside/core";
-import { claimDriver, type SshfsOptions } from "../sshfs/driver.ts";
+import { type ClaimDriverOptions, claimDriver } from "../claims/driver.ts";
 import { mountSync, type SyncMountOptions } from "./mount.ts";
 
-/** As of the sshfs driver, and what is let alone. */
-export interface SyncOptions extends Omit<SshfsOptions, "cacheSeconds">, Pick<SyncMountOptions, "ignore" | "everyMs"> {
+/** As of the drivers that mount, and what is let alone. */
+export interface SyncOptions extends Omit<ClaimDriverOptions, "cacheSeconds">, Pick<SyncMountOptions, "ignore" | "everyMs"> {
   /** Told while the first copy of a volume is made: how many files of how many, and bytes. */
   onProgress?(name: string, progress: Parameters<NonNullable<SyncMountOptions["onProgress"]>>[0]): void;
   /** `VOLUMES_SYNC_CONFLICT`, once for all that a round finds; `VOLUMES_SYNC_PENDING` for what can't be brought, or not now. */
@@ -11,8 +11,8 @@ export interface SyncOptions extends Omit<SshfsOptions, "cacheSeconds">, Pick<Sy
 }
 
 /**
- * Brings PersistentVolumeClaims (and ephemeral volumes) as a copy that is kept the same as the volume, both ways, without any help of the kernel. The
- * relay and its codes are those of `sshfsDriver`; besides `VOLUMES_SYNC_PENDING` when it is closed.
+ * Brings PersistentVolumeClaims (and ephemeral volumes) as a copy that is kept the same as the volume, both ways, without any help of the kernel.
+ * Relay and codes: see {@link ClaimDriverOptions}; besides `VOLUMES_SYNC_PENDING` when it is closed.
  */
 export function syncDriver({ ignore, everyMs, onProgress, onWarning, ...options }: SyncOptions): VolumeDriver {
   return {

@@ -5,8 +5,8 @@ import { join, relative } from "node:path";
 import { abortError, createCloser, hasCode, type MountedVolume } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
 import { emptyTree } from "../../remove-tree.ts";
+import type { DriveOptions } from "../drive.ts";
 import type { SftpSession } from "../fuse/sftp-session.ts";
-import type { SshfsMountOptions } from "../sshfs/mount.ts";
 import { type Cycled, cycle, type Progress } from "./cycle.ts";
 import { ignoreRule } from "./ignore.ts";
 import { removeAgreed, syncJournal } from "./journal.ts";
@@ -17,7 +17,7 @@ import { openRemote, remoteTree } from "./remote-tree.ts";
 import { AWAY } from "./tree.ts";
 import { leftError, syncWarnings } from "./warnings.ts";
 
-export interface SyncMountOptions extends Omit<SshfsMountOptions, "cacheSeconds"> {
+export interface SyncMountOptions extends Omit<DriveOptions, "cacheSeconds"> {
   /** Names, and paths with a `/`, in which `*` stands for any part of a name; what they fit is let alone on both sides. */
   ignore?: readonly string[];
   /** How often the cluster's side is looked at, in ms. Default 2,000; more where that takes long. */
