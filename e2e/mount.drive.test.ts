@@ -130,11 +130,11 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
     const child = start(["mount", "deploy/db", at("root"), "--from", "running", ...where]);
     const said = await untilSaid(child, /ready in/);
     expect(said).toMatch(/deploying a relay into namespace shop, which mounts the claim there: shipside-/);
-    expect(said).toContain("/data  persistentVolumeClaim data, by sshfs\n");
-    expect(said).toContain("/look  persistentVolumeClaim data, by sshfs, read-only\n");
+    expect(said).toContain("/data  persistentVolumeClaim data, by fuse\n");
+    expect(said).toContain("/look  persistentVolumeClaim data, by fuse, read-only\n");
     expect(said).toMatch(/\/work {2}emptyDir work, a copy by snapshot, of 2/);
-    expect(said).toContain("driver sshfs: fuse can't be used: only root may mount without the help of another program\n");
-    expect(said).toMatch(/driver snapshot: .*; sshfs brings persistentVolumeClaim, ephemeral alone;.* files are a copy/);
+    expect(said).toContain("driver fuse: it works on this machine\n");
+    expect(said).toMatch(/driver snapshot: .*fuse brings persistentVolumeClaim, ephemeral alone;.* files are a copy/);
 
     expect(await here("cat root/data/row root/look/row root/work/cache root/etc/db/mode")).toBe("row\nrow\nwarm\nfirst");
     await here("echo 'from here' > root/data/mine; mkdir root/part/deep; echo deeper > root/part/deep/file; sync root/data/mine");
@@ -163,7 +163,7 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
     const opened = await user.run(["mount", "db", at("link"), "--only", "/data", "--read-only", ...where, "--json"]);
     expect(opened.code, opened.stderr).toBe(0);
     const { session } = JSON.parse(opened.stdout);
-    expect(session.mount.volumes).toMatchObject([{ mountPath: "/data", by: "sshfs", updates: "live", readOnly: true }]);
+    expect(session.mount.volumes).toMatchObject([{ mountPath: "/data", by: "fuse", updates: "live", readOnly: true }]);
     expect(await here("cat real/data/row")).toBe("row\n");
     expect((await user.sh(`echo x > ${at("real/data/new")}`)).stderr).toMatch(/read-only file system/i);
 
@@ -279,7 +279,7 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
     expect(await here("ls")).not.toContain("root");
     // The programs that served it end by themselves.
     const left = async () =>
-      (await promisify(execFile)("pgrep", ["-f", `sshfs .*${user.home}`]).catch(() => ({ stdout: "" }))).stdout;
+      (await promisify(execFile)("pgrep", ["-f", `fuse/program.*${user.home}`]).catch(() => ({ stdout: "" }))).stdout;
     await vi.waitFor(async () => expect(await left()).toBe(""), { timeout: 15_000, interval: 200 });
   });
 });

@@ -6,14 +6,15 @@ import { canMount, type MountNamespace, openMountNamespace } from "./mount-names
 
 const asRoot = process.getuid?.() === 0;
 
-/** Whether an ordinary user can have drives here: sshfs and fusermount3, and a /dev/fuse, or root to lend one. */
+/** Whether an ordinary user can have drives here, by either driver: their programs, and a /dev/fuse, or root to lend one. */
 export const canHaveDrives = await (async () => {
   const usable = (path: string, mode: number): Promise<boolean> =>
     access(path, mode).then(
       () => true,
       () => false,
     );
-  const programs = await Promise.all(["/usr/bin/sshfs", "/usr/bin/fusermount3"].map((path) => usable(path, constants.X_OK)));
+  const paths = ["/usr/bin/fusermount3", "/usr/bin/python3", "/usr/bin/sshfs"];
+  const programs = await Promise.all(paths.map((path) => usable(path, constants.X_OK)));
   return programs.every(Boolean) && (!asRoot || canMount) && usable("/dev/fuse", constants.R_OK | constants.W_OK);
 })();
 

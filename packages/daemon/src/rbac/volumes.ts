@@ -32,13 +32,13 @@ const ofClaims = (namespace: string): Rule[] => [
 
 /** What each driver of ours takes besides; a plugin's own says what it takes. */
 const OF_DRIVER: Readonly<Record<string, (namespace: string) => Rule[]>> = {
-  sshfs: ofClaims,
   fuse: ofClaims,
+  sshfs: ofClaims,
   sync: ofClaims,
   snapshot: (namespace) => execRules(namespace, "copies of volumes that only a pod has"),
 };
 
-const OF_AUTO = ["sshfs", "snapshot"];
+const OF_AUTO = ["fuse", "snapshot"];
 
 /** Without its right a volume is left out, and told; the others are there. */
 export function volumesRules({ namespace, workload, driver = "auto" }: VolumesUse): Rule[] {

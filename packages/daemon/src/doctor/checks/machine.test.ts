@@ -242,17 +242,18 @@ describe("FUSE", () => {
     expect(texts(await asUser(fuse, where("/nonexistent"), user))).toEqual([
       expect.stringMatching(/no \/dev\/fuse/),
       expect.stringMatching(/fusermount3 is not in PATH/),
-      expect.stringMatching(/sshfs is not in PATH/),
+      expect.stringMatching(/neither python3 nor sshfs is in PATH/),
     ]);
   });
 
-  test("all there; and no word on another system", async () => {
-    await programs("fusermount3", "sshfs");
-    expect(texts(await asUser(fuse, where(join(dir, "bin")), user))).toEqual([expect.stringMatching(/^ok: .* and sshfs$/)]);
+  test.each(["sshfs", "python3"])("all there, with %s; and no word on another system", async (program) => {
+    await programs("fusermount3", program);
+    const found = texts(await asUser(fuse, where(join(dir, "bin")), user));
+    expect(found).toEqual([`ok: /dev/fuse, ${join(dir, "bin/fusermount3")} and ${join(dir, "bin", program)}`]);
     expect(await look(fuse, { platform: "darwin" })).toEqual([]);
   });
 
-  test.skipIf(process.getuid!() !== 0)("root needs no sshfs", async () => {
+  test.skipIf(process.getuid!() !== 0)("root needs neither", async () => {
     await programs("mount");
     expect(texts(await look(fuse, where(join(dir, "bin"))))).toEqual([`ok: /dev/fuse and ${join(dir, "bin/mount")}`]);
     expect(texts(await look(fuse, where("/nonexistent")))).toEqual([expect.stringMatching(/^warning: mount is not in PATH/)]);

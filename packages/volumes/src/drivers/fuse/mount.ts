@@ -7,6 +7,7 @@ import { volumesError } from "../../errors.ts";
 import type { Drive, DriveOptions } from "../drive.ts";
 import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
 import { SOURCE, unmount } from "../unmount.ts";
+import { withFusermount } from "./fusermount.ts";
 import type { FromProgram, ProgramOptions } from "./messages.ts";
 import { serveProgram } from "./serve-program.ts";
 
@@ -65,8 +66,10 @@ function startProgram({ name, localPath, remotePath, readOnly, cacheSeconds = 2 
   const from = import.meta.url;
   const program = fileURLToPath(new URL(from.endsWith(".ts") ? "./program.ts" : "./drivers/fuse/program.js", from));
   const { NODE_OPTIONS: _, ...env } = process.env;
+  const serve = [process.execPath, "--max-semi-space-size=2", program, JSON.stringify(how)] as const;
+  const [command, ...args] = process.geteuid?.() === 0 ? serve : withFusermount(serve, how);
   // Not of this process's group, or an interrupt at the terminal would end it before what is open is written.
-  return spawn(process.execPath, ["--max-semi-space-size=2", program, JSON.stringify(how)], {
+  return spawn(command, args, {
     ...{ cwd: "/", detached: true, env },
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
@@ -84,7 +87,7 @@ async function mounted(child: ChildProcess, { localPath, remotePath }: DriveOpti
   try {
     await new Promise<void>((resolve, reject) => {
       child.once("error", (error) => reject(failed(error.message, error)));
-      child.once("exit", (code, by) => reject(failed(said.trim() || `its process ended (${code ?? by})`)));
+      child.once("close", (code, by) => reject(failed(said.trim() || `its process ended (${code ?? by})`)));
       const take = (message: FromProgram): void => {
         if ("mounted" in message) resolve();
         if (!("failed" in message)) return;

@@ -10,7 +10,7 @@ import { openSftpSession, type SftpSession } from "./sftp-session.ts";
 import { connectTo, type Stream } from "./stream.ts";
 
 /**
- * The process of one mount: opens /dev/fuse, mounts, and answers the kernel out of streams that its parent gives it. It is a process of its own,
+ * The process of one mount: opens /dev/fuse and mounts, unless that is done, and answers the kernel out of streams that its parent gives it. It is a process of its own,
  * since whoever serves a file system must never wait for it: not by looking at a path, nor by starting a program in it. Imports only what
  * Node has.
  */
@@ -22,6 +22,8 @@ const TICK_MS = 500;
 const OPEN_MS = 5_000;
 
 const options = JSON.parse(process.argv[2]!) as ProgramOptions;
+/** The kernel's end of what is mounted already: see `withFusermount`. */
+const mounted = process.argv[3] === undefined ? undefined : Number(process.argv[3]);
 const { localPath, remotePath, source, readOnly, cacheSeconds } = options;
 // The parent may be gone by then.
 const say = (message: FromProgram): void => void process.send?.(message, undefined, undefined, () => {});
@@ -100,10 +102,10 @@ async function mount(fd: number): Promise<void> {
 try {
   const { mode } = await (await current()).ask(request.stat(remotePath), reply.attributes);
   if ((mode & KIND) !== DIRECTORY) throw new FileError("ENOTDIR");
-  const fd = openSync("/dev/fuse", "r+");
+  const fd = mounted ?? openSync("/dev/fuse", "r+");
   const user = { uid: process.getuid!(), gid: process.getgid!() };
   const { serve } = createFileSystem({ remotePath, session: current, cacheSeconds, user });
-  await mount(fd);
+  if (mounted === undefined) await mount(fd);
   const gone = serveDevice({ fd, serve });
   say({ mounted: true });
   await gone;

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:fs";
-import { access, open as openFile, stat } from "node:fs/promises";
+import { open as openFile, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { abortError, createCloser, hasCode } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
 import type { Drive, DriveOptions } from "../drive.ts";
-import { findProgram } from "../find-program.ts";
+import { missingForMounts } from "../missing.ts";
 import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
 import { mountAt } from "../mount-table.ts";
 import { SOURCE, unmount } from "../unmount.ts";
@@ -149,18 +149,5 @@ async function mounted(child: ChildProcess, { localPath, remotePath, signal }: D
 /** What is missing on this machine, in words; undefined where nothing is. */
 export async function missingForSshfs(): Promise<string | undefined> {
   if (process.platform !== "linux") return "it has been tried on Linux only";
-  const missing: string[] = [];
-  if (!(await findProgram("sshfs"))) missing.push("the program sshfs (install the package sshfs)");
-  if (!(await findProgram("fusermount3"))) missing.push("the program fusermount3 (install the package fuse3)");
-  const device = await access("/dev/fuse", constants.R_OK | constants.W_OK).then(
-    () => undefined,
-    (error: Error) => error,
-  );
-  if (device) {
-    const absent = hasCode(device, "ENOENT");
-    missing.push(
-      absent ? "/dev/fuse (load the kernel module fuse; in a container, hand in the device)" : "the right to open /dev/fuse",
-    );
-  }
-  return missing.length > 0 ? `this machine lacks ${missing.join(", ")}` : undefined;
+  return missingForMounts({ sshfs: "sshfs", fusermount3: "fuse3" });
 }
