@@ -8,7 +8,7 @@ import { BadFrame, isInit, parseRequest } from "./sftp.ts";
 import { watchStandstill } from "./standstill.ts";
 
 /** The longest reply that waits for those to what came with it, in bytes, and how many of them wait. */
-const SMALL = 1024;
+const SMALL = 16 * 1024;
 const MOST_SMALL = 64;
 
 export interface ServeFilesOptions {

@@ -43,10 +43,14 @@ export interface Entries {
   ask(): Asked;
   /** A change of these, by any of their names, is being sent. */
   change(...nodes: ReadonlyArray<Node | undefined>): void;
+  /** The same, and its content is another then. */
+  write(node: Node): void;
   /** What is known of it, and of what has this name in it, may not be so any more. */
   doubt(id: number, name: string | undefined): void;
   /** Whether it was changed after something was asked. */
   isChanged(node: Node, asked: Asked): boolean;
+  /** The same of its content. */
+  isWritten(node: Node, asked: Asked): boolean;
   /** What the server said of it. */
   told(node: Node, attributes: Attributes, asked: Asked): Entry;
   /** Something was put into this directory. */
@@ -106,6 +110,10 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
         }
       }
     },
+    write(node) {
+      entries.change(node);
+      for (const each of [node, ...links.others(node)]) each.written = changes;
+    },
     doubt(id, name) {
       const node = nodes.get(id);
       if (!node) return;
@@ -115,6 +123,7 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       if (child) child.known = undefined;
     },
     isChanged: ({ changed = 0 }, asked) => changed > asked.changes,
+    isWritten: ({ written = 0 }, asked) => written > asked.changes,
     told(node, attributes, asked) {
       links.told(node, attributes);
       if (node.settled && !same(node.settled, attributes)) node.settled = undefined;

@@ -5,6 +5,7 @@ import { createNameOperations } from "./name-operations.ts";
 import type { Node } from "./nodes.ts";
 import { empties, isReadOnly, openFlags } from "./open-flags.ts";
 import { DIRECTORY, KEEP_CACHE, MODE_BITS, NO_FLUSH, OLDEST_MINOR } from "./protocol.ts";
+import { askFor, JUST_OPENED, type Stretch } from "./read-ahead.ts";
 import { createReads } from "./reads.ts";
 import {
   attributesReply,
@@ -42,6 +43,9 @@ export interface FileSystem {
   serve(request: Request, asker: Asker): Promise<void>;
 }
 
+/** A file that comes with its opening is no larger, in bytes. */
+const SMALL = 64 * 1024;
+const PAGE = 4096;
 /** Smaller writes are copied, so that their buffer is free at once. */
 const COPIED = 16 * 1024;
 
@@ -50,7 +54,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
   const { remotePath, session: current, user } = options;
   const entries = createEntries(options);
   const { nodes, nodeOf, pathOf, question, shown, told, look, known, isSame, changed, forget } = entries;
-  const files = createFiles();
+  const files = createFiles(entries);
   const named = createNameOperations({ entries, files, session: current });
   const directories = createDirectories();
   const reads = createReads();
@@ -79,7 +83,8 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     if (size !== undefined) packets.push(packet({ size }));
     if (atime !== undefined || mtime !== undefined)
       packets.push(request.utimes(by ? { handle: by.remote } : { path: pathOf(node) }, atime, mtime));
-    entries.change(node);
+    if (size === undefined) entries.change(node);
+    else entries.write(node);
     const [, after] = await both(
       session,
       () => Promise.all(packets.map((each) => session.ask(each, reply.done))),
@@ -88,26 +93,35 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     return after;
   };
 
+  /** Of what is being opened, where it is small, and the kernel has no pages of it. Whole pages, and one byte more than there is: so its end is seen. */
+  const askForAll = (node: Node, session: SftpSession): Stretch | undefined => {
+    const size = node.known?.attributes.size ?? 0;
+    if (size === 0 || size > SMALL || node.settled) return undefined;
+    const place = Buffer.allocUnsafe((Math.floor(size / PAGE) + 1) * PAGE);
+    return askFor({ node, session, remote: JUST_OPENED, entries }, 0, place);
+  };
+
   const open = async (unique: number, node: Node, flags: number): Promise<Buffer> => {
     const session = await current();
     const path = pathOf(node);
-    if (empties(flags)) entries.change(node);
+    if (empties(flags)) entries.write(node);
     const asked = entries.ask();
-    const [remote, found] = await both(
-      session,
-      () => session.ask(request.open(path, openFlags(flags)), reply.handle),
-      () => session.ask(request.lstat(path), reply.attributes).catch(() => undefined),
-    );
+    const opening = session.together(() => ({
+      remote: session.ask(request.open(path, openFlags(flags)), reply.handle),
+      first: isReadOnly(flags) ? askForAll(node, session) : undefined,
+      found: session.ask(request.lstat(path), reply.attributes).catch(() => undefined),
+    }));
+    const [remote, found] = await Promise.all([opening.remote, opening.found]);
     const how = (isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
     if (found) told(node, shown(found, session), asked);
-    return openReply(unique, files.add(node, session, remote), how);
+    return openReply(unique, files.add(node, session, remote, opening.first), how);
   };
 
   const read = async (message: Of<"read">, respond: Asker["respond"]): Promise<undefined> => {
     const file = files.get(message.handle);
-    await reads.serve(file, message, (bytes) => {
+    await reads.serve(file, message, (bytes, asked) => {
       // By being read, too: when it was.
-      entries.change(file.node);
+      if (asked) entries.change(file.node);
       respond(bytes);
     });
   };
@@ -118,7 +132,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     file.node.settled = undefined;
     if (length <= COPIED) await file.write(offset, Buffer.from(data), () => {});
     else await file.write(offset, data, keep());
-    entries.change(file.node);
+    entries.write(file.node);
     changed(file.node, tell);
     return writtenReply(unique, length);
   };

@@ -1,5 +1,7 @@
+import type { Entries } from "./entries.ts";
 import type { Node } from "./nodes.ts";
-import { FileError, request, writeHead } from "./sftp-packets.ts";
+import { createReadAhead, createRooms, type ReadAhead, type Stretch } from "./read-ahead.ts";
+import { FileError, PIECE, request, writeHead } from "./sftp-packets.ts";
 import type { SftpSession } from "./sftp-session.ts";
 
 /** A file that a program has open, by a handle of the server's, which dies with its session. */
@@ -7,6 +9,7 @@ export interface OpenFile {
   readonly node: Node;
   readonly session: SftpSession;
   readonly remote: string;
+  readonly ahead: ReadAhead;
   /** Sends it, and resolves when there is room for more; whether it was written is known after {@link settle}. */
   write(offset: number, data: Buffer, sent: () => void): Promise<void>;
   /** Resolves when all that was written is answered. Rejects with the first failure since the last call. */
@@ -15,15 +18,14 @@ export interface OpenFile {
 
 /** With more than so much on its way and not answered, in bytes, a writer waits. */
 const ON_ITS_WAY = 8 * 1024 * 1024;
-/** As much as a server takes at a time, in bytes. */
-export const PIECE = 256 * 1024;
 
 /**
  * The files that are open, by number. Writes are answered before the server has them, as a disk's are; whether they arrived is said when the
  * file is synced or closed.
  */
 export interface Files {
-  add(node: Node, session: SftpSession, remote: string): number;
+  /** `first`: what was asked of it with its opening. */
+  add(node: Node, session: SftpSession, remote: string, first?: Stretch): number;
   /** Throws `EBADF`; `EIO` where its session has ended. */
   get(handle: number): OpenFile;
   /** One by which a node can be reached that has no path any more. */
@@ -31,13 +33,14 @@ export interface Files {
   remove(handle: number): OpenFile | undefined;
 }
 
-export function createFiles(): Files {
+export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files {
+  const rooms = createRooms();
   const open = new Map<number, OpenFile>();
   let handles = 0;
   let onItsWay = 0;
   const roomFor: Array<() => void> = [];
 
-  const make = (node: Node, session: SftpSession, remote: string): OpenFile => {
+  const make = (node: Node, session: SftpSession, remote: string, first?: Stretch): OpenFile => {
     let unanswered = 0;
     let failure: FileError | undefined;
     let settled: Array<() => void> = [];
@@ -54,6 +57,7 @@ export function createFiles(): Files {
       node,
       session,
       remote,
+      ahead: createReadAhead({ node, session, remote, entries, rooms, first }),
       async write(offset, data, sent) {
         while (onItsWay >= ON_ITS_WAY && !session.ended) await new Promise<void>((resolve) => roomFor.push(resolve));
         if (session.ended) {
@@ -87,9 +91,9 @@ export function createFiles(): Files {
     };
   };
   return {
-    add(node, session, remote) {
+    add(node, session, remote, first) {
       const handle = ++handles;
-      open.set(handle, make(node, session, remote));
+      open.set(handle, make(node, session, remote, first));
       return handle;
     },
     get(handle) {
@@ -105,6 +109,7 @@ export function createFiles(): Files {
     remove(handle) {
       const file = open.get(handle);
       open.delete(handle);
+      file?.ahead.close();
       if (file && !file.session.ended) file.session.later(request.close(file.remote));
       return file;
     },

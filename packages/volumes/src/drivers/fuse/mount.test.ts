@@ -1,8 +1,10 @@
 import { execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import {
   appendFile,
   chown,
+  type FileHandle,
   link,
   mkdir,
   open,
@@ -169,6 +171,53 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await rename(at("d/one"), at("d/two"));
     expect(await readFile(at("d/one"), "utf8")).toBe("xmore");
     expect(await readFile(at("d/two"), "utf8")).toBe("xmore");
+  });
+
+  it("a small file comes with its opening, and with it what is written here after that", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    await writeFile(join(place.remote, "f"), "0123456789");
+    const content = async (file: FileHandle): Promise<string> => {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(20), 0, 20, 0);
+      return buffer.toString("latin1", 0, bytesRead);
+    };
+    await stat(join(place.local, "f"));
+    {
+      await using file = await open(join(place.local, "f"), "r");
+      // It isn't asked for any more.
+      await writeFile(join(place.remote, "f"), "9876543210");
+      expect(await content(file)).toBe("0123456789");
+    }
+    await stat(join(place.local, "f"));
+    await using file = await open(join(place.local, "f"), "r");
+    await using other = await open(join(place.local, "f"), "r+");
+    await other.write("written", 2);
+    expect(await content(file)).toBe("98written0");
+  });
+
+  it.runIf(isRoot)("where the kernel reads ahead no farther than it does for others than root, it does so itself", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    await writeFile(`/sys/class/bdi/${(await mountAt(place.local))?.device}/read_ahead_kb`, "128");
+    const bytes = randomBytes(5_000_001);
+    await writeFile(join(place.remote, "f"), bytes);
+    expect((await readFile(join(place.local, "f"))).equals(bytes)).toBe(true);
+
+    await writeFile(join(place.remote, "g"), bytes);
+    await using file = await open(join(place.local, "g"), "r+");
+    const read = async (from: number, length: number): Promise<Buffer> =>
+      (await file.read(Buffer.alloc(length), 0, length, from)).buffer;
+    for (let at = 0; at < 1_000_000; at += 50_000)
+      expect((await read(at, 50_000)).equals(bytes.subarray(at, at + 50_000))).toBe(true);
+    // Farther than the kernel's own.
+    const ahead = 1_600_000;
+    await writeFile(join(place.remote, "g"), Buffer.alloc(bytes.length));
+    expect((await read(ahead, 4_096)).equals(bytes.subarray(ahead, ahead + 4_096))).toBe(true);
+    await writeFile(join(place.remote, "g"), bytes);
+    for (let at = 2_000_000; at < 3_000_000; at += 50_000) await read(at, 50_000);
+    await file.truncate(3_500_000);
+    await file.truncate(4_000_000);
+    expect((await read(3_700_000, 4_096)).equals(Buffer.alloc(4_096))).toBe(true);
   });
 
   it("when a file was last read is seen at once", async () => {

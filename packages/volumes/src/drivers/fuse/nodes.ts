@@ -19,8 +19,9 @@ export interface Node {
   isWanted?: boolean;
   /** Of a directory into which something was put from here: until then, in ms, it may be taken to be there. */
   filledUntil?: number | undefined;
-  /** The count of changes with the last one of it. */
+  /** The count of changes with the last one of it, and with the last one of its content. */
   changed?: number;
+  written?: number;
   /** Of a directory made a moment ago: until then, in ms, nothing is in it but what was put in here. */
   knownUntil?: number | undefined;
   /** Of a directory: names that it hasn't, each with the time until which that is known, in ms. */

@@ -1,38 +1,56 @@
-import { type OpenFile, PIECE } from "./files.ts";
+import type { OpenFile } from "./files.ts";
 import { LARGEST_IO, OUT_HEADER } from "./protocol.ts";
+import type { Stretch } from "./read-ahead.ts";
 import { putHeader } from "./replies.ts";
 import type { Of } from "./requests.ts";
-import { request } from "./sftp-packets.ts";
+import { PIECE, request } from "./sftp-packets.ts";
+
+/** `asked`: the server was, for some of it. */
+type Respond = (reply: Buffer, asked: boolean) => void;
 
 /** Answers READs. What comes from the server goes to where the kernel takes it from, and such places are used again. */
 export interface Reads {
-  serve(file: OpenFile, message: Of<"read">, respond: (reply: Buffer) => void): Promise<void>;
+  serve(file: OpenFile, message: Of<"read">, respond: Respond): Promise<void>;
 }
 
 export function createReads(): Reads {
   const free: Buffer[] = [];
   return {
-    async serve({ session, remote }, { unique, offset, size }, respond) {
+    async serve({ session, remote, ahead }, { unique, offset, size }, respond) {
       const into = free.pop() ?? Buffer.allocUnsafeSlow(OUT_HEADER + LARGEST_IO);
-      const pieces: Array<Promise<number>> = [];
+      let asked = false;
+      const pieces: Array<{ at: number; found: Promise<number> }> = [];
       session.together(() => {
-        for (let at = 0; at < size; at += PIECE) {
-          const length = Math.min(PIECE, size - at);
+        for (let at = 0; at < size; ) {
+          const from = offset + at;
+          const stretch = ahead.at(from);
+          const length = Math.min(size - at, stretch ? stretch.from + stretch.place.length - from : PIECE);
           const place = into.subarray(OUT_HEADER + at, OUT_HEADER + at + length);
-          pieces.push(session.readInto(request.read(remote, offset + at, length), place));
+          const read = (): Promise<number> => {
+            asked = true;
+            return session.readInto(request.read(remote, from, length), place);
+          };
+          pieces.push({ at, found: stretch ? copy(stretch, from, place).catch(read) : read() });
+          at += length;
         }
+        ahead.follow(offset, size);
       });
+      const all = pieces.map(({ found }) => found);
       try {
-        let found = 0;
+        let total = 0;
         // What follows a piece that wasn't full is beyond the file's end.
-        for (const [index, length] of (await Promise.all(pieces)).entries()) if (found === index * PIECE) found += length;
-        putHeader(into, unique, OUT_HEADER + found);
-        respond(into.subarray(0, OUT_HEADER + found));
+        for (const [index, found] of (await Promise.all(all)).entries()) if (total === pieces[index]!.at) total += found;
+        putHeader(into, unique, OUT_HEADER + total);
+        respond(into.subarray(0, OUT_HEADER + total), asked);
       } finally {
         // All have to be over: they have their places in it.
-        await Promise.allSettled(pieces);
+        await Promise.allSettled(all);
         free.push(into);
       }
     },
   };
 }
+
+/** Resolves with how many bytes there were from there on. */
+const copy = async ({ from, found, place }: Stretch, offset: number, into: Buffer): Promise<number> =>
+  place.copy(into, 0, offset - from, Math.max(await found, offset - from));

@@ -29,6 +29,9 @@ const TYPES = {
 export const REPLY_TYPES = { VERSION: 2, STATUS: 101, HANDLE: 102, DATA: 103, NAME: 104, ATTRS: 105, EXTENDED_REPLY: 201 } as const;
 export const FLAGS = { READ: 1, WRITE: 2, APPEND: 4, CREATE: 8, TRUNCATE: 16, EXCLUSIVE: 32 } as const;
 
+/** As much as a server gives, or takes, at a time, in bytes. */
+export const PIECE = 256 * 1024;
+
 /** Bytes of a packet's length, type and id. */
 const HEAD = 9;
 /** What is changed of a file. SFTP has owners together only: {@link AS_IT_IS} is what stays. Times: `request.utimes`. */
