@@ -3,8 +3,12 @@ export function asUserLine(ids: { uid: number | string; gid: number | string }, 
   return ["unshare", "--user", `--map-user=${ids.uid}`, `--map-group=${ids.gid}`, "--", ...command];
 }
 
-/** Its parent is `nsenter`, which passes no signal on; so the command ends with it. After the ids: their change would take that back. */
-export function enterLine(pid: number, ids: { uid: number; gid: number }, command: readonly string[]): string[] {
+/**
+ * Without ids it is their root. Its parent is `nsenter`, which passes no signal on; so the command ends with it. After the ids: their change
+ * would take that back.
+ */
+export function enterLine(pid: number, ids: { uid: number; gid: number } | undefined, command: readonly string[]): string[] {
   const flags = ["--user", "--net", "--mount", "--uts", "--pid", "--preserve-credentials"];
-  return ["nsenter", `--target=${pid}`, ...flags, "--", ...asUserLine(ids, ["setpriv", "--pdeathsig", "KILL", "--", ...command])];
+  const bound = ["setpriv", "--pdeathsig", "KILL", "--", ...command];
+  return ["nsenter", `--target=${pid}`, ...flags, "--", ...(ids ? asUserLine(ids, bound) : bound)];
 }

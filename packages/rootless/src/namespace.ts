@@ -70,10 +70,10 @@ export interface Namespace extends Closable {
   /** Runs a command with this process's terminal, as this process's user. */
   run(options: RunOptions): Promise<NamespaceCommand>;
   /**
-   * A command line that runs a command there as this process's user, in `/`, for who starts it and has its input and output. Where it is
-   * killed, by whatever signal, the command is killed.
+   * A command line that runs a command there as this process's user, or as their root, in `/`, for who starts it and has its input and output.
+   * Where it is killed, by whatever signal, the command is killed.
    */
-  enter(command: readonly string[]): string[];
+  enter(command: readonly string[], options?: { asRoot?: boolean }): string[];
   /**
    * Shows a folder or a file of this machine at a path inside, which is made there where it isn't: nothing is made on the disk. Before a command
    * runs; of nested paths the outer one first. Rejects with `ROOTLESS_MOUNT`.
@@ -194,7 +194,9 @@ export async function openNamespace(options: NamespaceOptions = {}): Promise<Nam
       exited.catch(() => {});
       return { exited, kill: (by) => void agent.call("kill", { run: result.run, signal: by }).catch(() => {}) };
     },
-    enter: (command) => enterLine(pid, { uid: process.getuid!(), gid: process.getgid!() }, command),
+    enter(command, { asRoot = false } = {}) {
+      return enterLine(pid, asRoot ? undefined : { uid: process.getuid!(), gid: process.getgid!() }, command);
+    },
     async mount({ source, target, readOnly = false }) {
       try {
         const { dev: device } = await stat(source);

@@ -14,7 +14,9 @@ const ours = new Set<string>();
  */
 export async function mountAt({ source, target, readOnly, device }: Fields<"mount">): Promise<void> {
   const what = await stat(source);
-  if (what.dev !== device) throw coded("UNSEEN", `${source} is a mount that is not seen in the namespaces`);
+  // Another than outside is seen where that is mounted here alone.
+  const isMount = what.dev !== (await stat(dirname(source))).dev;
+  if (what.dev !== device && !isMount) throw coded("UNSEEN", `${source} is a mount that is not seen in the namespaces`);
   const place = await placeFor(target, what.isDirectory());
   await mount(["--rbind", source, place]);
   if (readOnly) await mount(["-o", "remount,bind,ro", place]);
