@@ -1,7 +1,7 @@
 export { type ChosenDriver, chooseDrivers } from "./choose-drivers.ts";
 export type { ClaimDriverOptions } from "./drivers/claims/driver.ts";
 export type { Drive, DriveOptions } from "./drivers/drive.ts";
-export { fuseDriver } from "./drivers/fuse/driver.ts";
+export { type FuseDriverOptions, fuseDriver } from "./drivers/fuse/driver.ts";
 export { mountFuse } from "./drivers/fuse/mount.ts";
 export { type Holder, holdersOf } from "./drivers/mount-table.ts";
 export { type SnapshotOptions, snapshotDriver } from "./drivers/snapshot.ts";

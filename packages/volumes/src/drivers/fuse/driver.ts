@@ -3,15 +3,28 @@ import type { VolumeDriver } from "@shipside/core";
 import { type ClaimDriverOptions, claimDriver } from "../claims/driver.ts";
 import { missingForMounts } from "../missing.ts";
 import { FUSERMOUNT_PROGRAMS } from "./fusermount.ts";
-import { mountFuse } from "./mount.ts";
+import { type Enter, mountFuse } from "./mount.ts";
+
+export interface FuseDriverOptions extends ClaimDriverOptions {
+  /** Where drives are mounted, and where alone they are seen: a mount namespace, as the root of its user namespace. Default: here. */
+  enter?: Enter;
+}
 
 /**
  * Mounts PersistentVolumeClaims (and ephemeral volumes) for reading and writing, by a FUSE server of our own. Root, be it that of a user namespace,
  * mounts by itself; others by fusermount3. Relay and codes: see {@link ClaimDriverOptions}.
  */
-export function fuseDriver(options: ClaimDriverOptions): VolumeDriver {
-  return { ...claimDriver(options, { name: "fuse", unavailable: missingForFuse, mount: mountFuse }), mounts: true };
+export function fuseDriver({ enter, ...options }: FuseDriverOptions): VolumeDriver {
+  if (!enter) return { ...claimDriver(options, { name: "fuse", unavailable: missingForFuse, mount: mountFuse }), mounts: true };
+  return claimDriver(options, {
+    name: "fuse",
+    unavailable: missingForFuseInside,
+    mount: (drive) => mountFuse({ ...drive, enter }),
+  });
 }
+
+/** The same for mounts in a user namespace, which kernels allow from 4.18 on: older ones have no Node of today's. */
+const missingForFuseInside = (): Promise<string | undefined> => missingForMounts({ mount: "mount" });
 
 /** What is missing on this machine, in words; undefined where nothing is. */
 export async function missingForFuse(): Promise<string | undefined> {

@@ -1,5 +1,6 @@
 import { createLinks } from "./links.ts";
 import { createNodes, type Known, type Node, type Nodes } from "./nodes.ts";
+import { type LocalUser, ownerHere } from "./owners.ts";
 import { DIRECTORY, KIND, ROOT_ID } from "./protocol.ts";
 import { type Attributes, changedNotice, type Entry } from "./replies.ts";
 import { FileError, request } from "./sftp-packets.ts";
@@ -9,7 +10,7 @@ export interface EntriesOptions {
   /** Absolute, as the server sees it: what is mounted. */
   remotePath: string;
   /** Whose files the server's own are here. */
-  user: { uid: number; gid: number };
+  user: LocalUser;
   /** How long names and attributes may be out of date, in s. */
   cacheSeconds: number;
 }
@@ -94,11 +95,7 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       return [remotePath, path, name].filter(Boolean).join("/");
     },
     question: (node) => (node.id === ROOT_ID ? request.stat : request.lstat)(entries.pathOf(node)),
-    shown: (attributes, { user: theirs }) => ({
-      ...attributes,
-      uid: attributes.uid === theirs.uid ? user.uid : attributes.uid,
-      gid: attributes.gid === theirs.gid ? user.gid : attributes.gid,
-    }),
+    shown: (attributes, { user: theirs }) => ({ ...attributes, ...ownerHere(attributes, theirs, user) }),
     ask: () => ({ changes, until: performance.now() + cacheSeconds * 1000 }),
     change(...those) {
       changes++;

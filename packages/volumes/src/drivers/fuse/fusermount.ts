@@ -32,7 +32,7 @@ export const FUSERMOUNT_PROGRAMS: Programs = { fusermount3: "fuse3", python3: "p
 /** A command that mounts and then is the one given. */
 export function withFusermount(
   [program, ...args]: readonly [string, ...string[]],
-  { localPath, source, readOnly }: ProgramOptions,
+  { localPath, source, readOnly }: Pick<ProgramOptions, "localPath" | "source" | "readOnly">,
 ): [string, ...string[]] {
   const options = [`fsname=${source}`, "subtype=shipside", "nosuid", "nodev", ...(readOnly ? ["ro"] : [])].join(",");
   // -I, -S: it is of nobody's environment, and has no need of anything that was installed for it.

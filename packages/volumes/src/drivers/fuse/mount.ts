@@ -7,9 +7,10 @@ import { volumesError } from "../../errors.ts";
 import type { Drive, DriveOptions } from "../drive.ts";
 import { raiseReadAhead, restoreMode, stop, unmountInTheEnd } from "../mount-point.ts";
 import { SOURCE, unmount } from "../unmount.ts";
+import { DOORS } from "./door.ts";
 import { withFusermount } from "./fusermount.ts";
 import type { FromProgram, ProgramOptions } from "./messages.ts";
-import { serveProgram } from "./serve-program.ts";
+import { serveProgram, tell } from "./serve-program.ts";
 
 const MOUNT_MS = 20_000;
 
@@ -19,26 +20,36 @@ const REASONS: Readonly<Record<string, string>> = {
   EOPNOTSUPP: "what serves it lacks the extensions of SFTP that a relay's file server has",
 };
 
+/** Turns a command line into one that runs it in another place: a mount namespace, and a user namespace whose root it is there. */
+export type Enter = (command: readonly string[]) => readonly string[];
+
+export interface FuseOptions extends DriveOptions {
+  /** Where the mount is, and where alone it is seen: it goes with that place, or with `close`. Default: here. */
+  enter?: Enter;
+}
+
 /** Mounts a directory that a relay's file server has, by a FUSE server of our own. Codes: `VOLUMES_MOUNT_FAILED`, `VOLUMES_SUBPATH_MISSING`. */
-export async function mountFuse(options: DriveOptions): Promise<Drive> {
-  const { localPath, remotePath, signal, logger } = options;
+export async function mountFuse(options: FuseOptions): Promise<Drive> {
+  const { localPath, remotePath, enter, signal, logger } = options;
   signal.throwIfAborted();
   const closer = createCloser();
   try {
-    // Open from before the mount, so that it is what lies under it.
-    await using under = await openFile(localPath, constants.O_RDONLY | constants.O_DIRECTORY);
-    const mode = (await under.stat()).mode & 0o7777;
-    closer.defer(() => restoreMode(localPath, mode));
+    // Open from before the mount, so that it is what lies under it. Nothing is to be done with it where that isn't here.
+    await using under = enter ? undefined : await openFile(localPath, constants.O_RDONLY | constants.O_DIRECTORY);
+    if (under) {
+      const mode = (await under.stat()).mode & 0o7777;
+      closer.defer(() => restoreMode(localPath, mode));
+    }
     const child = startProgram(options);
     closer.use(serveProgram(child, options));
     // What is on its way is written before it ends, and the streams stay until then.
     closer.defer(() => stop(child));
-    closer.defer(() => unmountInTheEnd(localPath, logger));
+    closer.defer(() => (enter ? tell(child, { end: true }) : unmountInTheEnd(localPath, logger)));
     await mounted(child, options);
     signal.throwIfAborted();
     // If it is ever gone, nothing may be written to the local disk unnoticed. Root isn't kept from it.
-    await under.chmod(0o555);
-    await raiseReadAhead(localPath);
+    await under?.chmod(0o555);
+    if (under) await raiseReadAhead(localPath);
     child.unref();
     child.channel?.unref();
   } catch (error) {
@@ -60,14 +71,14 @@ export async function mountFuse(options: DriveOptions): Promise<Drive> {
   };
 }
 
-function startProgram({ name, localPath, remotePath, readOnly, cacheSeconds = 2 }: DriveOptions): ChildProcess {
+function startProgram({ name, localPath, remotePath, readOnly, cacheSeconds = 2, enter }: FuseOptions): ChildProcess {
   const source = `${SOURCE}${name.replace(/[^\w./-]/g, "_")}`;
-  const how: ProgramOptions = { localPath, remotePath, source, readOnly, cacheSeconds };
+  const how: ProgramOptions = { localPath, remotePath, source, readOnly, cacheSeconds, doors: DOORS };
   const from = import.meta.url;
   const program = fileURLToPath(new URL(from.endsWith(".ts") ? "./program.ts" : "./drivers/fuse/program.js", from));
   const { NODE_OPTIONS: _, ...env } = process.env;
   const serve = [process.execPath, "--max-semi-space-size=2", program, JSON.stringify(how)] as const;
-  const [command, ...args] = process.geteuid?.() === 0 ? serve : withFusermount(serve, how);
+  const [command = "", ...args] = enter?.(serve) ?? (process.geteuid?.() === 0 ? serve : withFusermount(serve, how));
   // Not of this process's group, or an interrupt at the terminal would end it before what is open is written.
   return spawn(command, args, {
     ...{ cwd: "/", detached: true, env },

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { openSync } from "node:fs";
+import { relative } from "node:path";
 import { serveDevice } from "./device.ts";
 import { createFileSystem } from "./file-system.ts";
 import type { FromProgram, ProgramOptions, ToProgram } from "./messages.ts";
+import { localUser } from "./owners.ts";
 import { DIRECTORY, KIND } from "./protocol.ts";
 import { FileError, reply, request } from "./sftp-packets.ts";
 import { openSftpSession, type SftpSession } from "./sftp-session.ts";
@@ -24,7 +26,9 @@ const OPEN_MS = 5_000;
 const options = JSON.parse(process.argv[2]!) as ProgramOptions;
 /** The kernel's end of what is mounted already: see `withFusermount`. */
 const mounted = process.argv[3] === undefined ? undefined : Number(process.argv[3]);
-const { localPath, remotePath, source, readOnly, cacheSeconds } = options;
+const { localPath, remotePath, source, readOnly, cacheSeconds, doors } = options;
+// Whatever is mounted over it later, it is found from within.
+process.chdir(doors);
 // The parent may be gone by then.
 const say = (message: FromProgram): void => void process.send?.(message, undefined, undefined, () => {});
 // However it ends: to exit is to wait for the threads that read the device, and they wait for who waits for this process.
@@ -40,6 +44,7 @@ let heard = performance.now();
 process.on("message", (message: ToProgram) => {
   heard = performance.now();
   if ("beat" in message) return say({ beat: true });
+  if ("end" in message) return void end();
   wanted.get(message.stream)?.(message.path);
 });
 
@@ -56,7 +61,7 @@ async function open(): Promise<SftpSession> {
       say({ want: id });
     });
     if (path === undefined) throw new FileError("EIO");
-    stream = connectTo(path);
+    stream = connectTo(relative(doors, path));
     const opened = await openSftpSession(stream.socket, stream.incoming);
     await opened.ask(request.stats(), reply.done);
     session = opened;
@@ -73,6 +78,12 @@ function current(): SftpSession | Promise<SftpSession> {
     opening = undefined;
   });
   return opening;
+}
+
+/** What was written is with the server first, which answers in the order in which it is asked. */
+async function end(): Promise<void> {
+  if (session && !session.ended) await session.ask(request.stats(), reply.done).catch(() => {});
+  process.exit();
 }
 
 let ticked = heard;
@@ -103,8 +114,7 @@ try {
   const { mode } = await (await current()).ask(request.stat(remotePath), reply.attributes);
   if ((mode & KIND) !== DIRECTORY) throw new FileError("ENOTDIR");
   const fd = mounted ?? openSync("/dev/fuse", "r+");
-  const user = { uid: process.getuid!(), gid: process.getgid!() };
-  const { serve } = createFileSystem({ remotePath, session: current, cacheSeconds, user });
+  const { serve } = createFileSystem({ remotePath, session: current, cacheSeconds, user: localUser() });
   if (mounted === undefined) await mount(fd);
   const gone = serveDevice({ fd, serve });
   say({ mounted: true });

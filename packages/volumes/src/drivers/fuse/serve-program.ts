@@ -13,6 +13,11 @@ const STANDSTILL_MS = 4_000;
 const FROZEN_MS = 10_000;
 const OPEN_MS = 5_000;
 
+/** Nothing where it is gone. */
+export function tell(child: ChildProcess, message: ToProgram): void {
+  if (child.connected) child.send(message, undefined, {}, () => {});
+}
+
 /** Gives the program of a mount its streams, and signs of life; ends it where it gives none. */
 export function serveProgram(child: ChildProcess, { open, logger }: Pick<DriveOptions, "open" | "logger">): Closable {
   const closer = createCloser();
@@ -21,9 +26,6 @@ export function serveProgram(child: ChildProcess, { open, logger }: Pick<DriveOp
   let beaten = performance.now();
   let answered = beaten;
 
-  const send = (message: ToProgram): void => {
-    if (child.connected) child.send(message, undefined, {}, () => {});
-  };
   /** A program that has heard nothing for a while has told that what it sent has failed: it mustn't come later, over what is newer. */
   const cutAfterStandstill = (): void => {
     if (performance.now() - beaten <= STANDSTILL_MS) return;
@@ -38,7 +40,7 @@ export function serveProgram(child: ChildProcess, { open, logger }: Pick<DriveOp
       child.kill("SIGKILL");
       clearInterval(timer);
     }
-    send({ beat: true });
+    tell(child, { beat: true });
   }, BEAT_MS);
   timer.unref();
   closer.defer(() => clearInterval(timer));
@@ -49,7 +51,7 @@ export function serveProgram(child: ChildProcess, { open, logger }: Pick<DriveOp
     try {
       stream = await open(until);
       stream.on("error", () => {});
-      const near = await openDoor((path) => send({ stream: id, path }), until);
+      const near = await openDoor((path) => tell(child, { stream: id, path }), until);
       carried.add(near);
       near.once("close", () => carried.delete(near));
       near.on("data", cutAfterStandstill);
@@ -58,7 +60,7 @@ export function serveProgram(child: ChildProcess, { open, logger }: Pick<DriveOp
     } catch (error) {
       stream?.destroy();
       logger.debug("no stream to a volume", { error: (error as Error).message });
-      send({ stream: id });
+      tell(child, { stream: id });
     }
   };
   child.on("message", (message: FromProgram) => {
