@@ -27,7 +27,17 @@ describe.skipIf(!canHaveMachine || !canHaveDrives)("killed with its volumes moun
   const leftOf = async (pids: readonly number[]): Promise<string[]> =>
     (await Promise.all(pids.map(async (pid) => ((await alive(pid)) ? [commandLine(pid)] : [])))).flat();
 
-  test.each(["shipside", "unshare", "the first process", "the agent", "the command"])("%s", async (role) => {
+  const ROLES = [
+    "shipside",
+    "unshare",
+    "the first process",
+    "the agent",
+    "the command",
+    "the drive's program",
+    "its parent",
+  ] as const;
+
+  test.each(ROLES)("%s", async (role) => {
     const before = await relays();
     const words = ["run", "deployment/probe", "--volumes", "-n", world.home, "-k", world.kubeconfig, "--"];
     const child = world.machine.start([...words, "sh", "-c", "sleep 1000 & echo up in $(ls /probe-data); exec sleep 1001"]);
@@ -36,16 +46,20 @@ describe.skipIf(!canHaveMachine || !canHaveDrives)("killed with its volumes moun
     await untilSaid(child, /^up in/m);
     const place = `${world.machine.home}/run/shipside/volumes-${child.pid}`;
     const relay = (await relays()).filter((name) => !before.includes(name));
-    expect(await mounts()).toContain(` ${place}/`);
     expect(relay).toHaveLength(1);
     const all = below(child.pid!);
     const unshare = all.find((pid) => commandLine(pid).startsWith("unshare "))!;
     const [first = 0, agent = 0] = below(unshare);
-    const roles: Record<string, number> = {
+    expect(await world.machine.sh(`cat /proc/${agent}/mountinfo`)).toContain(` ${place}/`);
+    const entry = all.find((pid) => commandLine(pid).startsWith("nsenter "))!;
+    const roles: Record<(typeof ROLES)[number], number> = {
       ...{ shipside: child.pid!, unshare, "the first process": first, "the agent": agent },
+      ...{ "the drive's program": below(entry)[0]!, "its parent": entry },
       "the command": all.find((pid) => commandLine(pid) === "sleep 1001 ")!,
     };
-    process.kill(roles[role]!, "SIGKILL");
+    process.kill(roles[role], "SIGKILL");
+    // Without its drive the command goes on.
+    if (role === "the drive's program" || role === "its parent") child.kill("SIGINT");
     await exited;
     await expect.poll(() => leftOf(all), WAIT).toEqual([]);
     await expect.poll(mounts, WAIT).not.toContain(place);

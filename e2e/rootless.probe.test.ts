@@ -5,6 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { PODS } from "@shipside/kube";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canHaveDrives } from "./mount.drives.ts";
 import { canHaveMachine } from "./root.harness.ts";
@@ -145,31 +146,69 @@ describe.skipIf(!canHaveMachine || !canHaveDrives)("what a program sees", { time
     return stdout;
   };
 
-  test("where mounts are private, a claim is a read-only copy at its path, as is said; with --driver sync both ways", async () => {
+  const VOLUME = ["--volumes", "--mount-only", "data"];
+
+  test("where mounts are private, and none of the programs is there that mount for others, a claim is a drive all the same", async () => {
+    const programs = ["fusermount3", "fusermount", "python3", "sshfs"].map((name) => `/usr/bin/${name}`).filter(existsSync);
+    await world.inPod("probe", ["sh", "-c", "rm -f /probe-data/*; echo there > /probe-data/row"]);
+    await world.machine.sh(
+      `mount --make-rprivate /; for program in ${programs.join(" ")}; do mount --bind /dev/null $program; done`,
+    );
+    try {
+      const script = `cat /probe-data/row; echo here > /probe-data/row; findmnt -n -o FSTYPE /probe-data
+        until grep -s back /probe-data/answer; do sleep 0.1; done; cd /probe-data; cat row`;
+      const ran = world.run(VOLUME, ["sh", "-c", script]);
+      await expect.poll(() => world.inPod("probe", ["cat", "/probe-data/row"]), { timeout: 60_000 }).toBe("here\n");
+      await world.inPod("probe", ["sh", "-c", "echo back > /probe-data/answer"]);
+      const { code, stdout, stderr } = await ran;
+      expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: "there\nfuse.shipside\nback\nhere\n" });
+      expect(stderr).toMatch(/\/probe-data +persistentVolumeClaim data, by fuse/);
+      expect(stderr).not.toContain("can't be used");
+      expect(await world.machine.sh(`grep ${world.machine.home} /proc/self/mountinfo || true`)).toBe("");
+      expect(await world.machine.sh(`ps -o args= -u ${world.machine.uid} || true`)).toBe("");
+      // The map of addresses is meant to stay.
+      const left = `cd ${world.machine.home} && find run state \\( ! -type d -o -name 'volumes-*' \\) ! -name addresses.json`;
+      expect(await world.machine.sh(left)).toBe("");
+      const pods = await world.cluster.list(PODS, { namespace: world.home });
+      expect(pods.filter(({ metadata }) => metadata.name.startsWith("shipside-") && !metadata.deletionTimestamp)).toEqual([]);
+    } finally {
+      await world.machine.sh(`mount --make-rshared /; umount ${programs.join(" ")}`);
+    }
+  });
+
+  test("where mounts are private, a driver that mounts outside isn't taken; with --driver sync a claim is both ways", async () => {
     await world.inPod("probe", ["sh", "-c", "echo there > /probe-data/row"]);
     await world.machine.sh("mount --make-rprivate /");
     try {
-      const volume = ["--volumes", "--mount-only", "data"];
       const read = ["sh", "-c", "cat /probe-data/row; echo here > /probe-data/row"];
-      const copied = await world.run(volume, read);
-      expect(copied, copied.stderr).toMatchObject({ code: 2, stdout: "there\n" });
-      expect(copied.stderr).toContain("Read-only file system");
-      expect(copied.stderr).toMatch(
-        /driver snapshot: fuse can't be used: .*; sshfs can't be used: what is mounted isn't seen in the command's namespaces/,
-      );
-      expect(copied.stderr).toContain("sudo mount --make-rshared / changes that); --driver sync does without");
-      expect(copied.stderr).not.toContain("deploying a relay");
-      expect(await world.inPod("probe", ["cat", "/probe-data/row"])).toBe("there\n");
-
-      const refused = await world.run([...volume, "--driver", "sshfs"], read);
+      const refused = await world.run([...VOLUME, "--driver", "sshfs"], read);
       expect(refused).toMatchObject({ stdout: "", stderr: expect.stringContaining("error[VOLUMES_DRIVER_UNAVAILABLE]") });
+      expect(refused.stderr).toContain("what is mounted isn't seen in the command's namespaces");
+      expect(refused.stderr).toContain("sudo mount --make-rshared / changes that); --driver sync does without");
       expect(refused.stderr).not.toContain("deploying a relay");
 
-      const synced = await world.run([...volume, "--driver", "sync"], read);
+      const synced = await world.run([...VOLUME, "--driver", "sync"], read);
       expect(synced, synced.stderr).toMatchObject({ code: 0, stdout: "there\n" });
       expect(await world.inPod("probe", ["cat", "/probe-data/row"])).toBe("here\n");
     } finally {
       await world.machine.sh("mount --make-rshared /");
+    }
+  });
+
+  test("where /dev/fuse may not be opened, a claim is a read-only copy at its path, as is said", async () => {
+    await world.inPod("probe", ["sh", "-c", "echo there > /probe-data/row"]);
+    await world.machine.sh("chmod 600 /dev/fuse");
+    try {
+      const copied = await world.run(VOLUME, ["sh", "-c", "cat /probe-data/row; echo here > /probe-data/row"]);
+      expect(copied, copied.stderr).toMatchObject({ code: 2, stdout: "there\n" });
+      expect(copied.stderr).toContain("Read-only file system");
+      expect(copied.stderr).toMatch(
+        /driver snapshot: fuse can't be used: this machine lacks the right to open \/dev\/fuse; sshfs /,
+      );
+      expect(copied.stderr).not.toContain("deploying a relay");
+      expect(await world.inPod("probe", ["cat", "/probe-data/row"])).toBe("there\n");
+    } finally {
+      await world.machine.sh("chmod 666 /dev/fuse");
     }
   });
 

@@ -48,6 +48,11 @@ export interface HostOptions {
   datagramSocket?: () => Promise<DatagramSocket>;
   /** Why what is mounted below a directory isn't seen where sessions' volumes are used: drivers that mount aren't taken then. */
   whyNoMounts?: (dir: string) => Promise<string | undefined>;
+  /**
+   * Turns a command line into one that runs it where sessions' volumes are used, if that isn't here: in mount and user namespaces, as their root.
+   * What can be mounted there is, and is seen there alone.
+   */
+  mountInside?: (command: readonly string[]) => readonly string[];
   /** As the tunnels': the range of addresses. Their `stateFile` is in `stateDir` by default. */
   pool?: TunnelOptions["pool"];
   /** As the tunnels': who makes listening sockets. Default: this process. */
@@ -128,7 +133,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
       cluster: await cluster.again(),
       inCluster: options.bind === "cluster",
       datagramSocket: options.datagramSocket,
-      whyNoMounts: options.whyNoMounts,
+      ...{ whyNoMounts: options.whyNoMounts, mountInside: options.mountInside },
       openTunnel: async ({ namespace, rules, host, address, dialer, look }, relay, until) => {
         const which = host ?? namespace;
         return tunnels.acquire(

@@ -28,7 +28,10 @@ export interface Rootless extends Closable {
   /**
    * For the session host whose sessions are to be in the namespaces: their names, addresses, listeners and local ports. Close it before this.
    */
-  readonly hostOptions: Pick<HostOptions, "hosts" | "listeners" | "bind" | "plugins" | "datagramSocket" | "whyNoMounts">;
+  readonly hostOptions: Pick<
+    HostOptions,
+    "hosts" | "listeners" | "bind" | "plugins" | "datagramSocket" | "whyNoMounts" | "mountInside"
+  >;
   /** Gives the namespaces the session's DNS and the rest of the world, once, before a command runs. */
   join(session: JoinedSession): Promise<Joined>;
   /** The session's services, or their names, are others now. */
@@ -120,6 +123,7 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
         const why = await whyMountsAreHidden(dir);
         return why && `${why}; --driver sync does without`;
       },
+      mountInside: (command) => namespace.enter(command, { asRoot: true }),
       plugins: [{ name: "rootless", interceptors: [arrivalsInside(namespace)] }],
     },
     async join(session) {

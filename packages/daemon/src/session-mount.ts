@@ -10,6 +10,7 @@ import {
 import { collectEnv } from "@shipside/envexport";
 import type { Cluster, Workload } from "@shipside/kube";
 import { chooseDrivers, clearVolumes, type OpenVolumes, openVolumes, type VolumeObstacle, volumesError } from "@shipside/volumes";
+import type { HostOptions } from "./host.ts";
 import type { Journal } from "./journal.ts";
 import { recordedDriver } from "./recorded-driver.ts";
 import { recordVolumes } from "./residue/volumes.ts";
@@ -36,7 +37,9 @@ export interface SessionMountComponents {
   session: string;
   plugins: readonly Plugin[];
   /** Why drivers that mount are of no use in this directory. */
-  whyNoMounts?: ((dir: string) => Promise<string | undefined>) | undefined;
+  whyNoMounts?: HostOptions["whyNoMounts"] | undefined;
+  /** Where the others mount. */
+  mountInside?: HostOptions["mountInside"] | undefined;
   logger: Logger;
   signal: AbortSignal;
   /** Told of what can't be brought up to date from now on. */
@@ -52,13 +55,13 @@ export interface SessionMountComponents {
  * `openVolumes` and `chooseDrivers`; of a session that is nothing but the mount also with `VOLUMES_NONE_MOUNTED`.
  */
 export async function openMount(options: SessionOptions, components: SessionMountComponents): Promise<SessionMount> {
-  const { cluster, workload, env, journal, session, plugins, logger, signal, warn, notice, copying } = components;
+  const { cluster, workload, env, journal, session, plugins, mountInside, logger, signal, warn, notice, copying } = components;
   const { container, kubeconfig, kind, relayImage: image } = options;
   const { dir, only, readOnly, from, driver: wanted, ignore } = options.mount!;
   const place = { cluster, ...(kubeconfig !== undefined && { kubeconfig }) };
   const hidden = await components.whyNoMounts?.(dir);
   const drivers = volumeDrivers({
-    ...{ place, journal, session, image, ignore, plugins, notice, copying },
+    ...{ place, journal, session, image, ignore, plugins, mountInside, notice, copying },
     warn: (error) => warn(errorToJson(error)),
   });
   const chosen = await chooseDrivers(hidden === undefined ? drivers : drivers.map(unlessHidden(hidden)), wanted);

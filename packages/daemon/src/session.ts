@@ -74,6 +74,7 @@ export interface SessionComponents extends TunnelSources {
   datagramSocket?: (() => Promise<DatagramSocket>) | undefined;
   /** Of volumes that are mounted below a directory: see `HostOptions`. */
   whyNoMounts?: SessionMountComponents["whyNoMounts"];
+  mountInside?: SessionMountComponents["mountInside"];
   plugins: readonly Plugin[];
   logger: Logger;
   /** Released with the session. Undefined: there is no inspector for it. */
@@ -234,7 +235,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
       mount = closer.use(
         await openMount(options, {
           ...{ cluster, workload, env: env?.entries, journal, session: id, plugins, logger, signal },
-          whyNoMounts: components.whyNoMounts,
+          ...{ whyNoMounts: components.whyNoMounts, mountInside: components.mountInside },
           warn: (error) => emit({ step: "warning", error }),
           notice: (message) => emit({ step: "notice", message }),
           copying: (message) => emit({ step: "copying", message }),

@@ -1,6 +1,7 @@
 import type { Plugin, VolumeDriver } from "@shipside/core";
 import { type ClaimDriverOptions, fuseDriver, snapshotDriver, sshfsDriver, syncDriver } from "@shipside/volumes";
 import { developer } from "./developer.ts";
+import type { HostOptions } from "./host.ts";
 import type { Journal } from "./journal.ts";
 import { type ClusterPlace, makeClusterObject } from "./residue/cluster-object.ts";
 
@@ -14,6 +15,8 @@ export interface VolumeDriverComponents {
   /** What `sync` lets alone. */
   ignore: readonly string[] | undefined;
   plugins: readonly Plugin[];
+  /** Where drives are mounted that can be: see `HostOptions`. */
+  mountInside: HostOptions["mountInside"] | undefined;
   /** Told before a relay is deployed. */
   notice(message: string): void;
   /** Told how far the copy of a volume is. */
@@ -30,6 +33,7 @@ export function volumeDrivers({
   image,
   ignore,
   plugins,
+  mountInside,
   notice,
   copying,
   warn,
@@ -46,7 +50,7 @@ export function volumeDrivers({
     },
   };
   return [
-    fuseDriver(ofClaims),
+    fuseDriver({ ...ofClaims, ...(mountInside && { enter: mountInside }) }),
     sshfsDriver(ofClaims),
     syncDriver({ ...ofClaims, ...(ignore && { ignore }), onProgress: nowAndThen(copying), onWarning: warn }),
     snapshotDriver({ cluster, onProgress: nowAndThen(copying) }),
