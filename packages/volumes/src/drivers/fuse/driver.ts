@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
 import type { VolumeDriver } from "@shipside/core";
 import { type ClaimDriverOptions, claimDriver } from "../claims/driver.ts";
 import { missingForMounts } from "../missing.ts";
@@ -18,13 +20,10 @@ export function fuseDriver({ enter, ...options }: FuseDriverOptions): VolumeDriv
   if (!enter) return { ...claimDriver(options, { name: "fuse", unavailable: missingForFuse, mount: mountFuse }), mounts: true };
   return claimDriver(options, {
     name: "fuse",
-    unavailable: missingForFuseInside,
+    unavailable: () => missingInside(enter),
     mount: (drive) => mountFuse({ ...drive, enter }),
   });
 }
-
-/** The same for mounts in a user namespace, which kernels allow from 4.18 on: older ones have no Node of today's. */
-const missingForFuseInside = (): Promise<string | undefined> => missingForMounts({ mount: "mount" });
 
 /** What is missing on this machine, in words; undefined where nothing is. */
 export async function missingForFuse(): Promise<string | undefined> {
@@ -32,6 +31,19 @@ export async function missingForFuse(): Promise<string | undefined> {
   if (process.geteuid?.() !== 0) return missingForMounts(FUSERMOUNT_PROGRAMS);
   if (!(await mayMount())) return "root may not mount here (in a container, add the capability SYS_ADMIN)";
   return missingForMounts({ mount: "mount" });
+}
+
+/** The same for mounts in a user namespace, which kernels allow from 4.18 on: older ones have no Node of today's. */
+async function missingInside(enter: Enter): Promise<string | undefined> {
+  const missing = await missingForMounts({ mount: "mount" });
+  if (missing !== undefined) return missing;
+  // A container may have the device, and not let it be opened.
+  const [program = "", ...args] = enter(["sh", "-c", ": <> /dev/fuse"]);
+  return promisify(execFile)(program, args).then(
+    () => undefined,
+    ({ stderr, message }: Error & { stderr?: string }) =>
+      `/dev/fuse can't be opened in the namespaces: ${stderr?.trim() || message}`,
+  );
 }
 
 const CAP_SYS_ADMIN = 1n << 21n;

@@ -1,9 +1,11 @@
 import { chown, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Cluster } from "@shipside/kube";
 import { describe, expect, it, vi } from "vitest";
 import { makePlace } from "../fixtures/place.ts";
 import { missingForMounts } from "../missing.ts";
 import { mountAt } from "../mount-table.ts";
+import { fuseDriver } from "./driver.ts";
 import { openInside } from "./fixtures/inside.ts";
 import { mountFuse } from "./mount.ts";
 
@@ -128,6 +130,18 @@ describe.skipIf(missing !== undefined)("a drive in the user and mount namespaces
     expect(performance.now() - began).toBeLessThan(15_000);
     expect(await inside.sh("pgrep -f [f]use/program || echo none")).toBe("none\n");
   }, 30_000);
+
+  it("the driver says beforehand whether it can be had there", async () => {
+    await using inside = await openInside();
+    const cluster = {} as Cluster;
+    const driver = fuseDriver({ cluster, owner: "ann@desk", enter: inside.enter });
+    expect(driver.mounts).toBeUndefined();
+    expect(await driver.unavailable()).toBeUndefined();
+    await inside.sh("mount -t tmpfs -o mode=555,ro none /dev");
+    expect(await driver.unavailable()).toMatch(/^\/dev\/fuse can't be opened in the namespaces: .*\/dev\/fuse/);
+    await inside[Symbol.asyncDispose]();
+    expect(await driver.unavailable()).toMatch(/^\/dev\/fuse can't be opened in the namespaces: nsenter: /);
+  });
 
   it("where it can't be mounted, that is said, and nothing is left", async () => {
     await using inside = await openInside();
