@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { type Closable, createCloser, type HostsEntry, type ShipsideError } from "@shipside/core";
 import {
   forwardOpenedPorts,
@@ -19,6 +19,7 @@ import type { HostOptions } from "./host.ts";
 import { arrivalsInside } from "./rootless-arrivals.ts";
 import { hostsBesideDns } from "./rootless-hosts.ts";
 import { clusterServices } from "./rootless-records.ts";
+import { showOrder } from "./rootless-volumes.ts";
 import type { MountInfo, SessionInfo } from "./session-info.ts";
 
 export { whyNotRootless } from "./rootless-choice.ts";
@@ -135,11 +136,13 @@ export async function openRootless(options: RootlessOptions = {}): Promise<Rootl
       return joined;
     },
     follow: (info, entries) => resolver?.update(clusterServices(info.services, entries)),
-    async show({ volumes }) {
+    async show({ dir, volumes }) {
       const failed: Error[] = [];
-      // The outer one of nested paths first.
-      for (const { localPath, mountPath, readOnly } of volumes.toSorted((a, b) => a.mountPath.length - b.mountPath.length)) {
-        await namespace.mount({ source: localPath, target: mountPath, readOnly }).catch((error: Error) => failed.push(error));
+      const real = async (path: string): Promise<string> => realpath(path).catch(() => path);
+      const all = await real(dir);
+      const places = new Map(await Promise.all(volumes.map(async ({ mountPath }) => [mountPath, await real(mountPath)] as const)));
+      for (const each of showOrder(volumes, (mountPath) => `${all}/`.startsWith(`${places.get(mountPath)}/`))) {
+        await namespace.mount(each).catch((error: Error) => failed.push(error));
       }
       return failed;
     },
