@@ -26,7 +26,7 @@ export interface Handles {
   add(opened: OpenFile | OpenDirectory): string;
   /** An empty one is what was opened last, so that a client can ask more of it in the same breath. Throws `EBADF`, also where that failed. */
   file(handle: string): OpenFile;
-  /** Throws `EBADF`. */
+  /** The same. */
   directory(handle: string): OpenDirectory;
   /** A promise where that may take long. Throws `EBADF`. */
   close(handle: string): Promise<void> | undefined;
@@ -40,6 +40,7 @@ export function createHandles(): Handles {
   let count = 0;
   let last: string | undefined;
   const bad = (): Error => Object.assign(new Error("no such handle"), { code: "EBADF" });
+  const find = (handle: string): OpenFile | OpenDirectory | undefined => opened.get(handle || (last ?? ""));
   const shut = (entry: OpenFile | OpenDirectory): Promise<void> | undefined => {
     if (!("fd" in entry)) return undefined;
     if (entry.unsynced > CLOSED_AT_ONCE) return closeFile(entry.fd);
@@ -58,12 +59,12 @@ export function createHandles(): Handles {
       return handle;
     },
     file(handle) {
-      const entry = opened.get(handle || (last ?? ""));
+      const entry = find(handle);
       if (!entry || !("fd" in entry)) throw bad();
       return entry;
     },
     directory(handle) {
-      const entry = opened.get(handle);
+      const entry = find(handle);
       if (!entry || "fd" in entry) throw bad();
       return entry;
     },

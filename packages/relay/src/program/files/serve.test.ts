@@ -108,6 +108,9 @@ test("an empty handle is what was opened last, and nothing where that failed", a
   const [refused, nothing] = await opened("none");
   expect([refused.type, refused.body.readUInt32BE(0)]).toEqual([REPLIES.STATUS, STATUS.NO_SUCH_FILE]);
   expect([nothing.type, nothing.body.readUInt32BE(0)]).toEqual([REPLIES.STATUS, STATUS.FAILURE]);
+  const [, listed] = await Promise.all([client.ask({ type: "opendir", path: "." }), client.ask({ type: "readdir", handle: "" })]);
+  expect([listed.type, listed.body.readUInt32BE(0)]).toEqual([REPLIES.NAME, 2]);
+  expect(await client.status({ type: "read", handle: "", offset: 0, length: 1 })).toBe(STATUS.FAILURE);
   const { body } = await client.ask({ type: "open", path: "one", flags: READ, attributes: {} });
   expect(await client.status({ type: "close", handle: body.toString("latin1", 4) })).toBe(STATUS.OK);
   expect(await client.status({ type: "read", handle: "", offset: 0, length: 1 })).toBe(STATUS.FAILURE);

@@ -5,7 +5,7 @@ import { createNameOperations } from "./name-operations.ts";
 import type { Node } from "./nodes.ts";
 import { empties, isReadOnly, openFlags } from "./open-flags.ts";
 import { DIRECTORY, KEEP_CACHE, MODE_BITS, NO_FLUSH, OLDEST_MINOR } from "./protocol.ts";
-import { askFor, JUST_OPENED, type Stretch } from "./read-ahead.ts";
+import { askFor, type Stretch } from "./read-ahead.ts";
 import { createReads } from "./reads.ts";
 import {
   attributesReply,
@@ -20,7 +20,7 @@ import {
   writtenReply,
 } from "./replies.ts";
 import type { Changes, Of, Request } from "./requests.ts";
-import { AS_IT_IS, type Change, FileError, reply, request } from "./sftp-packets.ts";
+import { AS_IT_IS, type Change, FileError, JUST_OPENED, reply, request } from "./sftp-packets.ts";
 import { both, type SftpSession } from "./sftp-session.ts";
 
 export interface FileSystemOptions extends EntriesOptions {
@@ -45,6 +45,8 @@ export interface FileSystem {
 
 /** A file that comes with its opening is no larger, in bytes. */
 const SMALL = 64 * 1024;
+/** As much as the kernel asks for whoever reads a few bytes of a file's beginning. */
+const HEAD = 16 * 1024;
 const PAGE = 4096;
 /** Smaller writes are copied, so that their buffer is free at once. */
 const COPIED = 16 * 1024;
@@ -56,7 +58,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
   const { nodes, nodeOf, pathOf, question, shown, told, look, known, isSame, changed, forget } = entries;
   const files = createFiles(entries);
   const named = createNameOperations({ entries, files, session: current });
-  const directories = createDirectories();
+  const directories = createDirectories(entries);
   const reads = createReads();
   /** What may be answered early where a program is told to end. */
   const interruptible = new Map<number, () => void>();
@@ -93,11 +95,14 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     return after;
   };
 
-  /** Of what is being opened, where it is small, and the kernel has no pages of it. Whole pages, and one byte more than there is: so its end is seen. */
-  const askForAll = (node: Node, session: SftpSession): Stretch | undefined => {
+  /**
+   * Of what is being opened, unless the kernel has pages of it: all where it is small (whole pages, and a byte more than there is, so that its end is seen),
+   * else its head, which is all that many look at.
+   */
+  const askForHead = (node: Node, session: SftpSession): Stretch | undefined => {
     const size = node.known?.attributes.size ?? 0;
-    if (size === 0 || size > SMALL || node.settled) return undefined;
-    const place = Buffer.allocUnsafe((Math.floor(size / PAGE) + 1) * PAGE);
+    if (size === 0 || node.settled) return undefined;
+    const place = Buffer.allocUnsafe(size > SMALL ? HEAD : (Math.floor(size / PAGE) + 1) * PAGE);
     return askFor({ node, session, remote: JUST_OPENED, entries }, 0, place);
   };
 
@@ -108,7 +113,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     const asked = entries.ask();
     const opening = session.together(() => ({
       remote: session.ask(request.open(path, openFlags(flags)), reply.handle),
-      first: isReadOnly(flags) ? askForAll(node, session) : undefined,
+      first: isReadOnly(flags) ? askForHead(node, session) : undefined,
       found: session.ask(request.lstat(path), reply.attributes).catch(() => undefined),
     }));
     const [remote, found] = await Promise.all([opening.remote, opening.found]);
@@ -135,6 +140,16 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     entries.write(file.node);
     changed(file.node, tell);
     return writtenReply(unique, length);
+  };
+
+  /** What was written mostly is looked at next: that comes with the last answer. */
+  const flush = async (file: OpenFile): Promise<void> => {
+    if (file.isSettled) return file.settle();
+    await both(
+      file.session,
+      () => file.settle(),
+      () => ask(file.session, file.node, file).catch(() => undefined),
+    );
   };
 
   const names = async (message: Of<"readdir" | "readdirplus">): Promise<Buffer> => {
@@ -219,7 +234,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       case "write":
         return write(message, { keep, tell });
       case "flush":
-        await files.get(message.handle).settle();
+        await flush(files.get(message.handle));
         return doneReply(unique);
       case "fsync": {
         const file = files.get(message.handle);

@@ -12,6 +12,8 @@ export interface OpenFile {
   readonly ahead: ReadAhead;
   /** Sends it, and resolves when there is room for more; whether it was written is known after {@link settle}. */
   write(offset: number, data: Buffer, sent: () => void): Promise<void>;
+  /** Whether all that was written is answered. */
+  readonly isSettled: boolean;
   /** Resolves when all that was written is answered. Rejects with the first failure since the last call. */
   settle(): Promise<void>;
 }
@@ -80,6 +82,9 @@ export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files 
           }
           if (data.length === 0) pieceSent();
         });
+      },
+      get isSettled() {
+        return unanswered === 0;
       },
       async settle() {
         session.push();

@@ -220,6 +220,39 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect((await read(3_700_000, 4_096)).equals(Buffer.alloc(4_096))).toBe(true);
   });
 
+  it("a directory that was listed a moment ago isn't listed anew, unless it was changed from here", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const [at, there] = [(name: string) => join(place.local, name), (name: string) => join(place.remote, name)];
+    const names = async (): Promise<string[]> => (await readdir(at("d"))).sort();
+    await mkdir(there("d"));
+    await writeFile(there("d/a"), "x");
+    expect(await names()).toEqual(["a"]);
+    await writeFile(there("d/b"), "x");
+    expect(await names()).toEqual(["a"]);
+    await writeFile(at("d/c"), "x");
+    expect(await names()).toEqual(["a", "b", "c"]);
+    await writeFile(there("d/e"), "x");
+    await rename(at("d/c"), at("f"));
+    expect(await names()).toEqual(["a", "b", "e"]);
+    await unlink(at("d/a"));
+    expect(await names()).toEqual(["b", "e"]);
+    await rm(at("d"), { recursive: true });
+    await mkdir(at("d"));
+    expect(await names()).toEqual([]);
+  });
+
+  it("what a file has become by being written is known when it is closed", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    await writeFile(join(place.local, "f"), "0123456789");
+    const { mtimeNs } = await stat(join(place.remote, "f"), { bigint: true });
+    place.away(true);
+    place.cut();
+    expect(await stat(join(place.local, "f"), { bigint: true })).toMatchObject({ size: 10n, mtimeNs });
+    place.away(false);
+  });
+
   it("when a file was last read is seen at once", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount({ cacheSeconds: 60 });

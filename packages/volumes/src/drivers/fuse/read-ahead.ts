@@ -23,9 +23,6 @@ export interface StretchSource {
   entries: Pick<Entries, "ask" | "isWritten">;
 }
 
-/** The server's handle of what the request before has opened. */
-export const JUST_OPENED = "";
-
 /** From there on, as much as the place has room for. */
 export function askFor({ node, session, remote, entries }: StretchSource, from: number, place: Buffer): Stretch {
   const asked = entries.ask();

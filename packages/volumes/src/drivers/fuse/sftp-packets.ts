@@ -32,6 +32,9 @@ export const FLAGS = { READ: 1, WRITE: 2, APPEND: 4, CREATE: 8, TRUNCATE: 16, EX
 /** As much as a server gives, or takes, at a time, in bytes. */
 export const PIECE = 256 * 1024;
 
+/** The handle of what the request before has opened. */
+export const JUST_OPENED = "";
+
 /** Bytes of a packet's length, type and id. */
 const HEAD = 9;
 /** What is changed of a file. SFTP has owners together only: {@link AS_IT_IS} is what stays. Times: `request.utimes`. */
