@@ -14,12 +14,12 @@ const HELP = `pnpm bench volumes [options]
   --rounds N      interleaved rounds of each figure, 1 to 100; default 5
   --rtt N         time there and back to the server, in ms, 0 to 1000; default 0: straight by loopback
   --mbit N        what the way from the cluster carries, in Mbit/s, 1 to 10000, for the snapshots; default: any amount
-  --driver NAME   ours: sshfs or fuse; default: what a session takes by itself, fuse for root and else sshfs
+  --driver NAME   ours: sshfs or fuse; default: fuse, as a session takes
   --link tls      ours through TLS, ended by a process beside the relay; default
   --link plain    ours without: as though encryption cost nothing
   --mib N         size of a sequential transfer; default 128
   --operations N  random reads and writes a round; default 2000
-  --files N       for ls -lR; default 10000
+  --files N       for ls -lR; a twentieth for grep -r and rm -r; default 10000
   --only TEXT     figures whose name contains it
   --json          rows { figure, ours, peer, ratio, unit, rounds }`;
 
@@ -39,7 +39,7 @@ const { values } = parseArgs({
     rtt: { type: "string", default: "0" },
     mbit: { type: "string" },
     link: { type: "string", default: "tls" },
-    driver: { type: "string", default: process.getuid?.() === 0 ? "fuse" : "sshfs" },
+    driver: { type: "string", default: "fuse" },
     mib: { type: "string", default: "128" },
     operations: { type: "string", default: "2000" },
     files: { type: "string", default: "10000" },

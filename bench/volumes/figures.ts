@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { closeSync, fsyncSync, mkdirSync, openSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Mounted } from "./mounts.ts";
@@ -49,6 +49,15 @@ function randomPlaces(operations: number, bytes: number): number[] {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
     return (state % (bytes / BLOCK)) * BLOCK;
   });
+}
+
+/** A hundred files in each directory. */
+function makeTree(root: string, files: number, text: (each: number) => string): void {
+  for (let made = 0; made < files; made++) {
+    const directory = join(root, `directory-${Math.floor(made / 100)}`);
+    if (made % 100 === 0) mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, `file-${made}`), text(made));
+  }
 }
 
 function withFile<T>(mounted: Mounted, flags: string, bytes: number, work: (fd: number) => T): T {
@@ -136,14 +145,33 @@ export const FIGURES: readonly Figure[] = [
     must: { loopback: 1, far: 1, kind: "atMost" },
     measure({ local, remote }, { files }) {
       const name = fresh("tree");
-      for (let made = 0; made < files; made++) {
-        const directory = join(remote, name, `directory-${Math.floor(made / 100)}`);
-        if (made % 100 === 0) mkdirSync(directory, { recursive: true });
-        writeFileSync(join(directory, `file-${made}`), "x");
-      }
+      makeTree(join(remote, name), files, () => "x");
       const took = seconds(() => execFileSync("ls", ["-lR", join(local, name)], { stdio: ["ignore", "ignore", "inherit"] }));
       rmSync(join(remote, name), { recursive: true });
       return took;
+    },
+  },
+  {
+    name: "grep -r of small files",
+    unit: "s",
+    must: { loopback: 1, far: 1, kind: "atMost" },
+    measure({ local, remote }, { files }) {
+      const name = fresh("texts");
+      makeTree(join(remote, name), files / 20, (each) => "some text\n".repeat(1 + (each % 500)));
+      // It finds nothing, and says so by its exit code.
+      const took = seconds(() => void spawnSync("grep", ["-r", "another", join(local, name)]));
+      rmSync(join(remote, name), { recursive: true });
+      return took;
+    },
+  },
+  {
+    name: "rm -r of many files",
+    unit: "s",
+    must: { loopback: 1, far: 1, kind: "atMost" },
+    measure({ local, remote }, { files }) {
+      const name = fresh("unwanted");
+      makeTree(join(remote, name), files / 20, () => "x");
+      return seconds(() => execFileSync("rm", ["-r", join(local, name)]));
     },
   },
 ];
