@@ -1,5 +1,5 @@
 import { chown, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Cluster } from "@shipside/kube";
 import { describe, expect, it, vi } from "vitest";
 import { makePlace } from "../fixtures/place.ts";
@@ -112,7 +112,7 @@ describe.skipIf(missing !== undefined)("a drive in the user and mount namespaces
     const inside = await openInside();
     await using place = await makePlace((options) => mountFuse({ ...options, enter: inside.enter }));
     const drive = await place.mount();
-    expect(await mounts(inside.pid)).toContain("shipside:test");
+    expect(await mounts(inside.pid)).toContain(dirname(place.local));
     await inside[Symbol.asyncDispose]();
     const began = performance.now();
     await drive.close();
@@ -149,7 +149,7 @@ describe.skipIf(missing !== undefined)("a drive in the user and mount namespaces
     await inside.sh("mount --bind /dev/null /dev/fuse");
     const refused = { code: "VOLUMES_MOUNT_FAILED", message: expect.stringContaining(place.local) };
     await expect(place.mount()).rejects.toMatchObject(refused);
-    expect(await mounts(inside.pid)).not.toContain("shipside:test");
+    expect(await mounts(inside.pid)).not.toContain(dirname(place.local));
     await inside[Symbol.asyncDispose]();
     await expect(place.mount()).rejects.toMatchObject({
       code: "VOLUMES_MOUNT_FAILED",
