@@ -79,9 +79,10 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
   const links = createLinks();
   let changes = 0;
   const secondsTo = (until: number): number => Math.max(0, (until - performance.now()) / 1000);
-  const entryOf = ({ id }: Node, { attributes, until }: Known, namedUntil = until): Entry => ({
-    ...{ node: id, attributes, seconds: secondsTo(until), namedSeconds: secondsTo(namedUntil) },
-  });
+  const entryOf = (node: Node, { attributes, until }: Known, namedUntil = until): Entry => {
+    node.size = attributes.size;
+    return { node: node.id, attributes, seconds: secondsTo(until), namedSeconds: secondsTo(namedUntil) };
+  };
   const entries: Entries = {
     nodes,
     nodeOf(id) {

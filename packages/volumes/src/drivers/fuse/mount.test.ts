@@ -220,6 +220,27 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect((await read(3_700_000, 4_096)).equals(Buffer.alloc(4_096))).toBe(true);
   });
 
+  it("what a file has grown by there is read as soon as its size is known", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    if (isRoot) await writeFile(`/sys/class/bdi/${(await mountAt(place.local))?.device}/read_ahead_kb`, "128");
+    for (const size of [70_000, 300_000, 1_000_000, 3_000_000]) {
+      const [at, there] = [join(place.local, `f${size}`), join(place.remote, `f${size}`)];
+      await writeFile(there, randomBytes(size));
+      await stat(at);
+      await using file = await open(at, "r");
+      await file.readFile();
+      await appendFile(there, randomBytes(5_000));
+      await run("stat", ["--cached=never", at]);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(10_000), 0, 10_000, size);
+      expect([size, bytesRead, buffer.subarray(0, bytesRead).equals((await readFile(there)).subarray(size))]).toEqual([
+        size,
+        5_000,
+        true,
+      ]);
+    }
+  });
+
   it("a directory that was listed a moment ago isn't listed anew, unless it was changed from here", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount({ cacheSeconds: 60 });

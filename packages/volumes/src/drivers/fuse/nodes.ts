@@ -15,6 +15,8 @@ export interface Node {
   settled?: Attributes | undefined;
   /** What the server last said of it. */
   known?: Known | undefined;
+  /** What the kernel was last told of its size. */
+  size?: number;
   /** Of a directory: the kernel has asked for it, and wasn't told yet what it is since it was last changed from here. */
   isWanted?: boolean;
   /** Of a directory into which something was put from here: until then, in ms, it may be taken to be there. */

@@ -1,9 +1,10 @@
 import type { OpenFile } from "./files.ts";
+import type { Node } from "./nodes.ts";
 import { LARGEST_IO, OUT_HEADER } from "./protocol.ts";
 import type { Stretch } from "./read-ahead.ts";
 import { putHeader } from "./replies.ts";
 import type { Of } from "./requests.ts";
-import { PIECE, request } from "./sftp-packets.ts";
+import { FileError, PIECE, request } from "./sftp-packets.ts";
 
 /** `asked`: the server was, for some of it. */
 type Respond = (reply: Buffer, asked: boolean) => void;
@@ -16,7 +17,7 @@ export interface Reads {
 export function createReads(): Reads {
   const free: Buffer[] = [];
   return {
-    async serve({ session, remote, ahead }, { unique, offset, size }, respond) {
+    async serve({ node, session, remote, ahead }, { unique, offset, size }, respond) {
       const into = free.pop() ?? Buffer.allocUnsafeSlow(OUT_HEADER + LARGEST_IO);
       let asked = false;
       const pieces: Array<{ at: number; found: Promise<number> }> = [];
@@ -30,7 +31,7 @@ export function createReads(): Reads {
             asked = true;
             return session.readInto(request.read(remote, from, length), place);
           };
-          pieces.push({ at, found: stretch ? copy(stretch, from, place).catch(read) : read() });
+          pieces.push({ at, found: stretch ? copy(stretch, from, place, node).catch(read) : read() });
           at += length;
         }
         ahead.follow(offset, size);
@@ -51,6 +52,9 @@ export function createReads(): Reads {
   };
 }
 
-/** Resolves with how many bytes there were from there on. */
-const copy = async ({ from, found, place }: Stretch, offset: number, into: Buffer): Promise<number> =>
-  place.copy(into, 0, offset - from, Math.max(await found, offset - from));
+/** Resolves with how many bytes there were from there on. Rejects where there are more by now: who is told too few takes that for the file's end. */
+async function copy({ from, found, place }: Stretch, offset: number, into: Buffer, { size = 0 }: Node): Promise<number> {
+  const until = await found;
+  if (until < place.length && from + until < Math.min(size, offset + into.length)) throw new FileError("ESTALE");
+  return place.copy(into, 0, offset - from, Math.max(until, offset - from));
+}
