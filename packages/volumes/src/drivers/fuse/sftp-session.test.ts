@@ -91,6 +91,16 @@ test("what nobody waits for leaves with what is asked next, or by itself in a mo
   }
 });
 
+test.each([0, 1, 4])("a packet that is too short to be one (%i bytes) ends the session", async (length) => {
+  const [near, far] = duplexPair();
+  const opening = openSftpSession(near);
+  const short = Buffer.alloc(4 + length, 101);
+  short.writeUInt32BE(length, 0);
+  far.write(Buffer.concat([short, Buffer.alloc(20)]));
+  await expect(opening).rejects.toMatchObject({ code: "EIO" });
+  expect(near.destroyed).toBe(true);
+});
+
 async function tcpPair() {
   const server = createServer({ allowHalfOpen: true });
   await once(server.listen(0, "127.0.0.1"), "listening");

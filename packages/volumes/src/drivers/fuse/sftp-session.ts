@@ -31,6 +31,8 @@ interface Waiting {
 
 /** The longest that a server sends, in bytes: a READ's, or a page of names. */
 const LONGEST = 300 * 1024;
+/** The shortest: length, type, and an id or a version. */
+const SHORTEST = 9;
 /** How long what nobody waits for may wait for others, in ms, and how many bytes of them. */
 const HELD_MS = 1;
 const MOST_HELD = 64 * 1024;
@@ -215,8 +217,8 @@ function frameReader(
         placed(whole);
         continue;
       }
-      const wanted = held < 4 ? 4 : 4 + room.readUInt32BE(0);
-      if (wanted > LONGEST) return broken();
+      const wanted = held < 4 ? SHORTEST : 4 + room.readUInt32BE(0);
+      if (wanted < SHORTEST || wanted > LONGEST) return broken();
       const isData = held >= 5 && room[4] === REPLY_TYPES.DATA;
       const least = held < 5 ? 5 : isData ? DATA_HEAD : wanted;
       if (room.length < least) {
