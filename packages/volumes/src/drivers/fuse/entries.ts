@@ -1,7 +1,7 @@
 import { createLinks } from "./links.ts";
 import { createNodes, type Known, type Node, type Nodes } from "./nodes.ts";
 import { type LocalUser, ownerHere } from "./owners.ts";
-import { DIRECTORY, KIND, ROOT_ID } from "./protocol.ts";
+import { DIRECTORY, KIND, REGULAR, ROOT_ID } from "./protocol.ts";
 import { type Attributes, changedNotice, type Entry } from "./replies.ts";
 import { FileError, request } from "./sftp-packets.ts";
 import type { SftpSession } from "./sftp-session.ts";
@@ -50,6 +50,8 @@ export interface Entries {
   doubt(id: number, name: string | undefined): void;
   /** Whether it was changed after something was asked. */
   isChanged(node: Node, asked: Asked): boolean;
+  /** Whether another file has its name: these are that one's. */
+  isReplaced(node: Node, attributes: Attributes): boolean;
   /** The same of its content. */
   isWritten(node: Node, asked: Asked): boolean;
   /** What the server said of it. */
@@ -80,7 +82,7 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
   let changes = 0;
   const secondsTo = (until: number): number => Math.max(0, (until - performance.now()) / 1000);
   const entryOf = (node: Node, { attributes, until }: Known, namedUntil = until): Entry => {
-    node.size = attributes.size;
+    node.told = attributes;
     return { node: node.id, attributes, seconds: secondsTo(until), namedSeconds: secondsTo(namedUntil) };
   };
   const entries: Entries = {
@@ -125,6 +127,8 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
     told(node, attributes, asked) {
       links.told(node, attributes);
       if (node.settled && !same(node.settled, attributes)) node.settled = undefined;
+      // Somebody else has written to it: what was asked of it before isn't so any more.
+      if (node.told && !same(node.told, attributes)) node.written = ++changes;
       const { known } = node;
       // Of two answers the later one counts.
       if (known && known.until > asked.until) return entryOf(node, known);
@@ -135,7 +139,13 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
     filled(directory, { until }) {
       directory.filledUntil = until;
     },
-    look: (parent, name, attributes, asked) => entries.told(nodes.look(parent, name, attributes.mode & KIND), attributes, asked),
+    look(parent, name, attributes, asked) {
+      const kind = attributes.mode & KIND;
+      // Directories stay who they are: there are file systems that number anew what isn't open.
+      const inode = kind === REGULAR ? attributes.exact?.inode : undefined;
+      return entries.told(nodes.look(parent, name, kind, inode), attributes, asked);
+    },
+    isReplaced: ({ inode }, { exact }) => inode !== undefined && exact !== undefined && exact.inode !== inode,
     known(node) {
       node.isWanted = true;
       return node.known && node.known.until > performance.now() ? entryOf(node, node.known) : undefined;
@@ -166,4 +176,7 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
 
 /** Of the same content, as far as attributes tell. */
 const same = (one: Attributes, other: Attributes): boolean =>
-  one.size === other.size && one.mtime === other.mtime && one.exact?.mtime === other.exact?.mtime;
+  one.size === other.size &&
+  one.mtime === other.mtime &&
+  one.exact?.mtime === other.exact?.mtime &&
+  one.exact?.inode === other.exact?.inode;

@@ -48,6 +48,8 @@ const SMALL = 64 * 1024;
 /** As much as the kernel asks for whoever reads a few bytes of a file's beginning. */
 const HEAD = 16 * 1024;
 const PAGE = 4096;
+/** What was asked for longer, in ms, is no longer waited for by who has a signal. */
+const PATIENCE_MS = 1_000;
 /** Smaller writes are copied, so that their buffer is free at once. */
 const COPIED = 16 * 1024;
 
@@ -55,20 +57,31 @@ const COPIED = 16 * 1024;
 export function createFileSystem(options: FileSystemOptions): FileSystem {
   const { remotePath, session: current, user } = options;
   const entries = createEntries(options);
-  const { nodes, nodeOf, pathOf, question, shown, told, look, known, isSame, changed, forget } = entries;
+  const { nodes, nodeOf, pathOf, question, shown, told, look, known, isSame, isReplaced, changed, forget } = entries;
   const files = createFiles(entries);
   const named = createNameOperations({ entries, files, session: current });
   const directories = createDirectories(entries);
   const reads = createReads();
-  /** What may be answered early where a program is told to end. */
-  const interruptible = new Map<number, () => void>();
+  /** What may be answered early where a program is told to end, and since when it waits, in ms. */
+  const interruptible = new Map<number, { since: number; giveUp(): void }>();
+  /** The kernel tells of every signal, of a timer's too; and whoever has it begin again must not find it given up. */
+  const interrupt = (unique: number): void => {
+    const found = interruptible.get(unique);
+    if (found) setTimeout(() => interruptible.get(unique)?.giveUp(), found.since + PATIENCE_MS - performance.now()).unref();
+  };
 
   /** Asks the server, of the handle where one is given, or where it has no name any more. */
   const ask = async (session: SftpSession, node: Node, file?: OpenFile): Promise<Entry> => {
     const by = file?.session === session ? file : nodes.path(node) === undefined ? files.of(node) : undefined;
     const packet = by ? request.fstat(by.remote) : question(node);
     const asked = entries.ask();
-    return told(node, shown(await session.ask(packet, reply.attributes), session), asked);
+    const found = await session.ask(packet, reply.attributes);
+    if (by || !isReplaced(node, found)) return told(node, shown(found, session), asked);
+    if (node.parent) nodes.remove(node.parent, node.name);
+    const opened = files.of(node);
+    // The kernel looks the name up anew.
+    if (!opened) throw new FileError("ESTALE");
+    return ask(session, node, opened);
   };
 
   const setattr = async (node: Node, changes: Changes, handle: number | undefined): Promise<Entry> => {
@@ -117,6 +130,11 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       found: session.ask(request.lstat(path), reply.attributes).catch(() => undefined),
     }));
     const [remote, found] = await Promise.all([opening.remote, opening.found]);
+    if (found && isReplaced(node, found)) {
+      session.later(request.close(remote));
+      // The kernel looks the name up anew.
+      throw new FileError("ESTALE");
+    }
     const how = (isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
     if (found) told(node, shown(found, session), asked);
     return openReply(unique, files.add(node, session, remote, opening.first), how);
@@ -263,7 +281,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
         directories.remove(message.handle);
         return doneReply(unique);
       case "interrupt":
-        interruptible.get(message.of)?.();
+        interrupt(message.of);
         return undefined;
       default:
         return errorReply(unique, "ENOSYS");
@@ -281,7 +299,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       };
       // Nothing is changed by these: that their answer comes later doesn't matter.
       const harmless = type === "read" || type === "getattr" || type === "readlink" || type === "statfs" || type === "readdir";
-      if (harmless) interruptible.set(unique, () => once(errorReply(unique, "EINTR")));
+      if (harmless) interruptible.set(unique, { since: performance.now(), giveUp: () => once(errorReply(unique, "EINTR")) });
       try {
         if (named.moving && type !== "interrupt" && type !== "write") await named.moving;
         const bytes = await answer(message, { respond: once, tell, keep });

@@ -37,6 +37,11 @@ const missing = await missingForFuse();
 const isRoot = process.getuid?.() === 0;
 
 describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE server", () => {
+  const content = async (file: FileHandle): Promise<string> => {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(100), 0, 100, 0);
+    return buffer.toString("latin1", 0, bytesRead);
+  };
+
   for (const { name, check } of driveBehaviour(mountFuse)) it(name, check, 60_000);
 
   it("another server of SFTP than a relay's is named as such", async () => {
@@ -177,10 +182,6 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await using place = await makePlace(mountFuse);
     await place.mount({ cacheSeconds: 60 });
     await writeFile(join(place.remote, "f"), "0123456789");
-    const content = async (file: FileHandle): Promise<string> => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(20), 0, 20, 0);
-      return buffer.toString("latin1", 0, bytesRead);
-    };
     await stat(join(place.local, "f"));
     {
       await using file = await open(join(place.local, "f"), "r");
@@ -218,6 +219,62 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await file.truncate(3_500_000);
     await file.truncate(4_000_000);
     expect((await read(3_700_000, 4_096)).equals(Buffer.alloc(4_096))).toBe(true);
+  });
+
+  it("an opening shows what the file is by then, though somebody has it open and goes on reading what came before", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount();
+    const [at, there] = [join(place.local, "f"), join(place.remote, "f")];
+    await writeFile(there, "old");
+    await utimes(there, 1_000, 1_000);
+    await stat(at);
+    await using before = await open(at, "r");
+    expect(await content(before)).toBe("old");
+    await writeFile(there, "new");
+    await utimes(there, 2_000, 2_000);
+    {
+      await using after = await open(at, "r");
+      await content(before);
+      expect(await content(after)).toBe("new");
+    }
+    await using later = await open(at, "r");
+    expect([await content(later), await content(before)]).toEqual(["new", "new"]);
+  });
+
+  it("who has a file open sees what is written to it there, by whatever name, be its size the same", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 0.5 });
+    const [at, there] = [join(place.local, "f"), join(place.remote, "f")];
+    await writeFile(there, "AAAA");
+    await utimes(there, 1_000, 1_000);
+    await using file = await open(at, "r");
+    expect(await content(file)).toBe("AAAA");
+    await writeFile(there, "BBBB");
+    await vi.waitFor(async () => expect(await content(file)).toBe("BBBB"), { timeout: 1_000, interval: 20 });
+    await link(at, join(place.local, "g"));
+    await content(file);
+    await writeFile(join(place.local, "g"), "CCCC");
+    await vi.waitFor(async () => expect(await content(file)).toBe("CCCC"), { timeout: 1_000, interval: 20 });
+  });
+
+  it("what another file was put in the place of stays what it is for who has it open, and for nobody else", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const [at, there] = [join(place.local, "log"), join(place.remote, "log")];
+    await writeFile(there, "old-old\n");
+    await using before = await open(at, "r");
+    expect(await content(before)).toBe("old-old\n");
+    await writeFile(`${there}~`, "new-new\n");
+    await rename(`${there}~`, there);
+    for (let count = 0; count < 3; count++) {
+      await using after = await open(at, "r");
+      expect([await content(before), await content(after), await content(before)]).toEqual(["old-old\n", "new-new\n", "old-old\n"]);
+      expect((await after.stat()).ino).toBe((await stat(there)).ino);
+    }
+    await writeFile(`${there}~`, "longer-than-before\n");
+    await rename(`${there}~`, there);
+    expect(await readFile(at, "utf8")).toBe("longer-than-before\n");
+    expect((await stat(at)).size).toBe(19);
   });
 
   it("what a file has grown by there is read as soon as its size is known", async () => {

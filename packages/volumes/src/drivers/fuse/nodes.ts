@@ -11,12 +11,14 @@ export interface Node {
   lookups: number;
   /** The kind of file: the upper bits of its mode. */
   kind: number;
+  /** Of a plain file: its number on the server, where that tells it. */
+  inode?: bigint | undefined;
   /** What it was when it was last opened, where its time was by then old enough to tell another content: that of its pages. */
   settled?: Attributes | undefined;
   /** What the server last said of it. */
   known?: Known | undefined;
-  /** What the kernel was last told of its size. */
-  size?: number;
+  /** What the kernel was last told. */
+  told?: Attributes;
   /** Of a directory: the kernel has asked for it, and wasn't told yet what it is since it was last changed from here. */
   isWanted?: boolean;
   /** Of a directory into which something was put from here: until then, in ms, it may be taken to be there. */
@@ -45,8 +47,8 @@ export interface Nodes {
   readonly size: number;
   /** Undefined where the number was never given, or is forgotten. */
   get(id: number): Node | undefined;
-  /** The one of this name and kind, made where there is none. Counts as a lookup. */
-  look(parent: Node, name: string, kind: number): Node;
+  /** The one of this name, kind and number, made where there is none. Counts as a lookup. */
+  look(parent: Node, name: string, kind: number, inode?: bigint): Node;
   child(parent: Node, name: string): Node | undefined;
   /** A directory has nothing of this name: so the server said, and it may be said again until then, in ms. */
   miss(parent: Node, name: string, until: number): void;
@@ -105,15 +107,15 @@ export function createNodes(): Nodes {
       parent.knownUntil = undefined;
       parent.missing = undefined;
     },
-    look(parent, name, kind) {
+    look(parent, name, kind, inode) {
       let node = nodes.child(parent, name);
-      // A file that is a directory now is another one.
-      if (node && node.kind !== kind) {
+      // A file that is a directory now is another one, and so is what was put in its place: who has that one open has another file.
+      if (node && (node.kind !== kind || node.inode !== inode)) {
         displace(node);
         node = undefined;
       }
       if (!node) {
-        node = { id: ++ids, parent, name, lookups: 0, kind };
+        node = { id: ++ids, parent, name, lookups: 0, kind, inode };
         all.set(node.id, node);
         place(node, parent, name);
       }

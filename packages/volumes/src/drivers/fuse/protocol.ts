@@ -48,6 +48,8 @@ export const INIT_FLAGS = {
   /** OPEN truncates by itself. */
   ATOMIC_O_TRUNC: 1 << 3,
   BIG_WRITES: 1 << 5,
+  /** Attributes are asked for before a read, once they are too old, and pages of a file that has another time by then are dropped. */
+  AUTO_INVAL_DATA: 1 << 12,
   DO_READDIRPLUS: 1 << 13,
   PARALLEL_DIROPS: 1 << 18,
   /** After the end of the connection reading the device says ECONNABORTED. */

@@ -89,6 +89,22 @@ describe("read ahead", () => {
     write();
   });
 
+  it("who has a file open and doesn't read it any more takes no room from others", async () => {
+    const rooms = createRooms();
+    const idle = Array.from({ length: 20 }, () => opened({ rooms, keptMs: 50 }));
+    for (const { ahead, letCome } of idle) {
+      read(ahead, 4_096 * KIB);
+      await letCome();
+    }
+    while (rooms.take()) {}
+    const reader = opened({ rooms });
+    read(reader.ahead, 4_096 * KIB);
+    expect(reader.asked).toEqual([]);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    read(reader.ahead, 8_192 * KIB, { from: 4_096 * KIB });
+    expect(reader.asked.length).toBeGreaterThan(8);
+  });
+
   it("has so much room and no more for all files, and gives it back when what was asked for has come", async () => {
     const rooms = createRooms();
     const files = Array.from({ length: 20 }, () => opened({ rooms }));

@@ -10,7 +10,9 @@ export interface Stretch {
   readonly place: Buffer;
   /** How many there are: fewer at the file's end. Rejects where they couldn't be had. */
   readonly found: Promise<number>;
-  /** With what was written since, or when they have been there for long, they aren't so any more. */
+  /** Until when they may be taken as so, in ms: for a while from when they came, since on a slow line what is far ahead takes its time. */
+  until(): number;
+  /** Whether that is past, or the file is known to have become another since they were asked for. */
   isOver(): boolean;
 }
 
@@ -26,7 +28,6 @@ export interface StretchSource {
 /** From there on, as much as the place has room for. */
 export function askFor({ node, session, remote, entries }: StretchSource, from: number, place: Buffer): Stretch {
   const asked = entries.ask();
-  // From when they come: on a slow line those that are far ahead take their time.
   let until = Number.POSITIVE_INFINITY;
   const found = session.readInto(request.read(remote, from, place.length), place);
   found.then(
@@ -35,7 +36,11 @@ export function askFor({ node, session, remote, entries }: StretchSource, from: 
     },
     () => {},
   );
-  return { from, place, found, isOver: () => until <= performance.now() || entries.isWritten(node, asked) };
+  return {
+    ...{ from, place, found },
+    until: () => until,
+    isOver: () => until <= performance.now() || entries.isWritten(node, asked),
+  };
 }
 
 /**
@@ -64,7 +69,7 @@ const SEQUENCE = 256 * 1024;
 const FARTHEST = 2 * 1024 * 1024;
 
 export function createReadAhead({ rooms, first, ...source }: ReadAheadOptions): ReadAhead {
-  let stretches: Stretch[] = first ? [first] : [];
+  let stretches: Stretch[] = [];
   let next = 0;
   let run = 0;
   let reach = 0;
@@ -81,9 +86,16 @@ export function createReadAhead({ rooms, first, ...source }: ReadAheadOptions): 
       found.then(give, give);
     }
   };
+  const sweep = (): void => keep((stretch) => !stretch.isOver());
+  const add = (stretch: Stretch): void => {
+    stretches.push(stretch);
+    // Nobody may read any more of a file that is left open.
+    stretch.found.then(() => setTimeout(sweep, stretch.until() - performance.now() + 1).unref(), sweep);
+  };
+  if (first) add(first);
   return {
     at(offset) {
-      keep((stretch) => !stretch.isOver());
+      sweep();
       return stretches.find((stretch) => has(stretch, offset));
     },
     follow(offset, size) {
@@ -100,7 +112,7 @@ export function createReadAhead({ rooms, first, ...source }: ReadAheadOptions): 
       while (reach < next + Math.min(run, FARTHEST)) {
         const place = rooms.take();
         if (!place) return;
-        stretches.push(askFor(source, reach, place));
+        add(askFor(source, reach, place));
         reach += place.length;
       }
     },

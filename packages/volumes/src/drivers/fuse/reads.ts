@@ -53,8 +53,8 @@ export function createReads(): Reads {
 }
 
 /** Resolves with how many bytes there were from there on. Rejects where there are more by now: who is told too few takes that for the file's end. */
-async function copy({ from, found, place }: Stretch, offset: number, into: Buffer, { size = 0 }: Node): Promise<number> {
+async function copy({ from, found, place }: Stretch, offset: number, into: Buffer, { told }: Node): Promise<number> {
   const until = await found;
-  if (until < place.length && from + until < Math.min(size, offset + into.length)) throw new FileError("ESTALE");
+  if (until < place.length && from + until < Math.min(told?.size ?? 0, offset + into.length)) throw new FileError("ESTALE");
   return place.copy(into, 0, offset - from, Math.max(until, offset - from));
 }
