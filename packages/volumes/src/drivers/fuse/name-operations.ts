@@ -48,12 +48,13 @@ export function createNameOperations({ entries, files, session: current }: NameO
     }
   };
 
-  /** Asks for something of this name to be made, and for what it is then. */
+  /** Asks for something of this name to be made, and for what it is then. `close`: what is open by that, where nobody will have it. */
   const make = async <T>(
     parent: Node,
     name: string,
     packet: (path: string) => Buffer,
     read: (frame: Buffer) => T,
+    close?: (made: T) => Buffer,
   ): Promise<{ made: T; entry: Entry; session: SftpSession }> => {
     const session = await current();
     const path = pathOf(parent, name);
@@ -61,11 +62,13 @@ export function createNameOperations({ entries, files, session: current }: NameO
     entries.change(parent, nodes.child(parent, name));
     const asked = entries.ask();
     const [made, attributes] = await session.together(() => {
+      const making = session.ask(packet(path), read);
       const done = both(
         session,
-        () => session.ask(packet(path), read),
+        () => making,
         () => session.ask(ask.lstat(path), reply.attributes),
       );
+      done.catch(async () => close && session.later(close(await making))).catch(() => {});
       if (parent.isWanted) void refresh(session, parent, asked);
       return done;
     });
@@ -106,7 +109,7 @@ export function createNameOperations({ entries, files, session: current }: NameO
     },
     async create({ unique, node, name, flags, mode }) {
       const packet = (path: string): Buffer => ask.open(path, openFlags(flags) | FLAGS.CREATE, mode & MODE_BITS);
-      const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle);
+      const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle, ask.close);
       return createReply(unique, entry, files.add(nodeOf(entry.node), session, made));
     },
     /** What programs open is made by CREATE; this is a plain file by mknod(2). SFTP has no other kind. */
@@ -114,7 +117,7 @@ export function createNameOperations({ entries, files, session: current }: NameO
       if ((mode & KIND) !== REGULAR) throw new FileError("EPERM");
       const flags = FLAGS.WRITE | FLAGS.CREATE | FLAGS.EXCLUSIVE;
       const packet = (path: string): Buffer => ask.open(path, flags, mode & MODE_BITS);
-      const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle);
+      const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle, ask.close);
       session.later(ask.close(made));
       return entryReply(unique, entry);
     },
