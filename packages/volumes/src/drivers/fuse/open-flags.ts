@@ -11,8 +11,8 @@ const O_APPEND = 0o2000;
 /** Whether nothing will be written by it. Pure. */
 export const isReadOnly = (flags: number): boolean => (flags & ACCESS) === 0;
 
-/** Whether its content is gone by that. Pure. */
-export const empties = (flags: number): boolean => (flags & O_TRUNC) !== 0 && !isReadOnly(flags);
+/** Whether its content is gone by that, be it for reading alone: so it is on a disk under Linux. Pure. */
+export const empties = (flags: number): boolean => (flags & O_TRUNC) !== 0;
 
 /** What a program opens a file for, as a file server is told. Pure. */
 export function openFlags(flags: number): number {
