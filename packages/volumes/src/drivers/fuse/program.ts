@@ -26,7 +26,9 @@ const OPEN_MS = 5_000;
 const options = JSON.parse(process.argv[2]!) as ProgramOptions;
 /** The kernel's end of what is mounted already: see `withFusermount`. */
 const mounted = process.argv[3] === undefined ? undefined : Number(process.argv[3]);
-const { localPath, remotePath, source, readOnly, cacheSeconds, doors } = options;
+const { localPath, source, readOnly, cacheSeconds, doors } = options;
+/** As all of the server's paths are: a byte string. */
+const remotePath = Buffer.from(options.remotePath).toString("latin1");
 // Whatever is mounted over it later, it is found from within.
 process.chdir(doors);
 // The parent may be gone by then.
