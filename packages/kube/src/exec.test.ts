@@ -191,6 +191,13 @@ describe("exec", () => {
       code: "KUBE_FORBIDDEN",
       hint: expect.stringContaining('resources: ["pods/exec"]\n  verbs: ["create"]'),
     });
+    // As Kubernetes 1.35 puts it where `get` is allowed, and `create` isn't.
+    w.api.answer((_request, response) => sendStatus(response, 403, "Forbidden", 'pods "core-1" is forbidden: '));
+    await expect(w.cluster.exec(pod, ["x"])).rejects.toMatchObject({
+      code: "KUBE_FORBIDDEN",
+      message: expect.stringMatching(/^this user may not .* \(verb create on pods\/exec\)$/),
+      hint: expect.stringContaining('resources: ["pods/exec"]\n  verbs: ["create"]'),
+    });
     await expect(w.cluster.exec(pod, [])).rejects.toMatchObject({ code: "KUBE_OPTION_INVALID" });
   });
 

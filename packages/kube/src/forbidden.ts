@@ -26,8 +26,14 @@ export function missingRule({ verb, type, namespace, subresource }: Action): Mis
   return { resource, group: type.group, verb, rule, ...(type.namespaced && namespace !== undefined && { namespace }) };
 }
 
-/** Whom RBAC refuses and what; undefined where it was not RBAC that refused (an admission policy, a quota). */
-export function parseRefusal(message: string): { user: string; verb: string } | undefined {
+/**
+ * What RBAC refuses and whom, if it says so; undefined where it was not RBAC that refused (an admission policy, a quota). Who asks for a pod's exec, attach or
+ * portforward by a WebSocket, which is a GET, has to have `create` as well from Kubernetes 1.35 on (the feature AuthorizePodWebsocketUpgradeCreatePermission); without
+ * it the refusal has no reason: `pods "x" is forbidden: `.
+ */
+export function parseRefusal(message: string, { subresource = "" }: Action): { user?: string; verb: string } | undefined {
   const [, user, verb] = /User "((?:[^"\\]|\\.)*)" cannot (\S+) resource/.exec(message) ?? [];
-  return user === undefined || verb === undefined ? undefined : { user, verb };
+  if (user !== undefined && verb !== undefined) return { user, verb };
+  const isUpgrade = ["exec", "attach", "portforward"].includes(subresource);
+  return isUpgrade && / is forbidden:\s*$/.test(message) ? { verb: "create" } : undefined;
 }

@@ -51,7 +51,7 @@ export function statusError({ status, headers, body, action, server }: Refusal):
         `could not ${what}: ${server} does not accept the credentials`,
       );
     case 403: {
-      const refusal = parseRefusal(said);
+      const refusal = parseRefusal(said, action);
       if (refusal === undefined) {
         const anonymous = /system:anonymous/.test(said);
         return make(
@@ -65,8 +65,8 @@ export function statusError({ status, headers, body, action, server }: Refusal):
       return make(
         "KUBE_FORBIDDEN",
         `ask for this rule in ${place}:\n${missing.rule}`,
-        { ...missing, user },
-        `user "${user}" may not ${what} (verb ${missing.verb} on ${missing.resource})`,
+        { ...missing, ...(user !== undefined && { user }) },
+        `${user === undefined ? "this user" : `user "${user}"`} may not ${what} (verb ${missing.verb} on ${missing.resource})`,
       );
     }
     case 404:
