@@ -119,7 +119,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     return askFor({ node, session, remote: JUST_OPENED, entries }, 0, place);
   };
 
-  const open = async (unique: number, node: Node, flags: number): Promise<Buffer> => {
+  const open = async (unique: number, node: Node, flags: number, tell: Asker["tell"]): Promise<Buffer> => {
     const session = await current();
     const path = pathOf(node);
     if (empties(flags)) entries.write(node);
@@ -137,6 +137,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     }
     const how = (isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
     if (found) told(node, shown(found, session), asked);
+    if (empties(flags)) changed(node, tell);
     return openReply(unique, files.add(node, session, remote, opening.first), how);
   };
 
@@ -246,7 +247,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
         return textReply(unique, await session.ask(request.readlink(pathOf(nodeOf(id))), reply.target));
       }
       case "open":
-        return open(unique, nodeOf(id), message.flags);
+        return open(unique, nodeOf(id), message.flags, tell);
       case "read":
         return read(message, respond);
       case "write":

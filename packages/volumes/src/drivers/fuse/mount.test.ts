@@ -172,6 +172,9 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await stat(at("d/one"));
     await appendFile(at("d/two"), "more");
     expect((await stat(at("d/one"))).size).toBe(5);
+    await using _emptied = await open(at("d/two"), "w");
+    expect((await stat(at("d/one"))).size).toBe(0);
+    await appendFile(at("d/two"), "xmore");
     // rename(2): of two links to the same file, it does nothing.
     await rename(at("d/one"), at("d/two"));
     expect(await readFile(at("d/one"), "utf8")).toBe("xmore");

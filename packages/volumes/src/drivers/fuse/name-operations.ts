@@ -174,7 +174,7 @@ export function createNameOperations({ entries, files, session: current }: NameO
           nodes.miss(from, name, asked.until);
         else nodes.doubt(from);
         if (replaced) entries.changed(replaced, tell);
-        if (moved && attributes) entries.told(moved, shown(attributes, session), asked);
+        if (moved && attributes && !entries.isReplaced(moved, attributes)) entries.told(moved, shown(attributes, session), asked);
         return doneReply(unique);
       };
       const done = work();
