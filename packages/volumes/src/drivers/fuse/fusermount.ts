@@ -6,19 +6,18 @@ import type { ProgramOptions } from "./messages.ts";
  * fusermount3 hands that over in a message (SCM_RIGHTS, unix(7)), which Node can take for its own kinds of sockets alone; Python can.
  */
 const MOUNT_AND_BECOME = `
-import os, socket, struct, sys
+import os, socket, struct, subprocess, sys
 options, path, *program = sys.argv[1:]
 ours, theirs = socket.socketpair()
-if os.fork() == 0:
-    try:
-        os.set_inheritable(theirs.fileno(), True)
-        os.environ["_FUSE_COMMFD"] = str(theirs.fileno())
-        os.execvp("fusermount3", ["fusermount3", "-o", options, "--", path])
-    finally:
-        os._exit(127)
+mount = ["fusermount3", "-o", options, "--", path]
+try:
+    # Of what is open here it has its streams and this alone: who waits for the end of the others needn't wait for it.
+    mounting = subprocess.Popen(mount, env={**os.environ, "_FUSE_COMMFD": str(theirs.fileno())}, pass_fds=[theirs.fileno()])
+except OSError as error:
+    sys.exit(f"fusermount3 can't be run: {error.strerror}")
 theirs.close()
 notes = ours.recvmsg(1, socket.CMSG_SPACE(4))[1]
-os.wait()
+mounting.wait()
 if not notes:
     sys.exit(1)
 device = struct.unpack("i", notes[0][2][:4])[0]

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { open as openFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { abortError, createCloser, hasCode } from "@shipside/core";
 import { volumesError } from "../../errors.ts";
@@ -13,6 +14,9 @@ import type { FromProgram, ProgramOptions } from "./messages.ts";
 import { serveProgram, tell } from "./serve-program.ts";
 
 const MOUNT_MS = 20_000;
+/** What has ended has said why; and what was killed is gone, in ms. */
+const SAID_MS = 500;
+const GONE_MS = 2_000;
 
 /** What its process may come upon, in words. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -78,28 +82,45 @@ function startProgram({ name, localPath, remotePath, readOnly, cacheSeconds = 2,
   const program = fileURLToPath(new URL(from.endsWith(".ts") ? "./program.ts" : "./drivers/fuse/program.js", from));
   const { NODE_OPTIONS: _, ...env } = process.env;
   const serve = [process.execPath, "--max-semi-space-size=2", program, JSON.stringify(how)] as const;
-  const [command = "", ...args] = enter?.(serve) ?? (process.geteuid?.() === 0 ? serve : withFusermount(serve, how));
-  // Not of this process's group, or an interrupt at the terminal would end it before what is open is written.
+  const [command = "", ...args] = enter?.(serve) ?? (mountsItself() ? serve : withFusermount(serve, how));
+  // Not of this process's group, or an interrupt at the terminal would end it before what is open is written; but of one with all that it starts.
   return spawn(command, args, {
     ...{ cwd: "/", detached: true, env },
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
 }
 
-/** Resolves when the mount stands. An abort ends its stream, and so fails it: half a mount is never left alone. */
-async function mounted(child: ChildProcess, { localPath, remotePath }: DriveOptions): Promise<void> {
+const mountsItself = (): boolean => process.geteuid?.() === 0;
+
+/** Resolves when the mount stands. Else, or aborted, nothing is left that would mount later; what has been mounted may be there. */
+async function mounted(child: ChildProcess, { localPath, remotePath, enter, signal, logger }: FuseOptions): Promise<void> {
   let said = "";
   child.stderr!.on("data", (chunk: Buffer) => {
     said = (said + chunk).slice(-2_000);
   });
   const failed = (why: string, cause?: unknown): Error =>
     volumesError("VOLUMES_MOUNT_FAILED", `could not mount ${remotePath} at ${localPath}: ${why}`, { cause });
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const over = new AbortController();
+  const after = (ms: number, work: () => void): void => {
+    const timer = setTimeout(work, ms);
+    over.signal.addEventListener("abort", () => clearTimeout(timer));
+  };
   try {
     await new Promise<void>((resolve, reject) => {
+      const aborted = (): void => reject(abortError(signal));
+      if (signal.aborted) aborted();
+      signal.addEventListener("abort", aborted, { signal: over.signal });
       child.once("error", (error) => reject(failed(error.message, error)));
-      child.once("close", (code, by) => reject(failed(said.trim() || `its process ended (${code ?? by})`)));
+      child.once("exit", (code, by) => {
+        const ended = (): void => reject(failed(said.trim() || `its process ended (${code ?? by})`));
+        void closed.then(ended);
+        // What it started may have its streams, and go on.
+        after(SAID_MS, ended);
+      });
+      let slow = enter || mountsItself() ? "it" : "fusermount3";
       const take = (message: FromProgram): void => {
+        slow = "it";
         if ("mounted" in message) resolve();
         if (!("failed" in message)) return;
         const { code, message: why } = message.failed;
@@ -108,13 +129,39 @@ async function mounted(child: ChildProcess, { localPath, remotePath }: DriveOpti
         else reject(failed(REASONS[why] ?? why));
       };
       child.on("message", take);
-      const timer = setTimeout(() => reject(failed(`it took more than ${MOUNT_MS / 1000} s`)), MOUNT_MS);
-      over.signal.addEventListener("abort", () => {
-        clearTimeout(timer);
-        child.off("message", take);
-      });
+      over.signal.addEventListener("abort", () => child.off("message", take));
+      after(MOUNT_MS, () => reject(failed(`${slow} took more than ${MOUNT_MS / 1000} s`)));
     });
+  } catch (error) {
+    if (!(await endAll(child, closed)))
+      logger.warn("what was to mount a volume can't be ended, and may yet do it", { localPath, pid: child.pid });
+    throw error;
   } finally {
     over.abort();
+  }
+}
+
+/**
+ * Kills it with all that it has started, and waits until they are gone (they hold its streams). fusermount3 may be killed by whoever started it, set-UID
+ * as it is: see kill(2). False where they aren't gone in a while.
+ */
+async function endAll(child: ChildProcess, closed: Promise<void>): Promise<boolean> {
+  const over = new AbortController();
+  const goneIn = (ms: number): Promise<boolean> =>
+    Promise.race([closed.then(() => true), sleep(ms, false, over).catch(() => false)]);
+  try {
+    if (child.pid === undefined || (await goneIn(0))) return true;
+    try {
+      process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // Whoever holds its streams is of another group.
+    }
+    return await goneIn(GONE_MS);
+  } finally {
+    over.abort();
+    // Or this process would stay for them.
+    child.stderr?.destroy();
+    if (child.connected) child.disconnect();
+    child.unref();
   }
 }

@@ -24,18 +24,19 @@ export function serveProgram(child: ChildProcess, { open, logger }: Pick<DriveOp
   const lifetime = new AbortController();
   const carried = new Set<Socket>();
   let beaten = performance.now();
-  let answered = beaten;
+  /** Unknown until it has begun: how long that may take isn't decided here. */
+  let answered: number | undefined;
 
   /** A program that has heard nothing for a while has told that what it sent has failed: it mustn't come later, over what is newer. */
   const cutAfterStandstill = (): void => {
     if (performance.now() - beaten <= STANDSTILL_MS) return;
-    answered = performance.now();
+    if (answered !== undefined) answered = performance.now();
     for (const socket of carried) socket.destroy();
   };
   const timer = setInterval(() => {
     cutAfterStandstill();
     beaten = performance.now();
-    if (beaten - answered > FROZEN_MS && child.exitCode === null) {
+    if (answered !== undefined && beaten - answered > FROZEN_MS && child.exitCode === null) {
       logger.warn("the process of a mount stands still, and is ended: its mount fails until it is closed", { pid: child.pid });
       child.kill("SIGKILL");
       clearInterval(timer);
