@@ -75,12 +75,15 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     const by = file?.session === session ? file : nodes.path(node) === undefined ? files.of(node) : undefined;
     const packet = by ? request.fstat(by.remote) : question(node);
     const asked = entries.ask();
-    const found = await session.ask(packet, reply.attributes);
-    if (by || !isReplaced(node, found)) return told(node, shown(found, session), asked);
+    const found = await session.ask(packet, reply.attributes).catch((error: FileError) => {
+      if (by || error.code !== "ENOENT") throw error;
+    });
+    if (found && (by || !isReplaced(node, found))) return told(node, shown(found, session), asked);
+    // Somebody else has removed it, or put another file in its place.
     if (node.parent) nodes.remove(node.parent, node.name);
     const opened = files.of(node);
-    // The kernel looks the name up anew.
-    if (!opened) throw new FileError("ESTALE");
+    // Of ESTALE the kernel looks the name up anew.
+    if (!opened) throw new FileError(found ? "ESTALE" : "ENOENT");
     return ask(session, node, opened);
   };
 
@@ -132,7 +135,6 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     const [remote, found] = await Promise.all([opening.remote, opening.found]);
     if (found && isReplaced(node, found)) {
       session.later(request.close(remote));
-      // The kernel looks the name up anew.
       throw new FileError("ESTALE");
     }
     const how = (isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);

@@ -8,7 +8,7 @@ const attributes = (inode: bigint, links: number) => ({
   exact: { inode, links, blocks: 8n, atime: 1n, mtime: 1n, ctime: 1n },
 });
 
-test("names of one file know of each other, until it has one or they are forgotten", () => {
+test("names of one file know of each other, until they are others or forgotten", () => {
   const nodes = createNodes();
   const links = createLinks();
   const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => nodes.look(nodes.get(ROOT_ID)!, name, 0o100000)) as Node[];
@@ -19,6 +19,9 @@ test("names of one file know of each other, until it has one or they are forgott
   expect([links.others(a!), links.others(b!)]).toEqual([[c], []]);
   links.told(c!, attributes(8n, 2));
   expect([links.others(a!), links.others(d!)]).toEqual([[], [c]]);
+  // Of a name that was removed the file may be open.
   links.told(c!, attributes(8n, 1));
+  expect(links.others(d!)).toEqual([c]);
+  links.told(c!, attributes(9n, 1));
   expect(links.others(d!)).toEqual([]);
 });

@@ -15,8 +15,9 @@ export function createLinks(): Links {
   const sharing = new Map<bigint, Set<Node>>();
   const links: Links = {
     told(node, { exact }) {
+      // Of two names of a file that is open by both, one may be removed.
+      if (exact && inodes.get(node) === exact.inode) return;
       const inode = exact && exact.links > 1 ? exact.inode : undefined;
-      if (inodes.get(node) === inode) return;
       links.forget(node);
       if (inode === undefined) return;
       inodes.set(node, inode);

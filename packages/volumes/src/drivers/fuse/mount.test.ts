@@ -175,6 +175,15 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await using _emptied = await open(at("d/two"), "w");
     expect((await stat(at("d/one"))).size).toBe(0);
     await appendFile(at("d/two"), "xmore");
+    {
+      await link(at("d/one"), at("d/three"));
+      await using three = await open(at("d/three"), "r+");
+      await unlink(at("d/three"));
+      expect((await stat(at("d/one"))).nlink).toBe(2);
+      await three.write("and more", 5);
+      expect(await readFile(at("d/one"), "utf8")).toBe("xmoreand more");
+      await three.truncate(5);
+    }
     // rename(2): of two links to the same file, it does nothing.
     await rename(at("d/one"), at("d/two"));
     expect(await readFile(at("d/one"), "utf8")).toBe("xmore");
@@ -278,6 +287,8 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await rename(`${there}~`, there);
     expect(await readFile(at, "utf8")).toBe("longer-than-before\n");
     expect((await stat(at)).size).toBe(19);
+    await unlink(there);
+    expect([await content(before), (await before.stat()).size]).toEqual(["old-old\n", 8]);
   });
 
   it("what a file has grown by there is read as soon as its size is known", async () => {
