@@ -113,6 +113,7 @@ async function mounted(child: ChildProcess, { localPath, remotePath, enter, sign
       signal.addEventListener("abort", aborted, { signal: over.signal });
       child.once("error", (error) => reject(failed(error.message, error)));
       child.once("exit", (code, by) => {
+        if (over.signal.aborted) return;
         const ended = (): void => reject(failed(said.trim() || `its process ended (${code ?? by})`));
         void closed.then(ended);
         // What it started may have its streams, and go on.
