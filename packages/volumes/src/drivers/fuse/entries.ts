@@ -85,6 +85,11 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
     node.told = attributes;
     return { node: node.id, attributes, seconds: secondsTo(until), namedSeconds: secondsTo(namedUntil) };
   };
+  const mark = (node: Node): void => {
+    node.changed = changes;
+    // What a directory was does for finding it by its name; what a file's pages are depends on its size.
+    node.known = node.known && node.kind === DIRECTORY ? { ...node.known, until: 0 } : undefined;
+  };
   const entries: Entries = {
     nodes,
     nodeOf(id) {
@@ -103,16 +108,15 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
     change(...those) {
       changes++;
       for (const node of those) {
-        for (const each of node ? [node, ...links.others(node)] : []) {
-          each.changed = changes;
-          // What a directory was does for finding it by its name; what a file's pages are depends on its size.
-          each.known = each.known && each.kind === DIRECTORY ? { ...each.known, until: 0 } : undefined;
-        }
+        if (!node) continue;
+        mark(node);
+        for (const each of links.others(node)) mark(each);
       }
     },
     write(node) {
       entries.change(node);
-      for (const each of [node, ...links.others(node)]) each.written = changes;
+      node.written = changes;
+      for (const each of links.others(node)) each.written = changes;
     },
     doubt(id, name) {
       const node = nodes.get(id);

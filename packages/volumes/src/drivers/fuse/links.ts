@@ -25,8 +25,10 @@ export function createLinks(): Links {
       sharing.set(inode, nodes.add(node));
     },
     others(node) {
-      const nodes = sharing.get(inodes.get(node) ?? -1n) ?? [];
-      return [...nodes].filter((each) => each !== node);
+      const inode = inodes.get(node);
+      // Each write asks.
+      if (inode === undefined) return [];
+      return [...(sharing.get(inode) ?? [])].filter((each) => each !== node);
     },
     forget(node) {
       const inode = inodes.get(node);
