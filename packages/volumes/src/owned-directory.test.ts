@@ -1,31 +1,16 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Cluster, PODS } from "@shipside/kube";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { namespace, startWorld, type World } from "./fixtures/world.ts";
+import { PODS } from "@shipside/kube";
+import { beforeEach, describe, expect, it } from "vitest";
+import { cluster, dir, namespace, read, scratch, useWorld, world } from "./fixtures/world.ts";
 import { clearVolumes, volumesLeft } from "./owned-directory.ts";
 import { openVolumes } from "./volumes.ts";
 
-let world: World;
-let cluster: Cluster;
-let scratch: string;
-let dir: string;
-
-beforeAll(async () => {
-  world = await startWorld();
-  ({ cluster } = world);
-}, 60_000);
-afterAll(() => world?.[Symbol.asyncDispose]());
-beforeEach(async () => {
-  scratch = await mkdtemp(join(tmpdir(), "volumes-"));
-  dir = join(scratch, "made", "root");
+useWorld();
+beforeEach(() => {
   const { store } = world.embedded;
   if (store.get("pods", namespace, "lacking")) store.remove("pods", namespace, "lacking");
 });
-afterEach(() => rm(scratch, { recursive: true, force: true }));
-
-const read = (path: string): Promise<string> => readFile(join(dir, path), "utf8");
 
 describe("the directory", () => {
   const open = () => openVolumes(cluster, { workload: "pod/app", namespace, dir, only: ["conf", "keys"] });

@@ -1,23 +1,16 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readlink, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { VolumeDriver } from "@shipside/core";
 import { type Cluster, PODS } from "@shipside/kube";
 import { SAMPLE_NAMESPACE, sampleManifests } from "@shipside/testkit";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { snapshotDriver } from "./drivers/snapshot.ts";
-import { namespace, object, startWorld, untilRunning, type World } from "./fixtures/world.ts";
+import { cluster, dir, namespace, object, read, scratch, untilRunning, useWorld, world } from "./fixtures/world.ts";
 import { openVolumes } from "./volumes.ts";
 
-let world: World;
-let cluster: Cluster;
-let scratch: string;
-let dir: string;
-
+useWorld();
 beforeAll(async () => {
-  world = await startWorld();
-  ({ cluster } = world);
   await world.embedded.apply([
     ...sampleManifests(),
     object("Pod", "nest", {
@@ -36,14 +29,6 @@ beforeAll(async () => {
   await untilRunning(cluster, SAMPLE_NAMESPACE, "app.kubernetes.io/name=core");
   await untilRunning(cluster, SAMPLE_NAMESPACE, "app.kubernetes.io/name=database");
 }, 60_000);
-afterAll(() => world?.[Symbol.asyncDispose]());
-beforeEach(async () => {
-  scratch = await mkdtemp(join(tmpdir(), "volumes-"));
-  dir = join(scratch, "made", "root");
-});
-afterEach(() => rm(scratch, { recursive: true, force: true }));
-
-const read = (path: string): Promise<string> => readFile(join(dir, path), "utf8");
 
 describe("with the snapshot driver", () => {
   it("copies an emptyDir and a claim beside the volumes from the API, and leaves nothing", async () => {

@@ -1,35 +1,21 @@
 import { existsSync } from "node:fs";
-import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { lstat, mkdir, readdir, readlink, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseQuantity } from "@shipside/core";
 import { type Cluster, CONFIG_MAPS, connectCluster, kubeError, PODS } from "@shipside/kube";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { connectViewer } from "./fixtures/viewer.ts";
-import { namespace, startWorld, type World } from "./fixtures/world.ts";
+import { cluster, dir, namespace, read, scratch, useWorld, world } from "./fixtures/world.ts";
 import { openVolumes } from "./volumes.ts";
 
 const TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount";
-let world: World;
-let cluster: Cluster;
-let scratch: string;
-let dir: string;
 
-beforeAll(async () => {
-  world = await startWorld();
-  ({ cluster } = world);
-}, 60_000);
-afterAll(() => world?.[Symbol.asyncDispose]());
-beforeEach(async () => {
-  scratch = await mkdtemp(join(tmpdir(), "volumes-"));
-  dir = join(scratch, "made", "root");
+useWorld();
+beforeEach(() => {
   world.reset();
   const { store } = world.embedded;
   if (store.get("configmaps", namespace, "fleeting")) store.remove("configmaps", namespace, "fleeting");
 });
-afterEach(() => rm(scratch, { recursive: true, force: true }));
-
-const read = (path: string): Promise<string> => readFile(join(dir, path), "utf8");
 const modeOf = async (path: string): Promise<number> => (await stat(join(dir, path))).mode & 0o777;
 
 it("writes what the pod's container has, as the kubelet lays it out, and leaves nothing", async () => {

@@ -5,7 +5,7 @@ import type { VolumeDriver } from "@shipside/core";
 import { type ClaimDriverOptions, claimDriver } from "../claims/driver.ts";
 import { missingForMounts } from "../missing.ts";
 import { FUSERMOUNT_PROGRAMS } from "./fusermount.ts";
-import { type Enter, mountFuse } from "./mount.ts";
+import { type Enter, mountFuse, mountsItself } from "./mount.ts";
 
 export interface FuseDriverOptions extends ClaimDriverOptions {
   /** Where drives are mounted, and where alone they are seen: a mount namespace, as the root of its user namespace. Default: here. */
@@ -28,7 +28,7 @@ export function fuseDriver({ enter, ...options }: FuseDriverOptions): VolumeDriv
 /** What is missing on this machine, in words; undefined where nothing is. */
 export async function missingForFuse(): Promise<string | undefined> {
   if (process.platform !== "linux") return "it is of Linux alone";
-  if (process.geteuid?.() !== 0) return missingForMounts(FUSERMOUNT_PROGRAMS);
+  if (!mountsItself()) return missingForMounts(FUSERMOUNT_PROGRAMS);
   if (!(await mayMount())) return "root may not mount here (in a container, add the capability SYS_ADMIN)";
   return missingForMounts({ mount: "mount" });
 }

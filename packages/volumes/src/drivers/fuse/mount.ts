@@ -90,7 +90,8 @@ function startProgram({ name, localPath, remotePath, readOnly, cacheSeconds = 2,
   });
 }
 
-const mountsItself = (): boolean => process.geteuid?.() === 0;
+/** Root needs nobody to mount for it. */
+export const mountsItself = (): boolean => process.geteuid?.() === 0;
 
 /** Resolves when the mount stands. Else, or aborted, nothing is left that would mount later; what has been mounted may be there. */
 async function mounted(child: ChildProcess, { localPath, remotePath, enter, signal, logger }: FuseOptions): Promise<void> {

@@ -12,9 +12,9 @@ import { openSftpSession, type SftpSession } from "./sftp-session.ts";
 import { connectTo, type Stream } from "./stream.ts";
 
 /**
- * The process of one mount: opens /dev/fuse and mounts, unless that is done, and answers the kernel out of streams that its parent gives it. It is a process of its own,
- * since whoever serves a file system must never wait for it: not by looking at a path, nor by starting a program in it. Imports only what
- * Node has.
+ * The process of one mount: opens /dev/fuse and mounts, unless that is done, and answers the kernel out of streams that its parent gives
+ * it. It is a process of its own, since whoever serves a file system must never wait for it: not by looking at a path, nor by starting a
+ * program in it. Imports only what Node has.
  */
 
 /** Without a sign of life of the parent's for this long, in ms, it is frozen: nothing that was asked will be answered. */

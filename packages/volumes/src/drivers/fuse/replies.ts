@@ -57,7 +57,7 @@ export function errorReply(unique: number, name: ErrorName): Buffer {
   return made;
 }
 
-/** No answer: the kernel is to ask for a node's attributes when it needs them. Its pages stay. */
+/** No answer: the kernel is to ask for a node's attributes when it needs them. Its pages stay, unless these have another time. */
 export function changedNotice(node: number): Buffer {
   const made = reply(0, 24);
   made.writeInt32LE(NOTIFY_INVAL_INODE, 4);
