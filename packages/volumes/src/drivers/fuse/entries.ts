@@ -81,6 +81,10 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
   const links = createLinks();
   let changes = 0;
   const secondsTo = (until: number): number => Math.max(0, (until - performance.now()) / 1000);
+  const named = (node: Node, entry: Entry): Entry => {
+    node.namedUntil = performance.now() + entry.namedSeconds * 1000;
+    return entry;
+  };
   const entryOf = (node: Node, { attributes, until }: Known, namedUntil = until): Entry => {
     node.told = attributes;
     return { node: node.id, attributes, seconds: secondsTo(until), namedSeconds: secondsTo(namedUntil) };
@@ -147,7 +151,8 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       const kind = attributes.mode & KIND;
       // Directories stay who they are: there are file systems that number anew what isn't open.
       const inode = kind === REGULAR ? attributes.exact?.inode : undefined;
-      return entries.told(nodes.look(parent, name, kind, inode), attributes, asked);
+      const node = nodes.look(parent, name, kind, inode);
+      return named(node, entries.told(node, attributes, asked));
     },
     isReplaced: ({ inode }, { exact }) => inode !== undefined && exact !== undefined && exact.inode !== inode,
     known(node) {
@@ -159,7 +164,7 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       const { known, filledUntil = 0 } = node ?? {};
       if (!node || !known || filledUntil <= performance.now()) return undefined;
       node.isWanted = true;
-      return entryOf(nodes.look(parent, name, node.kind), known, filledUntil);
+      return named(node, entryOf(nodes.look(parent, name, node.kind), known, filledUntil));
     },
     isSame(node, found) {
       const { settled } = node;

@@ -1,6 +1,7 @@
-import { createDirectories, type Directory } from "./directories.ts";
+import { createDirectories } from "./directories.ts";
 import { createEntries, type EntriesOptions } from "./entries.ts";
 import { createFiles, type OpenFile } from "./files.ts";
+import { createListings } from "./listings.ts";
 import { createNameOperations } from "./name-operations.ts";
 import type { Node } from "./nodes.ts";
 import { empties, isReadOnly, openFlags } from "./open-flags.ts";
@@ -59,8 +60,9 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
   const entries = createEntries(options);
   const { nodes, nodeOf, pathOf, question, shown, told, look, known, isSame, isReplaced, changed, forget } = entries;
   const files = createFiles(entries);
-  const named = createNameOperations({ entries, files, session: current });
-  const directories = createDirectories(entries);
+  const listings = createListings(entries);
+  const named = createNameOperations({ entries, files, listings, session: current });
+  const directories = createDirectories(listings);
   const reads = createReads();
   /** What may be answered early where a program is told to end, and since when it waits, in ms. */
   const interruptible = new Map<number, { since: number; giveUp(): void }>();
@@ -175,9 +177,9 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
 
   const names = async (message: Of<"readdir" | "readdirplus">): Promise<Buffer> => {
     const { unique, handle, offset, size, type } = message;
-    const directory: Directory = directories.get(handle);
-    const { found, session, asked } = await directory.names();
-    const { node } = directory;
+    const { node, listing } = directories.get(handle);
+    const { session, asked } = listing;
+    const found = await listing.found;
     const dots = 2;
     const entry = (index: number): Entry | undefined => {
       if (index < dots) return undefined;
@@ -274,8 +276,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       }
       case "opendir": {
         const session = await current();
-        const node = nodeOf(id);
-        return openReply(unique, await directories.open(node, pathOf(node), session, entries.ask()));
+        return openReply(unique, await directories.open(nodeOf(id), session));
       }
       case "readdir":
       case "readdirplus":

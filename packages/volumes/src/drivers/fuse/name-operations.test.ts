@@ -6,6 +6,7 @@ import { serveFiles } from "@shipside/relay";
 import { expect, test } from "vitest";
 import { createEntries } from "./entries.ts";
 import { createFiles } from "./files.ts";
+import { createListings } from "./listings.ts";
 import { createNameOperations } from "./name-operations.ts";
 import { ROOT_ID } from "./protocol.ts";
 import { request } from "./sftp-packets.ts";
@@ -24,7 +25,8 @@ test.runIf(process.platform === "linux")("a file that was made, and then not fou
       ask: (packet, read) => real.ask(packet[4] === LSTAT ? request.lstat(`${remotePath}/none`) : packet, read),
     };
     const entries = createEntries({ remotePath, user: { uid: 0, gid: 0 }, cacheSeconds: 1 });
-    const named = createNameOperations({ entries, files: createFiles(entries), session: () => session });
+    const options = { entries, files: createFiles(entries), listings: createListings(entries) };
+    const named = createNameOperations({ ...options, session: () => session });
     const message = { unique: 1, node: ROOT_ID, mode: 0o100600 };
     await expect(named.create({ ...message, type: "create", name: "f", flags: 1 })).rejects.toMatchObject({ code: "ENOENT" });
     await expect(named.mknod({ ...message, type: "mknod", name: "g" })).rejects.toMatchObject({ code: "ENOENT" });

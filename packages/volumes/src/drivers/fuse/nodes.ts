@@ -30,6 +30,10 @@ export interface Node {
   knownUntil?: number | undefined;
   /** Of a directory: names that it hasn't, each with the time until which that is known, in ms. */
   missing?: Map<string, number> | undefined;
+  /** Of a directory that was listed: names of which something else has become known since. Undefined where the listing can't be relied on. */
+  touched?: Set<string> | undefined;
+  /** The kernel was told that its name is this one's until then, in ms. */
+  namedUntil?: number;
 }
 
 /** So many names are kept of those that a directory hasn't. */
@@ -54,7 +58,7 @@ export interface Nodes {
   miss(parent: Node, name: string, until: number): void;
   /** For how long to come it is known that a directory has nothing of this name, in ms; 0 where it has, or may have. */
   absent(parent: Node, name: string): number;
-  /** What a directory hasn't isn't known any more. */
+  /** What a directory has, and hasn't, isn't known any more. */
   doubt(parent: Node): void;
   forget(id: number, lookups: number): void;
   /** Nothing has this name any more. */
@@ -78,8 +82,10 @@ export function createNodes(): Nodes {
     if (!names) named.set(parent, (names = new Map()));
     names.set(name, node);
     parent.missing?.delete(name);
+    parent.touched?.add(name);
   };
   const displace = (node: Node): void => {
+    node.parent?.touched?.add(node.name);
     const names = node.parent && named.get(node.parent);
     if (names?.get(node.name) === node) {
       names.delete(node.name);
@@ -106,6 +112,7 @@ export function createNodes(): Nodes {
     doubt(parent) {
       parent.knownUntil = undefined;
       parent.missing = undefined;
+      parent.touched = undefined;
     },
     look(parent, name, kind, inode) {
       let node = nodes.child(parent, name);
@@ -133,12 +140,14 @@ export function createNodes(): Nodes {
       all.delete(id);
     },
     remove(parent, name) {
+      parent.touched?.add(name);
       const node = nodes.child(parent, name);
       if (node) displace(node);
     },
     move(parent, name, newParent, newName) {
       nodes.remove(newParent, newName);
       const node = nodes.child(parent, name);
+      parent.touched?.add(name);
       if (!node) {
         nodes.doubt(newParent);
         return;
