@@ -20,10 +20,8 @@ export interface Listing {
 }
 
 /** What a listing says of a name. */
-export interface Listed {
-  /** Undefined: there is none. */
-  attributes: Attributes | undefined;
-  listing: Listing;
+export interface Listed extends Pick<Listing, "session" | "asked"> {
+  attributes: Attributes;
 }
 
 /**
@@ -37,10 +35,10 @@ export interface Listings {
   again(node: Node, session: SftpSession): Listing | undefined;
   /**
    * Undefined where the server has to be asked: nothing of the directory is known, or not of this name. So it is with one that the kernel knows: it asks for
-   * that where it is to be made, and somebody else may have removed it (a lock).
+   * that where it is to be made, and somebody else may have removed it (a lock). And with one that wasn't there: somebody may just have made it for who asks.
    */
   find(parent: Node, name: string): Promise<Listed | undefined>;
-  /** Asks for a name of a directory by `ask`, and for all of them where some were waited for. */
+  /** Asks for a name of a directory by `ask`, which rejects where there is none; and for all of them where some were waited for. */
   lookUp<T>(parent: Node, name: string, session: SftpSession, ask: () => Promise<T>): Promise<T>;
 }
 
@@ -114,9 +112,9 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
 
   const tryFor = async (node: Node, session: SftpSession, pace: Pace): Promise<void> => {
     pace.waited = 0;
-    const { listing } = begin(node, session, entries.ask(), MOST_NAMES);
-    listing.isTrial = true;
     try {
+      const { listing } = begin(node, session, entries.ask(), MOST_NAMES);
+      listing.isTrial = true;
       if ((await listing.found).length <= MOST_NAMES) return;
     } catch {
       // It may be looked into, and not be read.
@@ -148,10 +146,10 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
       if (child && ((child.namedUntil ?? 0) > performance.now() || isChanged(child, listing.asked))) return undefined;
       listing.byName ??= new Map(found.map((each) => [each.name, each.attributes]));
       const attributes = listing.byName.get(name);
-      // It may have been changed by another of its names.
-      if (attributes && (attributes.mode & KIND) !== DIRECTORY && attributes.exact?.links !== 1) return undefined;
+      // What has other names may have been changed by one of these.
+      if (!attributes || ((attributes.mode & KIND) !== DIRECTORY && attributes.exact?.links !== 1)) return undefined;
       listing.spared++;
-      return { attributes, listing };
+      return { attributes, session: listing.session, asked: listing.asked };
     },
     async lookUp(parent, name, session, ask) {
       const began = performance.now();
@@ -173,13 +171,11 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
         if (isAnother && !isKnown && pace.waited >= pace.patience) void tryFor(parent, session, pace);
         return asked;
       });
-      try {
-        return await answer;
-      } finally {
-        const now = performance.now();
-        if (isAnother) pace.waited += now - began;
-        pace.last = { at: now, name };
-      }
+      const found = await answer;
+      const at = performance.now();
+      if (isAnother) pace.waited += at - began;
+      pace.last = { at, name };
+      return found;
     },
   };
 }

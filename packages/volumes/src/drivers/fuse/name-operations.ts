@@ -1,6 +1,6 @@
 import type { Asked, Entries } from "./entries.ts";
 import type { Files } from "./files.ts";
-import type { Listing, Listings } from "./listings.ts";
+import type { Listings } from "./listings.ts";
 import type { Node } from "./nodes.ts";
 import { openFlags } from "./open-flags.ts";
 import { DIRECTORY, KIND, MODE_BITS, REGULAR, RENAME_NOREPLACE } from "./protocol.ts";
@@ -96,25 +96,21 @@ export function createNameOperations({ entries, files, listings, session: curren
       // Whoever makes something asks for its name before, and again when it is made.
       const absentMs = nodes.absent(parent, name);
       if (absentMs > 0) return absentReply(unique, absentMs / 1000);
-      const said = (attributes: Attributes | undefined, { session, asked }: Pick<Listing, "session" | "asked">): Buffer =>
-        attributes
-          ? entryReply(unique, look(parent, name, shown(attributes, session), asked))
-          : absentReply(unique, Math.max(0, asked.until - performance.now()) / 1000);
       const found = entries.find(parent, name);
       if (found) return entryReply(unique, found);
       const listed = await listings.find(parent, name);
-      if (listed) return said(listed.attributes, listed.listing);
+      if (listed) return entryReply(unique, look(parent, name, shown(listed.attributes, listed.session), listed.asked));
       const session = await current();
       const asked = entries.ask();
-      const question = ask.lstat(pathOf(parent, name));
-      const attributes = await listings
-        .lookUp(parent, name, session, () => session.ask(question, reply.attributes))
-        .catch((error: FileError) => {
-          if (error.code !== "ENOENT") throw error;
-          nodes.miss(parent, name, asked.until);
-          return undefined;
-        });
-      return said(attributes, { session, asked });
+      const packet = ask.lstat(pathOf(parent, name));
+      try {
+        const attributes = await listings.lookUp(parent, name, session, () => session.ask(packet, reply.attributes));
+        return entryReply(unique, look(parent, name, shown(attributes, session), asked));
+      } catch (error) {
+        if (!(error instanceof FileError) || error.code !== "ENOENT") throw error;
+        nodes.miss(parent, name, asked.until);
+        return absentReply(unique, Math.max(0, asked.until - performance.now()) / 1000);
+      }
     },
     async create({ unique, node, name, flags, mode }) {
       const packet = (path: string): Buffer => ask.open(path, openFlags(flags) | FLAGS.CREATE, mode & MODE_BITS);
