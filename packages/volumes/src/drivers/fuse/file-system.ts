@@ -22,7 +22,7 @@ import {
 } from "./replies.ts";
 import type { Changes, Of, Request } from "./requests.ts";
 import { AS_IT_IS, type Change, FileError, JUST_OPENED, reply, request } from "./sftp-packets.ts";
-import { both, type SftpSession } from "./sftp-session.ts";
+import { both, COPIED, type SftpSession } from "./sftp-session.ts";
 
 export interface FileSystemOptions extends EntriesOptions {
   /** A session that stands. Rejects where there is none to be had. */
@@ -51,8 +51,6 @@ const HEAD = 16 * 1024;
 const PAGE = 4096;
 /** What was asked for longer, in ms, is no longer waited for by who has a signal. */
 const PATIENCE_MS = 1_000;
-/** Smaller writes are copied, so that their buffer is free at once. */
-const COPIED = 16 * 1024;
 
 /** A mount's files, which a file server has. */
 export function createFileSystem(options: FileSystemOptions): FileSystem {
@@ -154,15 +152,22 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     });
   };
 
-  const write = async ({ unique, handle, offset, data }: Of<"write">, { keep, tell }: Omit<Asker, "respond">): Promise<Buffer> => {
+  const write = async ({ unique, handle, offset, data }: Of<"write">, { respond, keep, tell }: Asker): Promise<undefined> => {
     const file = files.get(handle);
-    const { length } = data;
+    const room = file.room();
+    const done = room || data.length > COPIED ? keep() : () => {};
+    try {
+      if (room) await room;
+    } catch (error) {
+      done();
+      throw error;
+    }
     file.node.settled = undefined;
-    if (length <= COPIED) await file.write(offset, Buffer.from(data), () => {});
-    else await file.write(offset, data, keep());
     entries.write(file.node);
     changed(file.node, tell);
-    return writtenReply(unique, length);
+    // Whoever writes goes on while it is being sent.
+    respond(writtenReply(unique, data.length));
+    file.write(offset, data, done);
   };
 
   /** What was written mostly is looked at next: that comes with the last answer. */
@@ -255,7 +260,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       case "read":
         return read(message, respond);
       case "write":
-        return write(message, { keep, tell });
+        return write(message, { respond, tell, keep });
       case "flush":
         await flush(files.get(message.handle));
         return doneReply(unique);

@@ -10,8 +10,10 @@ export interface OpenFile {
   readonly session: SftpSession;
   readonly remote: string;
   readonly ahead: ReadAhead;
-  /** Sends it, and resolves when there is room for more; whether it was written is known after {@link settle}. */
-  write(offset: number, data: Buffer, sent: () => void): Promise<void>;
+  /** Undefined where more may be written at once; else resolves when that is so. Rejects with `EIO`. */
+  room(): Promise<void> | undefined;
+  /** Sends it; whether it was written is known after {@link settle}. `sent` as in {@link SftpSession.write}. */
+  write(offset: number, data: Buffer, sent: () => void): void;
   /** Whether all that was written is answered. */
   readonly isSettled: boolean;
   /** Resolves when all that was written is answered. Rejects with the first failure since the last call. */
@@ -60,12 +62,14 @@ export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files 
       session,
       remote,
       ahead: createReadAhead({ node, session, remote, entries, rooms, first }),
-      async write(offset, data, sent) {
-        while (onItsWay >= ON_ITS_WAY && !session.ended) await new Promise<void>((resolve) => roomFor.push(resolve));
-        if (session.ended) {
-          sent();
-          throw new FileError("EIO");
-        }
+      room() {
+        if (onItsWay < ON_ITS_WAY) return undefined;
+        return (async () => {
+          while (onItsWay >= ON_ITS_WAY && !session.ended) await new Promise<void>((resolve) => roomFor.push(resolve));
+          if (session.ended) throw new FileError("EIO");
+        })();
+      },
+      write(offset, data, sent) {
         session.together(() => {
           let left = Math.max(1, Math.ceil(data.length / PIECE));
           const pieceSent = (): void => {

@@ -8,7 +8,7 @@ export interface SftpSession {
   readonly ended: boolean;
   /** Sends a packet, and reads its reply, which is a view that holds for that moment. Rejects with a `FileError`: `EIO` where the session ends. */
   ask<T>(packet: Buffer, read: (frame: Buffer) => T): Promise<T>;
-  /** Sends what is in pieces. `sent` is told when they aren't needed any more. */
+  /** Sends what is in two pieces. `sent` is told when the second isn't needed any more: at once where it is no longer than {@link COPIED}. */
   write(head: Buffer, data: Buffer, sent: () => void): Promise<void>;
   /** Sends a packet whose answer nobody needs, with what is sent next or in a moment. */
   later(packet: Buffer): void;
@@ -33,9 +33,13 @@ interface Waiting {
 const LONGEST = 300 * 1024;
 /** The shortest: length, type, and an id or a version. */
 const SHORTEST = 9;
-/** How long what nobody waits for may wait for others, in ms, and how many bytes of them. */
+/** How long what nobody waits for may wait for others, in ms. */
 const HELD_MS = 1;
-const MOST_HELD = 64 * 1024;
+/** What isn't longer is copied to what leaves with it, in bytes; and how much that is at most. */
+export const COPIED = 16 * 1024;
+const BATCH = 64 * 1024;
+/** So many places for that are kept. */
+const SPARE = 4;
 /** Length, type, id, and a DATA's own length. */
 const DATA_HEAD = 13;
 
@@ -99,23 +103,29 @@ export async function openSftpSession(
       putId(packet, ids++ >>> 0);
       waiting.push({ resolve: resolve as Waiting["resolve"], reject, read, ...(into && { into }) });
     });
+  const batch = createBatch(stream);
   let held: NodeJS.Timeout | undefined;
+  /** {@link together} is under way, so many times; and with its end what is there leaves. */
+  let gathering = 0;
+  let isUrgent = false;
   const release = (): void => {
-    if (!held) return;
     clearTimeout(held);
     held = undefined;
-    stream.uncork();
+    isUrgent = false;
+    batch.send();
+  };
+  const push = (): void => {
+    if (gathering > 0) isUrgent = true;
+    else release();
   };
   /** Nobody waits for the answer: many small ones leave together, and wake those on the way once. */
   const hold = (): void => {
-    if (held) return;
-    stream.cork();
-    held = setTimeout(release, HELD_MS);
+    if (!batch.isEmpty) held ??= setTimeout(release, HELD_MS);
   };
   const send = (packet: Buffer): void => {
     if (ended) return;
-    stream.write(packet);
-    release();
+    batch.put(packet);
+    push();
   };
   const ask: SftpSession["ask"] = (packet, read) => {
     const answer = enqueue<ReturnType<typeof read>>(packet, read);
@@ -123,10 +133,13 @@ export async function openSftpSession(
     return answer;
   };
   const together: SftpSession["together"] = (work) => {
+    gathering++;
     stream.cork();
     try {
       return work();
     } finally {
+      gathering--;
+      if (isUrgent && gathering === 0) release();
       stream.uncork();
     }
   };
@@ -148,26 +161,55 @@ export async function openSftpSession(
         sent();
         return answer;
       }
+      batch.put(head);
+      batch.put(data, sent);
       hold();
-      stream.write(head);
-      stream.write(data, sent);
-      if (stream.writableLength > MOST_HELD) release();
       return answer;
     },
     later(packet) {
       enqueue(packet, () => {}).catch(() => {});
       if (ended) return;
+      batch.put(packet);
       hold();
-      stream.write(packet);
     },
     readInto(packet, into) {
       const answer = enqueue<number>(packet, nothingMore, into);
       send(packet);
       return answer;
     },
-    push: release,
+    push,
     together,
     end,
+  };
+}
+
+/** What leaves together, in one piece: to hand a stream many small ones took longer than all else of a small write. */
+function createBatch(stream: Duplex) {
+  const free: Buffer[] = [];
+  let into: Buffer | undefined;
+  let length = 0;
+  const send = (): void => {
+    if (!into) return;
+    const sent = into;
+    stream.write(sent.subarray(0, length), () => {
+      if (free.length < SPARE) free.push(sent);
+    });
+    into = undefined;
+    length = 0;
+  };
+  return {
+    get isEmpty() {
+      return into === undefined;
+    },
+    /** `done` is told when the bytes aren't needed any more. */
+    put(bytes: Buffer, done?: () => void): void {
+      if (bytes.length > COPIED || length + bytes.length > BATCH) send();
+      if (bytes.length > COPIED) return void stream.write(bytes, done);
+      into ??= free.pop() ?? Buffer.allocUnsafeSlow(BATCH);
+      length += bytes.copy(into, length);
+      done?.();
+    },
+    send,
   };
 }
 
