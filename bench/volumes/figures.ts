@@ -134,7 +134,25 @@ export const FIGURES: readonly Figure[] = [
     must: { loopback: 1, far: 1, kind: "atMost" },
     measure({ local, remote }, { project }) {
       const name = fresh("project");
-      const took = seconds(() => project.install(join(local, name)));
+      const took = seconds(() => {
+        project.clone(join(local, name));
+        project.install(join(local, name));
+      });
+      rmSync(join(remote, name), { recursive: true });
+      return took;
+    },
+  },
+  {
+    name: "git status of what nobody has looked at",
+    unit: "s",
+    must: { loopback: 1, far: 1, kind: "atMost" },
+    measure({ local, remote }, { project }) {
+      const name = fresh("repository");
+      project.clone(join(remote, name));
+      // Or git reads all of them: what changed in the second in which it looked may have changed after that.
+      execFileSync("find", [join(remote, name, "lib"), "-type", "f", "-exec", "touch", "-d", "1 hour ago", "{}", "+"]);
+      project.status(join(remote, name));
+      const took = seconds(() => project.status(join(local, name)));
       rmSync(join(remote, name), { recursive: true });
       return took;
     },

@@ -4,8 +4,11 @@ import { join } from "node:path";
 
 /** A small project that is had without a network: a bare repository and a package beside it. */
 export interface Project {
-  /** Clones it into the directory, which must not exist, and installs what it depends on. */
+  /** Into the directory, which must not exist. */
+  clone(directory: string): void;
+  /** What it depends on, where it was cloned to. */
   install(directory: string): void;
+  status(directory: string): void;
 }
 
 const FILES = 120;
@@ -31,10 +34,9 @@ export function makeProject(base: string): Project {
   run("git", ["commit", "-q", "-m", "all"], at("source"));
   run("git", ["clone", "-q", "--bare", at("source"), at("bare.git")], base);
   return {
-    install(directory) {
-      run("git", ["clone", "-q", "--no-local", at("bare.git"), directory], base);
-      run("npm", ["install", "--offline", "--no-audit", "--no-fund", "--silent"], directory);
-    },
+    clone: (directory) => void run("git", ["clone", "-q", "--no-local", at("bare.git"), directory], base),
+    install: (directory) => void run("npm", ["install", "--offline", "--no-audit", "--no-fund", "--silent"], directory),
+    status: (directory) => void run("git", ["status"], directory),
   };
 }
 
