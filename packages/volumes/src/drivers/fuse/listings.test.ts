@@ -94,12 +94,15 @@ it("a single name, again and again, is no reason to ask for all", async () => {
   expect(world.counts.opendir).toBe(0);
 });
 
-it("nearby nothing is asked for but what is looked at", async () => {
+it("nearby names are asked for together where more than some are looked at", async () => {
   await world.close();
   world = await open(0);
-  const made = await fill(4);
-  for (const name of made) await world.size(name);
-  expect(world.counts).toEqual({ lstat: 4, opendir: 0 });
+  const made = await fill(200);
+  expect(await world.size("file-0")).toBe(0);
+  expect(world.counts).toEqual({ lstat: 1, opendir: 0 });
+  for (const [each, name] of made.entries()) expect(await world.size(name)).toBe(each);
+  expect(world.counts.opendir).toBe(1);
+  expect(world.counts.lstat).toBeLessThan(100);
 });
 
 it("what others make is seen at once, what they change when the listing is too old", async () => {

@@ -48,11 +48,14 @@ const MOST_PAGES = 16;
 /** So many listings are remembered, of directories with no more than so many names. */
 const REMEMBERED = 32;
 const MOST_NAMES = 1_000;
+/** As many names come with the opening, about. */
+const FEW_NAMES = 250;
 /**
- * After so long a wait for names of a directory, in ms, all are asked for: far away that is with the second one, nearby after some dozens, which take as
- * long as a listing.
+ * After so long a wait for names of a directory, in ms, all are asked for, if they are few: far away that is with the second one, nearby with the fifth or so,
+ * which take as long as a listing. After a longer one they may be many.
  */
-const PATIENCE_MS = 10;
+const PATIENCE_MS = 1;
+const LONG_MS = 10;
 const MOST_PATIENCE_MS = 10_000;
 /** So many names that needn't be asked for make a listing worth its while. */
 const WORTH = 2;
@@ -74,6 +77,8 @@ interface Pace {
   /** Spent waiting for one name after the other. */
   waited: number;
   patience: number;
+  /** The last listing was. */
+  isWorth: boolean;
   last: { at: number; name: string | undefined };
 }
 
@@ -103,7 +108,7 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
     found.then(
       ({ length }) => {
         listing.isThere = true;
-        if (length > MOST_NAMES) drop(node, listing);
+        if (length > Math.min(most, MOST_NAMES)) drop(node, listing);
       },
       () => drop(node, listing),
     );
@@ -111,15 +116,16 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
   };
 
   const tryFor = async (node: Node, session: SftpSession, pace: Pace): Promise<void> => {
+    const most = pace.isWorth || pace.waited >= LONG_MS ? MOST_NAMES : FEW_NAMES;
     pace.waited = 0;
     try {
-      const { listing } = begin(node, session, entries.ask(), MOST_NAMES);
+      const { listing } = begin(node, session, entries.ask(), most);
       listing.isTrial = true;
-      if ((await listing.found).length <= MOST_NAMES) return;
+      if ((await listing.found).length <= most) return;
     } catch {
       // It may be looked into, and not be read.
     }
-    pace.patience = Number.POSITIVE_INFINITY;
+    pace.patience = most === FEW_NAMES ? LONG_MS : Number.POSITIVE_INFINITY;
   };
 
   return {
@@ -155,12 +161,14 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
       const began = performance.now();
       const { until } = entries.ask();
       let pace = paces.get(parent);
-      if (!pace) paces.set(parent, (pace = { waited: 0, patience: PATIENCE_MS, last: { at: began, name: undefined } }));
+      if (!pace)
+        paces.set(parent, (pace = { waited: 0, patience: PATIENCE_MS, isWorth: false, last: { at: began, name: undefined } }));
       const listing = kept.get(parent);
       const isKnown = listing && !isOver(listing);
       if (listing?.isTrial && !isKnown) {
         listing.isTrial = false;
-        pace.patience = listing.spared >= WORTH ? 0 : Math.min(2 * Math.max(pace.patience, PATIENCE_MS), MOST_PATIENCE_MS);
+        pace.isWorth = listing.spared >= WORTH;
+        pace.patience = pace.isWorth ? 0 : Math.min(2 * Math.max(pace.patience, PATIENCE_MS), MOST_PATIENCE_MS);
       }
       const { last } = pace;
       // To whoever looks at one name again and again the others are of no use.
