@@ -31,6 +31,21 @@ spec:
         readinessProbe: { httpGet: { port: 8080 }, periodSeconds: 1 }
 `;
 
+/** What gives jane a rule, which is one entry of `rules:`. */
+const granted = (rule: string): string => `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: { name: jane, namespace: default }
+rules:
+${rule}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: jane, namespace: default }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: jane }
+subjects: [{ kind: User, name: jane, apiGroup: rbac.authorization.k8s.io }]
+`;
+
 async function embedded(
   options: Parameters<typeof startCluster>[0] = { node: false, controllers: false },
   more: ConnectOptions = {},
@@ -120,22 +135,34 @@ describe("against the embedded cluster", () => {
       details: { user: "jane", verb: "list", resource: "endpointslices", group: "discovery.k8s.io", namespace: "default" },
     });
     const { rule } = (failure as { details: { rule: string } }).details;
-    await w.server.apply(`
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: { name: reader, namespace: default }
-rules:
-${rule}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: { name: reader, namespace: default }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader }
-subjects: [{ kind: User, name: jane, apiGroup: rbac.authorization.k8s.io }]
-`);
+    await w.server.apply(granted(rule));
     expect(await jane.list(ENDPOINT_SLICES, { namespace: "default" })).toBeInstanceOf(Array);
     w.server.expireUser("jane");
     await expect(jane.list(ENDPOINT_SLICES, { namespace: "default" })).rejects.toMatchObject({ code: "KUBE_UNAUTHORIZED" });
+  });
+
+  test("exec takes two rights, and who follows the hints has them: what refuses the second says nothing of its own", async () => {
+    await using w = await embedded();
+    await using dir = await tempDir();
+    const kubeconfig = await dir.write("jane", w.server.addUser({ name: "jane", token: true }));
+    await using jane = await connectCluster({ kubeconfig });
+    const refusal = (): Promise<unknown> =>
+      jane.exec({ namespace: "default", name: "nobody" }, ["true"]).catch((error: unknown) => error);
+    const names = (verb: string): object => ({
+      code: "KUBE_FORBIDDEN",
+      message: expect.stringContaining(`(verb ${verb} on pods/exec)`),
+      hint: expect.stringContaining(`verbs: ["${verb}"]`),
+      details: { verb, resource: "pods/exec", namespace: "default" },
+    });
+    const first = await refusal();
+    expect(first).toMatchObject(names("get"));
+    const { rule } = (first as { details: { rule: string } }).details;
+    await w.server.apply(granted(rule));
+    const second = await refusal();
+    expect(second).toMatchObject(names("create"));
+    expect(second).not.toHaveProperty("details.user");
+    await w.server.apply(granted(`${rule}\n${(second as { details: { rule: string } }).details.rule}`));
+    expect(await refusal()).toMatchObject({ code: "KUBE_NOT_FOUND" });
   });
 
   test("a workload's live pod; exec in it; a stream to its port", async () => {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { type Attributes, type Authorizer, attributesOf, forbidden } from "./rbac.ts";
+import { type Attributes, type Authorizer, attributesOf, forbidden, forbiddenFor } from "./rbac.ts";
 import type { RequestInfo } from "./request-info.ts";
 import { badRequest } from "./status.ts";
 import type { Authenticator, UserInfo } from "./users.ts";
@@ -26,14 +26,18 @@ export function identify(request: IncomingMessage, authenticator: Authenticator,
   return { username: name, groups: [...new Set([...groups, ...implied, "system:authenticated"])] };
 }
 
-/** Throws Status 403. A WebSocket's GET needs `create` besides `get`, as what it carries does (1.36). */
-export function authorize(request: IncomingMessage, info: RequestInfo, user: UserInfo, authorizer: Authorizer): void {
+const STREAMS: readonly string[] = ["exec", "attach", "portforward"];
+
+/**
+ * Throws Status 403. A pod's streams need `create` besides the verb of the request, which is `get` for a WebSocket's GET: since 1.35 the
+ * handlers of these subresources ask for it themselves, and pass on the authorizer's reason alone, which RBAC mostly leaves empty
+ * (https://github.com/kubernetes/kubernetes/pull/134577).
+ */
+export function authorize(info: RequestInfo, user: UserInfo, authorizer: Authorizer): void {
   const attributes = attributesOf(info);
   const decision = authorizer.authorize(user, attributes);
   if (!decision.allowed) throw forbidden(user, attributes, decision.reason);
-  const streams = info.resource === "pods" && ["exec", "attach", "portforward"].includes(info.subresource);
-  if (!streams || info.verb !== "get" || request.headers.upgrade?.toLowerCase() !== "websocket") return;
-  const create = { ...(attributes as Attributes & { resource: string }), verb: "create" };
-  const second = authorizer.authorize(user, create);
-  if (!second.allowed) throw forbidden(user, create, second.reason);
+  if ("path" in attributes || info.resource !== "pods" || !STREAMS.includes(info.subresource)) return;
+  const create = authorizer.authorize(user, { ...attributes, verb: "create" });
+  if (!create.allowed) throw forbiddenFor(attributes, create.reason);
 }

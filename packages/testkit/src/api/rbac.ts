@@ -13,9 +13,16 @@ export interface PolicyRule {
 }
 
 /** What somebody wants to do: a resource request, or a path. */
-export type Attributes =
-  | { verb: string; namespace: string; group: string; resource: string; subresource: string; name: string }
-  | { verb: string; path: string };
+export type Attributes = ResourceAttributes | { verb: string; path: string };
+
+export interface ResourceAttributes {
+  verb: string;
+  namespace: string;
+  group: string;
+  resource: string;
+  subresource: string;
+  name: string;
+}
 
 export interface Decision {
   allowed: boolean;
@@ -154,14 +161,21 @@ export function forbidden(user: UserInfo, attributes: Attributes, reason: string
       {},
     );
   }
-  const { verb, namespace, group, resource, subresource, name } = attributes;
+  const { verb, namespace, group, resource, subresource } = attributes;
   const what = subresource ? `${resource}/${subresource}` : resource;
   const where = namespace ? `in the namespace "${namespace}"` : "at the cluster scope";
-  const subject = `${group ? `${resource}.${group}` : resource}${name ? ` "${name}"` : ""}`;
-  return new StatusError(
-    403,
-    "Forbidden",
-    `${subject} is forbidden: User "${user.username}" cannot ${verb} resource "${what}" in API group "${group}" ${where}${suffix}`,
-    { ...(name && { name }), ...(group && { group }), kind: resource },
+  return forbiddenFor(
+    attributes,
+    `User "${user.username}" cannot ${verb} resource "${what}" in API group "${group}" ${where}${suffix}`,
   );
+}
+
+/** What a handler of a resource refuses, whatever the reason, which may be empty (`NewForbidden` of apimachinery). */
+export function forbiddenFor({ group, resource, name }: ResourceAttributes, why: string): StatusError {
+  const subject = `${group ? `${resource}.${group}` : resource}${name ? ` "${name}"` : ""}`;
+  return new StatusError(403, "Forbidden", `${subject} is forbidden: ${why}`, {
+    ...(name && { name }),
+    ...(group && { group }),
+    kind: resource,
+  });
 }

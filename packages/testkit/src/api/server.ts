@@ -88,7 +88,7 @@ export function createApiServer(parts: ApiServerParts, options: { host: string; 
       user: user.username,
       socket: request.socket,
     });
-    if (!fault) authorize(request, info, user, parts.authorizer);
+    if (!fault) authorize(info, user, parts.authorizer);
     return { call: { request, info, query, user }, fault };
   };
 
