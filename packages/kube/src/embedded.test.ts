@@ -46,6 +46,14 @@ roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: jane }
 subjects: [{ kind: User, name: jane, apiGroup: rbac.authorization.k8s.io }]
 `;
 
+const DANGLING = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: dangling, namespace: default }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: gone }
+subjects: [{ kind: User, name: jane, apiGroup: rbac.authorization.k8s.io }]
+`;
+
 async function embedded(
   options: Parameters<typeof startCluster>[0] = { node: false, controllers: false },
   more: ConnectOptions = {},
@@ -161,6 +169,9 @@ describe("against the embedded cluster", () => {
     const second = await refusal();
     expect(second).toMatchObject(names("create"));
     expect(second).not.toHaveProperty("details.user");
+    // RBAC's only words are of bindings that it could not follow.
+    await w.server.apply(DANGLING);
+    expect(await refusal()).toMatchObject(names("create"));
     await w.server.apply(granted(`${rule}\n${(second as { details: { rule: string } }).details.rule}`));
     expect(await refusal()).toMatchObject({ code: "KUBE_NOT_FOUND" });
   });

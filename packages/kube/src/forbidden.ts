@@ -29,11 +29,11 @@ export function missingRule({ verb, type, namespace, subresource }: Action): Mis
 /**
  * What RBAC refuses and whom, if it says so; undefined where it was not RBAC that refused (an admission policy, a quota). Who asks for a pod's exec, attach or
  * portforward by a WebSocket, which is a GET, has to have `create` as well from Kubernetes 1.35 on (the feature AuthorizePodWebsocketUpgradeCreatePermission); without
- * it the refusal has no reason: `pods "x" is forbidden: `.
+ * it the refusal has RBAC's own words alone, `pods "x" is forbidden: `, which are none but for roles that a binding names in vain: `RBAC: role… not found`.
  */
 export function parseRefusal(message: string, { subresource = "" }: Action): { user?: string; verb: string } | undefined {
   const [, user, verb] = /User "((?:[^"\\]|\\.)*)" cannot (\S+) resource/.exec(message) ?? [];
   if (user !== undefined && verb !== undefined) return { user, verb };
   const isUpgrade = ["exec", "attach", "portforward"].includes(subresource);
-  return isUpgrade && / is forbidden:\s*$/.test(message) ? { verb: "create" } : undefined;
+  return isUpgrade && / is forbidden:\s*(RBAC: |$)/.test(message) ? { verb: "create" } : undefined;
 }
