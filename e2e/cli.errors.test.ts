@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -139,7 +139,6 @@ describe("the kubeconfig", () => {
     const [code] = await once(child, "exit");
     expect(code).toBe(130);
     await expect.poll(() => isRunning(pid), { timeout: 5_000 }).toBe(false);
-    const { rm } = await import("node:fs/promises");
     await rm(pidFile);
   });
 });
@@ -306,7 +305,20 @@ describe("signals", () => {
     const removed = [{ kind: "env-file", what: `env file ${envFile}` }];
     expect([clean.code, JSON.parse(clean.stdout)]).toMatchObject([0, { removed: expect.arrayContaining(removed), left: [] }]);
     const again = await user.run(["clean", "--json"]);
-    expect([again.code, JSON.parse(again.stdout)]).toEqual([0, { removed: [], forgotten: [], left: [] }]);
+    expect([again.code, JSON.parse(again.stdout)]).toEqual([0, { removed: [], gone: [], forgotten: [], left: [] }]);
+  });
+
+  test("what has gone by itself by the time `clean` looks is not said to have been removed", async () => {
+    const path = await config(cluster.kubeconfig());
+    const envFile = join(user.home, "tmp", ".env");
+    const child = user.start([...core, "-k", path, "-f", envFile]);
+    await untilSaid(child, /ready in/);
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    await rm(envFile);
+    const { code, stderr } = await user.run(["clean"]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining(`nothing was left of env file ${envFile}`)]);
+    expect(stderr).not.toContain("removed env file");
   });
 
   test("signals reach the command, and its exit code is ours", async () => {

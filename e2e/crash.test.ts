@@ -72,7 +72,7 @@ async function expectClean(...args: string[]): Promise<void> {
   expect(cleaned).toMatchObject({ code: 0 });
   await expectAsBefore();
   const again = await machine.run(["clean", "--json"]);
-  expect([again.code, JSON.parse(again.stdout)]).toEqual([0, { removed: [], forgotten: [], left: [] }]);
+  expect([again.code, JSON.parse(again.stdout)]).toEqual([0, { removed: [], gone: [], forgotten: [], left: [] }]);
 }
 
 describe.runIf(canMount)("killed", { timeout: 120_000 }, () => {

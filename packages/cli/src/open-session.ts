@@ -145,8 +145,9 @@ export async function openHostHere(
 
 export function sayRecovered({ undone, failed, waiting }: RecoverReport, terminal: Terminal): void {
   const things = (count: number): string => `${count} thing${count === 1 ? "" : "s"}`;
-  if (undone.length > 0) terminal.done(`undid ${things(undone.length)} that an earlier shipside had left`);
-  for (const { said } of undone) if (said !== undefined) terminal.warn(said);
+  const count = undone.filter(({ gone }) => !gone).length;
+  if (count > 0) terminal.done(`undid ${things(count)} that an earlier shipside had left`);
+  for (const { what, said } of undone) if (said !== undefined) terminal.warn(`${what}: ${said}`);
   for (const { entry, error } of failed)
     terminal.warn(`an earlier shipside left something (${entry.what}) that can't be undone now: ${error.message}`);
   if (waiting.length > 0)

@@ -29,7 +29,7 @@ async function maker(script: string): Promise<ChildProcess> {
     const { makeHosts } = await import(${url("residue/hosts.ts")});
     const { makeEnvFile } = await import(${url("residue/env-file.ts")});
     const { makeDirectory } = await import(${url("residue/directory.ts")});
-    const { writeFile } = await import("node:fs/promises");
+    const { rm, writeFile } = await import("node:fs/promises");
     const journal = openJournal(${JSON.stringify(stateDir)});
     ${script}
     process.stdout.write("made");
@@ -120,6 +120,25 @@ async function envFileOf(env: string, written: boolean): Promise<void> {
     await writeFile(${JSON.stringify(written ? env : `${env}.tmp`)}, "OURS=1\\n".slice(0, ${written ? 9 : 3}));`);
   await kill(child);
 }
+
+test("what has gone by itself by then, or was never made, is told from what is undone", async () => {
+  const hosts = join(dir, "hosts");
+  await writeFile(hosts, "127.0.0.1 localhost\n");
+  await kill(
+    await maker(`
+    await makeDirectory(journal, "stays");
+    await rm((await makeDirectory(journal, "goes")).path, { recursive: true });
+    await makeEnvFile(journal, ${JSON.stringify(join(dir, ".env"))});
+    await journal.record({ kind: "hosts", data: { owner: "shipside-x", path: ${JSON.stringify(hosts)} } });`),
+  );
+  const { undone } = await recover({ stateDir });
+  expect(undone.map(({ kind, gone }) => [kind, gone])).toEqual([
+    ["hosts", true],
+    ["env-file", true],
+    ["directory", true],
+    ["directory", undefined],
+  ]);
+});
 
 test("an env file that somebody has edited since is kept aside, never lost, and that is said", async () => {
   const env = join(dir, ".env");

@@ -17,7 +17,7 @@ import {
 import { mergeRules, type Rule } from "./rbac/rule.ts";
 import { type ConnectionOptions, createConnections } from "./residue/cluster-address.ts";
 import { residueKinds } from "./residue/index.ts";
-import type { UndoContext } from "./residue/kind.ts";
+import type { UndoContext, Undone } from "./residue/kind.ts";
 
 export interface RecoverOptions {
   stateDir: string;
@@ -33,15 +33,13 @@ export interface RecoverOptions {
 }
 
 /** A journal's entry, and how it went. */
-export interface RecoveredEntry extends JournalEntry {
+export interface RecoveredEntry extends JournalEntry, Undone {
   /** In a few words for a person. */
   what: string;
-  /** What they should know of how it went. */
-  said?: string;
 }
 
 export interface RecoverReport {
-  /** What others had left, undone now. */
+  /** What others had left, undone now, or found to have gone (`gone`): nothing is left of it. */
   undone: RecoveredEntry[];
   /** What could not be undone. It stays on record for the next try, unless it was to be forgotten. */
   failed: Array<{ entry: RecoveredEntry; error: Error }>;
@@ -74,9 +72,10 @@ export async function recover(options: RecoverOptions): Promise<RecoverReport> {
           continue;
         }
         try {
-          const said = await undoEntry(entry, connections);
-          report.undone.push({ ...told(entry), ...(said !== undefined && { said }) });
-          logger.info("undid what another process had left", { kind: entry.kind, run: journal.run });
+          const how = await undoEntry(entry, connections);
+          report.undone.push({ ...told(entry), ...how });
+          const did = how.gone ? "found nothing left of what another process had made" : "undid what another process had left";
+          logger.info(did, { kind: entry.kind, run: journal.run });
         } catch (error) {
           report.failed.push({ entry: told(entry), error: error as Error });
           if (!options.forget) continue;
@@ -154,7 +153,7 @@ async function openClaimed(
   };
 }
 
-async function undoEntry(entry: JournalEntry, context: UndoContext): Promise<string | undefined> {
+async function undoEntry(entry: JournalEntry, context: UndoContext): Promise<Undone> {
   const kind = residueKinds.get(entry.kind);
   if (!kind) {
     throw daemonError(
@@ -163,7 +162,10 @@ async function undoEntry(entry: JournalEntry, context: UndoContext): Promise<str
       { hint: "a newer shipside made it: run that one's `shipside clean`" },
     );
   }
-  return (await kind.undo(entry.data, context)) ?? undefined;
+  // It is undone all the same, for there may be something beside it: the folder that was made for a mount.
+  const left = await kind.left(entry.data).catch(() => entry.kind);
+  const how = (await kind.undo(entry.data, context)) ?? {};
+  return left === undefined && how.said === undefined ? { ...how, gone: true } : how;
 }
 
 function told(entry: JournalEntry): RecoveredEntry {

@@ -47,10 +47,12 @@ export const rights: NonNullable<CommandModule["rights"]> = async (invocation) =
 export const run: CommandModule["run"] = async (invocation, terminal, interrupt) => {
   terminal.busy("looking for what was left behind");
   const removed: Removed[] = [];
+  const gone: Removed[] = [];
   const left: Left[] = [];
   const forgotten: Left[] = [];
   const take = ({ undone, failed }: RecoverReport): void => {
-    for (const { kind, what, said } of undone) removed.push({ kind, what, ...(said !== undefined && { said }) });
+    for (const { kind, what, said, gone: already } of undone)
+      (already ? gone : removed).push({ kind, what, ...(said !== undefined && { said }) });
     const list = flag(invocation, "forget") ? forgotten : left;
     list.push(...failed.map(({ entry, error }) => ({ kind: entry.kind, what: entry.what, error: errorToJson(error) })));
   };
@@ -97,13 +99,14 @@ export const run: CommandModule["run"] = async (invocation, terminal, interrupt)
   removed.push(...(await removeDeadSockets()).map((path) => ({ kind: "socket", what: `socket ${path}` })));
 
   for (const { what, said } of removed) terminal.done(`removed ${what}${said === undefined ? "" : `: ${said}`}`);
+  for (const { what, said } of gone) terminal.done(said === undefined ? `nothing was left of ${what}` : `${what}: ${said}`);
   for (const { what, error } of forgotten) terminal.warn(`given up, and perhaps still there: ${what}: ${error.message}`);
   for (const { what, error } of left) {
     terminal.warn(`still there: ${what}: ${error.message}`);
     for (const line of explain(error, terminal.err)) terminal.say(`  ${line}`);
   }
-  if (removed.length + forgotten.length + left.length === 0) terminal.done("nothing was left behind");
-  terminal.result({ removed, forgotten, left }, "");
+  if (removed.length + gone.length + forgotten.length + left.length === 0) terminal.done("nothing was left behind");
+  terminal.result({ removed, gone, forgotten, left }, "");
   return left.length > 0 ? EXIT.residue : EXIT.ok;
 };
 

@@ -4,7 +4,7 @@ import type { Cluster, KubeObject, ResourceType } from "@shipside/kube";
 import type { Journal } from "../journal.ts";
 import { type ObjectUse, removeObjectRules } from "../rbac/undo.ts";
 import { type ClusterAddress, clusterAddress } from "./cluster-address.ts";
-import type { ResidueKind } from "./kind.ts";
+import type { ResidueKind, Undone } from "./kind.ts";
 
 /** On every object that we create, for who looks for them by hand. */
 const MANAGED_BY = { "app.kubernetes.io/managed-by": "shipside" } as const;
@@ -115,9 +115,9 @@ export async function find(cluster: Cluster, data: ObjectData): Promise<KubeObje
   }
 }
 
-async function remove(cluster: Cluster, data: ClusterObjectData): Promise<void> {
+async function remove(cluster: Cluster, data: ClusterObjectData): Promise<Undone> {
   const found = await find(cluster, data);
-  if (found?.metadata.annotations?.[RECORD_ANNOTATION] !== data.record) return;
+  if (found?.metadata.annotations?.[RECORD_ANNOTATION] !== data.record) return { gone: true };
   try {
     await cluster.delete(typeOf(data), refOf(data), {
       propagation: "Background",
@@ -126,7 +126,9 @@ async function remove(cluster: Cluster, data: ClusterObjectData): Promise<void> 
   } catch (error) {
     // Another object took its name in between.
     if (!hasCode(error, "KUBE_CONFLICT")) throw error;
+    return { gone: true };
   }
+  return {};
 }
 
 export const clusterObjectResidue: ResidueKind<ClusterObjectData> = {

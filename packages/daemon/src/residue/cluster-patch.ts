@@ -4,7 +4,7 @@ import type { Journal } from "../journal.ts";
 import { revertObjectRules } from "../rbac/undo.ts";
 import { clusterAddress } from "./cluster-address.ts";
 import { type ClusterPlace, find, nameOf, type ObjectData, refOf, storedType, typeOf, useOf } from "./cluster-object.ts";
-import type { ResidueKind } from "./kind.ts";
+import type { ResidueKind, Undone } from "./kind.ts";
 
 /** RFC 6902. */
 export type JsonPatch = ReadonlyArray<
@@ -32,8 +32,8 @@ export interface ClusterChange {
 
 export interface MadeChange<T extends KubeObject> {
   readonly object: T;
-  /** Takes it back and strikes it out. Resolves to a sentence where the object is gone or was edited, which is borne. */
-  revert(): Promise<string | undefined>;
+  /** Takes it back and strikes it out. That the object is gone or was edited is borne, and told. */
+  revert(): Promise<Undone>;
 }
 
 /** Changes an object that isn't ours in a way that is taken back whatever happens to this process. */
@@ -60,9 +60,9 @@ export async function makeClusterPatch<T extends KubeObject>(
     return {
       object,
       async revert() {
-        const said = await revert(cluster, data);
+        const how = await revert(cluster, data);
         await undone();
-        return said;
+        return how;
       },
     };
   } catch (error) {
@@ -72,18 +72,22 @@ export async function makeClusterPatch<T extends KubeObject>(
   }
 }
 
-async function revert(cluster: Cluster, data: ClusterPatchData): Promise<string | undefined> {
-  const what = nameOf(data);
+async function revert(cluster: Cluster, data: ClusterPatchData): Promise<Undone> {
+  const what = `the ${data.type.kind.toLowerCase()}`;
   const found = await find(cluster, data);
-  if (!found) return `${what} is gone`;
-  if (found.metadata.uid !== data.uid) return `${what} was made anew since; it is left as it is`;
+  if (!found) return { gone: true, said: `${what} is gone` };
+  if (found.metadata.uid !== data.uid) {
+    return { gone: true, said: `${what} was made anew since; it is left as it is` };
+  }
   try {
     await cluster.patch(typeOf(data), refOf(data), data.undo, { kind: "json" });
-    return undefined;
+    return {};
   } catch (error) {
-    if (hasCode(error, "KUBE_NOT_FOUND")) return `${what} is gone`;
+    if (hasCode(error, "KUBE_NOT_FOUND")) return { gone: true, said: `${what} is gone` };
     // A `test` that doesn't hold: the change was never made, is taken back already, or somebody has edited it.
-    if (hasCode(error, "KUBE_INVALID")) return `${what} isn't as shipside left it; it is left as it is`;
+    if (hasCode(error, "KUBE_INVALID")) {
+      return { gone: true, said: `${what} isn't as shipside left it; it is left as it is` };
+    }
     throw error;
   }
 }

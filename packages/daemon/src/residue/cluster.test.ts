@@ -10,6 +10,7 @@ import { readJournals } from "../journal-files.ts";
 import { recover } from "../recover.ts";
 import { makeClusterObject, RECORD_ANNOTATION } from "./cluster-object.ts";
 import { makeClusterPatch } from "./cluster-patch.ts";
+import type { Undone } from "./kind.ts";
 import { recordCluster } from "./recorded-cluster.ts";
 
 const closer = createCloser();
@@ -79,7 +80,7 @@ test("an object of the same name that somebody else made is never deleted, whene
   await cluster.delete(CONFIG_MAPS, { name: "after" });
   await cluster.create(CONFIG_MAPS, map("after"));
   await crash();
-  expect((await recover({ stateDir })).failed).toEqual([]);
+  expect(await recover({ stateDir })).toMatchObject({ undone: [{ gone: true }], failed: [] });
   expect(await names()).toEqual(["after", "before"]);
   expect((await recover({ stateDir })).undone).toEqual([]);
 });
@@ -101,7 +102,7 @@ test("an answer that was lost: the object was made, and goes", async () => {
 
 const service = (): Service => ({ metadata: { name: "web" }, spec: { selector: { app: "web" }, ports: [{ port: 80 }] } });
 const selector = async (): Promise<unknown> => (await cluster.get(SERVICES, { name: "web" })).spec.selector;
-async function switched(): Promise<{ uid: string; revert(): Promise<string | undefined> }> {
+async function switched(): Promise<{ uid: string; revert(): Promise<Undone> }> {
   const { metadata } = await cluster.create(SERVICES, service());
   const change = await makeClusterPatch(
     journal,
@@ -130,13 +131,14 @@ test("a change is taken back by whoever finds the record", async () => {
   await crash();
   const { undone } = await recover({ stateDir });
   expect(undone).toMatchObject([{ what: "the change of service shop/web in context shipside" }]);
-  expect(undone[0]?.said).toBeUndefined();
+  expect(undone[0]).not.toHaveProperty("said");
+  expect(undone[0]).not.toHaveProperty("gone");
   expect(await selector()).toEqual({ app: "web" });
 });
 
 test("a change is taken back in good order, once", async () => {
   const { revert } = await switched();
-  expect(await revert()).toBeUndefined();
+  expect(await revert()).toEqual({});
   expect([await selector(), journal.outstanding]).toEqual([{ app: "web" }, []]);
 });
 
@@ -144,7 +146,10 @@ test("an object that was edited, made anew or deleted since is borne, and that i
   await switched();
   await cluster.patch(SERVICES, { name: "web" }, { spec: { selector: { app: "mine" } } }, { kind: "merge" });
   await crash();
-  expect((await recover({ stateDir })).undone[0]?.said).toContain("isn't as shipside left it");
+  expect((await recover({ stateDir })).undone[0]).toMatchObject({
+    gone: true,
+    said: expect.stringContaining("isn't as shipside left it"),
+  });
   expect(await selector()).toEqual({ app: "mine" });
 
   journal = openJournal(stateDir);
@@ -153,7 +158,10 @@ test("an object that was edited, made anew or deleted since is borne, and that i
   await cluster.delete(SERVICES, { name: "web" });
   await cluster.create(SERVICES, { ...service(), spec: { ...service().spec, selector: { app: "relay" } } });
   await crash();
-  expect((await recover({ stateDir })).undone[0]?.said).toContain("was made anew since");
+  expect((await recover({ stateDir })).undone[0]).toMatchObject({
+    gone: true,
+    said: expect.stringContaining("was made anew since"),
+  });
   expect(await selector()).toEqual({ app: "relay" });
 
   journal = openJournal(stateDir);
@@ -161,7 +169,7 @@ test("an object that was edited, made anew or deleted since is borne, and that i
   await switched();
   await cluster.delete(SERVICES, { name: "web" });
   await crash();
-  expect((await recover({ stateDir })).undone[0]?.said).toContain("is gone");
+  expect((await recover({ stateDir })).undone[0]).toMatchObject({ gone: true, said: "the service is gone" });
   expect(await readJournals(stateDir)).toEqual([]);
 });
 

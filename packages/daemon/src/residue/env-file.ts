@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, rename, unlink } from "node:fs/promises";
 import type { Journal } from "../journal.ts";
 import { ignoreMissing } from "../journal-files.ts";
-import type { ResidueKind } from "./kind.ts";
+import type { ResidueKind, Undone } from "./kind.ts";
 
 interface EnvFileData extends Record<string, unknown> {
   path: string;
@@ -40,10 +40,10 @@ export async function makeEnvFile(journal: Journal, path: string, session?: stri
   };
 }
 
-async function undo({ path, kept, digests, temporary }: EnvFileData): Promise<string | undefined> {
+async function undo({ path, kept, digests, temporary }: EnvFileData): Promise<Undone> {
   if (temporary !== undefined) await unlink(temporary).catch(ignoreMissing);
   // Where a file should have been put aside and isn't, it is back already, or the crash came before: what stands at `path` is the user's own.
-  if (kept !== undefined && !existsSync(kept)) return undefined;
+  if (kept !== undefined && !existsSync(kept)) return {};
   const now = await digestOf(path);
   let aside: string | undefined;
   if (now !== undefined && digests.includes(now)) await unlink(path).catch(ignoreMissing);
@@ -52,7 +52,7 @@ async function undo({ path, kept, digests, temporary }: EnvFileData): Promise<st
     await rename(path, aside);
   }
   if (kept !== undefined) await rename(kept, path);
-  return aside === undefined ? undefined : `${path} had been edited: the edit is kept as ${aside}`;
+  return aside === undefined ? {} : { said: `it had been edited: the edit is kept as ${aside}` };
 }
 
 export const envFileResidue: ResidueKind<EnvFileData> = {

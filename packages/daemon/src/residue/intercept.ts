@@ -33,7 +33,7 @@ export const interceptResidue: ResidueKind<InterceptData> = {
   describe,
   async undo(data, { cluster }) {
     const last = await endIntercept(await cluster(data), data, AbortSignal.timeout(UNDO_MS));
-    return last ? undefined : `${describe(data)}: other developers go on with it`;
+    return last ? {} : { said: "other developers go on with it" };
   },
   left: async (data) => describe(data),
   rules: endInterceptRules,

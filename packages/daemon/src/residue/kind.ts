@@ -2,6 +2,14 @@ import type { Cluster } from "@shipside/kube";
 import type { Rule } from "../rbac/rule.ts";
 import type { ClusterAddress } from "./cluster-address.ts";
 
+/** How an undoing went, where that wasn't plain. */
+export interface Undone {
+  /** What a person should know of it, to stand after what was undone: "it had been edited: …". */
+  said?: string;
+  /** There was nothing to undo: it had gone by itself, or is another's by now. */
+  gone?: boolean;
+}
+
 /** What undoing may need besides the record. */
 export interface UndoContext {
   /** A connection to the cluster that a residue is in, shared by all that is undone together. Rejects at once for one that is away. */
@@ -18,8 +26,7 @@ export interface ResidueKind<D = Readonly<Record<string, unknown>>> {
   readonly place: "machine" | "cluster";
   /** It, in a few words for a person. */
   describe(data: D): string;
-  /** Resolves to a sentence where a person should know how it went. */
-  undo(data: D, context: UndoContext): Promise<string | undefined | void>;
+  undo(data: D, context: UndoContext): Promise<Undone | void>;
   /** What is still there, in a few words for a person; undefined where nothing is. Asks no cluster: what is recorded counts there. */
   left(data: D): Promise<string | undefined>;
   /** Of what is in a cluster: the rights that `undo` takes there. */

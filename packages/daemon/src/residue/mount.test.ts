@@ -41,6 +41,16 @@ describe.runIf(process.platform === "linux" && mayMount)("on a machine where one
     expect([await isMounted(path), existsSync(path)]).toEqual([false, false]);
   });
 
+  test("one that has gone by itself is told as such, and the folder made for it goes all the same", async () => {
+    const journal = openJournal(stateDir());
+    const path = join(dir, "gone");
+    await makeMount(journal, { path, source: "shipside-test" }, tmpfs);
+    execFileSync("umount", [path]);
+    await journal.close();
+    expect((await recover({ stateDir: stateDir() })).undone).toMatchObject([{ what: `mount ${path}`, gone: true }]);
+    expect(existsSync(path)).toBe(false);
+  });
+
   test("one that is in use goes lazily; a folder that was there stays", async () => {
     await using journal = openJournal(stateDir());
     const path = join(dir, "there");
