@@ -5,63 +5,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { silentLogger, type VolumeDriver } from "@shipside/core";
-import { type Cluster, connectCluster, PODS } from "@shipside/kube";
-import { type EmbeddedCluster, startCluster, type VolumeItem, volumeDriverContract } from "@shipside/testkit";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type { Cluster } from "@shipside/kube";
+import { type VolumeItem, volumeDriverContract } from "@shipside/testkit";
+import { describe, expect, it } from "vitest";
+import { cluster, main, pod, podWith, useHolder, volumesIn } from "./fixtures/holder.ts";
 import { snapshotDriver } from "./snapshot.ts";
 
-const pod = { namespace: "snapshots", name: "holder" };
-let embedded: EmbeddedCluster;
-let cluster: Cluster;
-
-beforeAll(async () => {
-  embedded = await startCluster();
-  await embedded.apply([
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: pod.namespace } },
-    {
-      apiVersion: "v1",
-      kind: "Pod",
-      metadata: pod,
-      spec: {
-        terminationGracePeriodSeconds: 0,
-        volumes: [{ name: "scratch", emptyDir: {} }],
-        containers: [
-          { name: "other", image: "pause" },
-          {
-            name: "main",
-            image: "busybox",
-            command: ["sleep", "98762"],
-            volumeMounts: [{ name: "scratch", mountPath: "/scratch" }],
-          },
-        ],
-      },
-    },
-  ]);
-  cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
-  await vi.waitFor(async () => expect((await cluster.get(PODS, pod)).status?.phase).toBe("Running"), { timeout: 15_000 });
+useHolder(() => {
+  const containers = [{ name: "other", image: "pause" }, main(["scratch"])];
+  return [podWith(pod.name, { scratch: { emptyDir: {} } }, { containers })];
 });
-afterAll(async () => {
-  await cluster?.close();
-  await embedded?.close();
-});
-
-let count = 0;
-
-async function volume(items: Readonly<Record<string, VolumeItem>>) {
-  const remotePath = `/scratch/volume-${count++}`;
-  const run = async (script: string, path: string, more: string[] = [], stdin?: Uint8Array): Promise<void> => {
-    const command = ["sh", "-ec", `mkdir -p "\${1%/*}"; ${script}`, "sh", `${remotePath}/${path}`, ...more];
-    const { exitCode, stderr } = await cluster.exec(pod, command, { container: "main", ...(stdin && { stdin }) });
-    expect(exitCode, stderr.toString()).toBe(0);
-  };
-  await run("true", "");
-  for (const [path, item] of Object.entries(items)) {
-    if (item === "directory") await run('mkdir -p "$1"', path);
-    else if ("link" in item) await run('ln -s "$2" "$1"', path, [item.link]);
-    else await run('cat > "$1"; chmod "$2" "$1"', path, [item.mode.toString(8)], item.data);
-  }
-  return { volume: "scratch", remotePath, pod, container: "main" };
-}
+const volume = volumesIn("scratch");
 
 describe.each([{ compress: false }, { compress: true }])("contract, $compress", ({ compress }) => {
   const cases = volumeDriverContract({

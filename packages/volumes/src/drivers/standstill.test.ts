@@ -4,10 +4,10 @@ import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createCloser, type MountedVolume, silentLogger, type VolumeDriver } from "@shipside/core";
-import { type Cluster, connectCluster, DEPLOYMENTS, PODS, type Pod } from "@shipside/kube";
+import { PODS, type Pod } from "@shipside/kube";
 import { RELAY_LABEL } from "@shipside/relay";
-import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { claim, claimed, cluster, namespace, pod, podWith, relays, useHolder } from "./fixtures/holder.ts";
 import { makeStillVolume, type StillVolume } from "./fixtures/still-volume.ts";
 import { fuseDriver, missingForFuse } from "./fuse/driver.ts";
 import { mountAt } from "./mount-table.ts";
@@ -15,64 +15,32 @@ import { sshfsDriver } from "./sshfs/driver.ts";
 import { missingForSshfs } from "./sshfs/mount.ts";
 import { unmount } from "./unmount.ts";
 
-const namespace = "still";
-const pod = { namespace, name: "holder" };
 const missing = (await missingForFuse()) ?? (await missingForSshfs());
 /** From the first that nothing answers. */
 const BOUND_MS = 15_000;
-let embedded: EmbeddedCluster;
-let cluster: Cluster;
 let still: StillVolume;
-
-const claim = (name: string, more: object = {}) => ({
-  apiVersion: "v1",
-  kind: "PersistentVolumeClaim",
-  metadata: { namespace, name },
-  spec: { accessModes: ["ReadWriteMany"], resources: { requests: { storage: "1Gi" } }, ...more },
-});
 
 describe.skipIf(missing !== undefined)("a volume in the cluster that itself stands still", () => {
   beforeAll(async () => {
     still = await makeStillVolume();
-    embedded = await startCluster();
-    await embedded.apply([
-      { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
-      {
-        apiVersion: "v1",
-        kind: "PersistentVolume",
-        metadata: { name: "far" },
-        spec: {
-          ...{ accessModes: ["ReadWriteMany"], capacity: { storage: "1Gi" }, storageClassName: "far" },
-          hostPath: { path: still.path },
-        },
-      },
-      claim("still", { storageClassName: "far" }),
-      claim("well"),
-      {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: pod,
-        spec: {
-          terminationGracePeriodSeconds: 0,
-          volumes: ["still", "well"].map((name) => ({ name, persistentVolumeClaim: { claimName: name } })),
-          containers: [
-            {
-              ...{ name: "main", image: "busybox", command: ["sleep", "98761"] },
-              volumeMounts: ["still", "well"].map((name) => ({ name, mountPath: `/${name}` })),
-            },
-          ],
-        },
-      },
-    ]);
-    cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
-    await vi.waitFor(async () => expect((await cluster.get(PODS, pod)).status?.phase).toBe("Running"), { timeout: 15_000 });
   });
-  afterAll(async () => {
-    still?.thaw();
-    await cluster?.close();
-    await embedded?.close();
-    await still?.[Symbol.asyncDispose]();
-  });
+  // The last of these goes first: what waits for the volume would not end, and the cluster's relays would wait with it.
+  afterAll(() => still?.[Symbol.asyncDispose]());
+  useHolder(() => [
+    {
+      apiVersion: "v1",
+      kind: "PersistentVolume",
+      metadata: { name: "far" },
+      spec: {
+        ...{ accessModes: ["ReadWriteMany"], capacity: { storage: "1Gi" }, storageClassName: "far" },
+        hostPath: { path: still.path },
+      },
+    },
+    claim("still", "ReadWriteMany", { storageClassName: "far" }),
+    claim("well", "ReadWriteMany"),
+    podWith(pod.name, { still: claimed("still"), well: claimed("well") }),
+  ]);
+  afterAll(() => still?.thaw());
 
   /** Both volumes by both drivers; `at(of, file)` is a path in each driver's mount of one. */
   const mountAll = async () => {
@@ -118,7 +86,7 @@ describe.skipIf(missing !== undefined)("a volume in the cluster that itself stan
       await Promise.all(all.at("still").map((path) => failing(readdir(path))));
       // Or a program that is begun here would wait for what it inherits.
       await Promise.allSettled(files.map((file) => file.close()));
-      const hint = "look whether the volume itself answers: kubectl exec -n still holder -c main -- ls /still";
+      const hint = `look whether the volume itself answers: kubectl exec -n ${namespace} holder -c main -- ls /still`;
       const again = all.mount(all.drivers[1]!, "still", "again");
       await expect(again).rejects.toMatchObject({ code: "VOLUMES_MOUNT_FAILED", hint });
       for (const path of all.at("well", "f")) {
@@ -164,7 +132,7 @@ describe.skipIf(missing !== undefined)("a volume in the cluster that itself stan
     expect(performance.now() - began).toBeLessThan(BOUND_MS);
     for (const path of [...all.at("still"), ...all.at("well")]) expect(await mountAt(path)).toBeUndefined();
     for (const each of waiting) await expect(each).rejects.toThrow();
-    expect(await cluster.list(DEPLOYMENTS, { namespace, labelSelector: RELAY_LABEL })).toEqual([]);
+    expect(await relays()).toEqual([]);
     // Nobody can end who waits for such a volume.
     expect((await relayPods()).map(({ metadata }) => metadata.deletionTimestamp !== undefined)).toEqual([true, true]);
     still.thaw();

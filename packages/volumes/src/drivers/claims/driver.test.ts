@@ -2,25 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { VolumeDriver } from "@shipside/core";
-import { type Cluster, connectCluster, DEPLOYMENTS, NAMESPACES, PODS } from "@shipside/kube";
-import { RELAY_LABEL } from "@shipside/relay";
-import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, test, vi } from "vitest";
+import { type Cluster, NAMESPACES, PODS } from "@shipside/kube";
+import { beforeAll, beforeEach, describe, expect, it, test, vi } from "vitest";
+import { untilRunning } from "../../fixtures/world.ts";
 import { openVolumes } from "../../volumes.ts";
 import type { DriveOptions } from "../drive.ts";
+import { claim, claimed, cluster, main, namespace, pod, podWith, relays, useHolder } from "../fixtures/holder.ts";
 import { type ClaimDriverOptions, claimDriver } from "./driver.ts";
-
-const namespace = "claims";
-const pod = { namespace, name: "holder" };
-let embedded: EmbeddedCluster;
-let cluster: Cluster;
-
-const claim = (name: string, mode: string, more: object = {}) => ({
-  apiVersion: "v1",
-  kind: "PersistentVolumeClaim",
-  metadata: { namespace, name },
-  spec: { accessModes: [mode], resources: { requests: { storage: "1Gi" } }, ...more },
-});
 
 /** What was asked to be mounted, in a test. */
 let mounted: DriveOptions[] = [];
@@ -47,83 +35,45 @@ test("a silence that is too short to be told from a busy machine, or endless, is
 });
 
 describe("with a cluster", () => {
-  beforeAll(async () => {
-    embedded = await startCluster();
-    await embedded.apply([
-      { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
-      claim("data", "ReadWriteOnce"),
-      claim("shared", "ReadWriteMany"),
-      claim("library", "ReadOnlyMany"),
-      claim("nowhere", "ReadWriteOnce", { storageClassName: "none" }),
+  useHolder(() => [
+    claim("data"),
+    claim("shared", "ReadWriteMany"),
+    claim("library", "ReadOnlyMany"),
+    claim("nowhere", "ReadWriteOnce", { storageClassName: "none" }),
+    podWith(
+      "particular",
+      { data: claimed("data"), shared: claimed("shared"), library: claimed("library") },
       {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: { namespace, name: "particular" },
-        spec: {
-          terminationGracePeriodSeconds: 0,
-          tolerations: [{ key: "db", operator: "Exists", effect: "NoSchedule" }],
-          securityContext: {
-            ...{ runAsUser: 70, runAsGroup: 71, fsGroup: 72, fsGroupChangePolicy: "OnRootMismatch", supplementalGroups: [73] },
-            seLinuxOptions: { level: "s0:c1,c2" },
-          },
-          volumes: ["data", "shared", "library"].map((name) => ({ name, persistentVolumeClaim: { claimName: name } })),
-          containers: [
-            { name: "first", image: "busybox", command: ["sleep", "98764"] },
-            {
-              name: "main",
-              image: "busybox",
-              command: ["sleep", "98765"],
-              securityContext: { runAsUser: 74 },
-              volumeMounts: [
-                { name: "data", mountPath: "/data", mountPropagation: "HostToContainer" },
-                { name: "shared", mountPath: "/shared" },
-                { name: "library", mountPath: "/library" },
-              ],
-            },
-          ],
+        tolerations: [{ key: "db", operator: "Exists", effect: "NoSchedule" }],
+        securityContext: {
+          ...{ runAsUser: 70, runAsGroup: 71, fsGroup: 72, fsGroupChangePolicy: "OnRootMismatch", supplementalGroups: [73] },
+          seLinuxOptions: { level: "s0:c1,c2" },
         },
+        containers: [
+          main([], { name: "first" }),
+          main([], {
+            securityContext: { runAsUser: 74 },
+            volumeMounts: [
+              { name: "data", mountPath: "/data", mountPropagation: "HostToContainer" },
+              { name: "shared", mountPath: "/shared" },
+              { name: "library", mountPath: "/library" },
+            ],
+          }),
+        ],
       },
-      {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: { namespace, name: "waiting" },
-        spec: {
-          volumes: [{ name: "data", persistentVolumeClaim: { claimName: "nowhere" } }],
-          containers: [{ name: "main", image: "busybox", volumeMounts: [{ name: "data", mountPath: "/data" }] }],
-        },
-      },
-      {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: pod,
-        spec: {
-          terminationGracePeriodSeconds: 0,
-          volumes: [{ name: "data", persistentVolumeClaim: { claimName: "data" } }],
-          containers: [
-            { name: "main", image: "busybox", command: ["sleep", "98763"], volumeMounts: [{ name: "data", mountPath: "/data" }] },
-          ],
-        },
-      },
-    ]);
-    cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
-    for (const { name } of [pod, { name: "particular" }])
-      await vi.waitFor(async () => expect((await cluster.get(PODS, { namespace, name })).status?.phase).toBe("Running"), {
-        timeout: 15_000,
-      });
-  });
-  afterAll(async () => {
-    await cluster?.close();
-    await embedded?.close();
-  });
+    ),
+    podWith("waiting", { data: claimed("nowhere") }),
+    podWith(pod.name, { data: claimed("data") }),
+  ]);
+  beforeAll(() => untilRunning(cluster, namespace, "app=particular"));
 
   const driver = (by: Cluster = cluster): VolumeDriver => toldOnly({ cluster: by, owner: "ann@desk" });
-  const relays = async (): Promise<number> => (await cluster.list(DEPLOYMENTS, { namespace, labelSelector: RELAY_LABEL })).length;
 
   /** In a folder that goes afterwards. */
   const within = async (use: (dir: string) => Promise<void>): Promise<void> => {
     const dir = await mkdtemp(join(tmpdir(), "claims-"));
     await use(dir).finally(() => rm(dir, { recursive: true, force: true }));
-    expect(await relays()).toBe(0);
+    expect(await relays()).toEqual([]);
   };
 
   it(
@@ -141,7 +91,7 @@ describe("with a cluster", () => {
           only: ["data", "shared", "library"],
         });
         expect(volumes.obstacles).toEqual([]);
-        const made = await cluster.list(DEPLOYMENTS, { namespace, labelSelector: RELAY_LABEL });
+        const made = await relays();
         // biome-ignore lint/suspicious/noExplicitAny: pods' specs, as the API has them
         const pods: any[] = made.map(({ spec }) => (spec as any).template.spec);
         const of = (claimed: string) => pods.find(({ volumes: [, own] }) => own.persistentVolumeClaim.claimName === claimed);
@@ -158,7 +108,7 @@ describe("with a cluster", () => {
         expect(of("data").containers[0].volumeMounts[1]).toMatchObject({ mountPropagation: "HostToContainer" });
         expect(of("library").volumes[1].persistentVolumeClaim.readOnly).toBe(true);
         expect(Object.fromEntries(mounted.map(({ name, readOnly }) => [name, readOnly]))).toEqual({
-          ...{ "claims/data": false, "claims/shared": false, "claims/library": true },
+          ...{ "drivers/data": false, "drivers/shared": false, "drivers/library": true },
         });
       }),
     60_000,
@@ -176,7 +126,7 @@ describe("with a cluster", () => {
       expect(volumes.obstacles).toEqual([
         expect.objectContaining({
           code: "VOLUMES_CLAIM_UNBOUND",
-          message: "PersistentVolumeClaim claims/nowhere is Pending: it has no volume yet",
+          message: "PersistentVolumeClaim drivers/nowhere is Pending: it has no volume yet",
           hint: expect.stringContaining("kubectl describe pvc nowhere"),
         }),
       ]);

@@ -2,74 +2,18 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger, type VolumeDriver } from "@shipside/core";
-import { type Cluster, connectCluster, DEPLOYMENTS, PODS } from "@shipside/kube";
-import { RELAY_LABEL } from "@shipside/relay";
-import { type EmbeddedCluster, startCluster, type VolumeItem, volumeDriverContract } from "@shipside/testkit";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { volumeDriverContract } from "@shipside/testkit";
+import { describe, expect, it, vi } from "vitest";
+import { claim, claimed, cluster, embedded, pod, podWith, relays, sh, useHolder, volumesIn } from "../fixtures/holder.ts";
 import { fuseDriver, missingForFuse } from "./driver.ts";
 
-const namespace = "claims";
-const pod = { namespace, name: "holder" };
 const missing = await missingForFuse();
-let embedded: EmbeddedCluster;
-let cluster: Cluster;
-let count = 0;
 
 describe.skipIf(missing !== undefined)("fuse", () => {
-  beforeAll(async () => {
-    embedded = await startCluster();
-    await embedded.apply([
-      { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
-      {
-        apiVersion: "v1",
-        kind: "PersistentVolumeClaim",
-        metadata: { namespace, name: "data" },
-        spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
-      },
-      {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: pod,
-        spec: {
-          terminationGracePeriodSeconds: 0,
-          volumes: [{ name: "data", persistentVolumeClaim: { claimName: "data" } }],
-          containers: [
-            {
-              ...{ name: "main", image: "busybox", command: ["sleep", "98762"] },
-              volumeMounts: [{ name: "data", mountPath: "/data" }],
-            },
-          ],
-        },
-      },
-    ]);
-    cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
-    await vi.waitFor(async () => expect((await cluster.get(PODS, pod)).status?.phase).toBe("Running"), { timeout: 15_000 });
-  });
-  afterAll(async () => {
-    await cluster?.close();
-    await embedded?.close();
-  });
+  useHolder(() => [claim("data"), podWith(pod.name, { data: claimed("data") })]);
 
   const driver = (): VolumeDriver => fuseDriver({ cluster, owner: "ann@desk", cacheSeconds: 1 });
-  const run = async (command: string[], stdin?: Uint8Array): Promise<string> => {
-    const { exitCode, stderr, stdout } = await cluster.exec(pod, command, { container: "main", ...(stdin && { stdin }) });
-    expect(exitCode, stderr.toString()).toBe(0);
-    return stdout.toString();
-  };
-  const volume = async (items: Readonly<Record<string, VolumeItem>>) => {
-    const remotePath = `/data/volume-${count++}`;
-    await run(["mkdir", "-p", remotePath]);
-    for (const [path, item] of Object.entries(items)) {
-      const at = `${remotePath}/${path}`;
-      if (item === "directory") await run(["mkdir", "-p", at]);
-      else if ("link" in item) await run(["ln", "-s", item.link, at]);
-      else {
-        const script = 'mkdir -p "$(dirname "$1")"; cat > "$1"; chmod "$2" "$1"';
-        await run(["sh", "-ec", script, "sh", at, item.mode.toString(8)], item.data);
-      }
-    }
-    return { volume: "data", remotePath, pod, container: "main" };
-  };
+  const volume = volumesIn("data");
 
   for (const { name, run: check } of volumeDriverContract({
     name: "the contract",
@@ -94,9 +38,9 @@ describe.skipIf(missing !== undefined)("fuse", () => {
       expect(performance.now() - again).toBeLessThan(15_000);
       thaw();
       await vi.waitFor(() => writeFile(join(localPath, "after"), "3"), { timeout: 15_000, interval: 300 });
-      expect(await run(["cat", `${request.remotePath}/after`])).toBe("3");
+      expect(await sh(`cat ${request.remotePath}/after`)).toBe("3");
       await mounted.close();
-      expect(await cluster.list(DEPLOYMENTS, { namespace, labelSelector: RELAY_LABEL })).toEqual([]);
+      expect(await relays()).toEqual([]);
     } finally {
       await rm(localPath, { recursive: true, force: true });
     }

@@ -2,94 +2,39 @@ import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger, type VolumeDriver } from "@shipside/core";
-import { type Cluster, connectCluster, DEPLOYMENTS, PODS } from "@shipside/kube";
+import { PODS } from "@shipside/kube";
 import { RELAY_LABEL } from "@shipside/relay";
-import { type EmbeddedCluster, startCluster, type VolumeItem, volumeDriverContract } from "@shipside/testkit";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { volumeDriverContract } from "@shipside/testkit";
+import { describe, expect, it, vi } from "vitest";
 import { openVolumes } from "../../volumes.ts";
+import {
+  claim,
+  claimed,
+  cluster,
+  embedded,
+  namespace,
+  pod,
+  podWith,
+  relays,
+  sh,
+  useHolder,
+  volumesIn,
+} from "../fixtures/holder.ts";
 import { mountAt } from "../mount-table.ts";
 import { sshfsDriver } from "./driver.ts";
 import { missingForSshfs } from "./mount.ts";
 
-const namespace = "claims";
-const pod = { namespace, name: "holder" };
-let embedded: EmbeddedCluster;
-let cluster: Cluster;
-
-const claim = (name: string, mode: string) => ({
-  apiVersion: "v1",
-  kind: "PersistentVolumeClaim",
-  metadata: { namespace, name },
-  spec: { accessModes: [mode], resources: { requests: { storage: "1Gi" } } },
-});
-
 const missing = await missingForSshfs();
 
 describe.skipIf(missing !== undefined)("sshfs", () => {
-  beforeAll(async () => {
-    embedded = await startCluster();
-    await embedded.apply([
-      { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
-      claim("data", "ReadWriteOnce"),
-      claim("alone", "ReadWriteOncePod"),
-      {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: pod,
-        spec: {
-          terminationGracePeriodSeconds: 0,
-          volumes: [
-            { name: "data", persistentVolumeClaim: { claimName: "data" } },
-            { name: "alone", persistentVolumeClaim: { claimName: "alone" } },
-            { name: "scratch", emptyDir: {} },
-          ],
-          containers: [
-            {
-              name: "main",
-              image: "busybox",
-              command: ["sleep", "98763"],
-              volumeMounts: [
-                { name: "data", mountPath: "/data" },
-                { name: "alone", mountPath: "/alone" },
-                { name: "scratch", mountPath: "/scratch" },
-              ],
-            },
-          ],
-        },
-      },
-    ]);
-    cluster = await connectCluster({ kubeconfig: embedded.kubeconfigPath });
-    await vi.waitFor(async () => expect((await cluster.get(PODS, pod)).status?.phase).toBe("Running"), { timeout: 15_000 });
-  });
-  afterAll(async () => {
-    await cluster?.close();
-    await embedded?.close();
-  });
+  useHolder(() => [
+    claim("data"),
+    claim("alone", "ReadWriteOncePod"),
+    podWith(pod.name, { data: claimed("data"), alone: claimed("alone"), scratch: { emptyDir: {} } }),
+  ]);
 
   const driver = (): VolumeDriver => sshfsDriver({ cluster, owner: "ann@desk", cacheSeconds: 1 });
-  let count = 0;
-
-  const run = async (script: string, ...args: string[]): Promise<string> => {
-    const { exitCode, stderr, stdout } = await cluster.exec(pod, ["sh", "-ec", script, "sh", ...args], { container: "main" });
-    expect(exitCode, stderr.toString()).toBe(0);
-    return stdout.toString();
-  };
-  const volume = async (items: Readonly<Record<string, VolumeItem>>) => {
-    const remotePath = `/data/volume-${count++}`;
-    await run('mkdir -p "$1"', remotePath);
-    for (const [path, item] of Object.entries(items)) {
-      const at = `${remotePath}/${path}`;
-      await run('mkdir -p "$(dirname "$1")"', at);
-      if (item === "directory") await run('mkdir -p "$1"', at);
-      else if ("link" in item) await run('ln -s "$2" "$1"', at, item.link);
-      else {
-        const command = ["sh", "-ec", 'cat > "$1"; chmod "$2" "$1"', "sh", at, item.mode.toString(8)];
-        expect((await cluster.exec(pod, command, { container: "main", stdin: item.data })).exitCode).toBe(0);
-      }
-    }
-    return { volume: "data", remotePath, pod, container: "main" };
-  };
-  const relays = async (): Promise<number> => (await cluster.list(DEPLOYMENTS, { namespace, labelSelector: RELAY_LABEL })).length;
+  const volume = volumesIn("data");
 
   for (const { name, run: check } of volumeDriverContract({
     name: "the contract",
@@ -116,14 +61,14 @@ describe.skipIf(missing !== undefined)("sshfs", () => {
       ]);
       await mkdir(join(dir, "data/sub"), { recursive: true });
       await writeFile(join(dir, "data/sub/from-here"), "hello");
-      expect(await run("cat /data/sub/from-here")).toBe("hello");
-      await run("echo there > /data/from-there");
+      expect(await sh("cat /data/sub/from-here")).toBe("hello");
+      await sh("echo there > /data/from-there");
       expect(await readFile(join(dir, "data/from-there"), "utf8")).toBe("there\n");
-      expect(await relays()).toBe(1);
+      expect(await relays()).toHaveLength(1);
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
-    expect(await relays()).toBe(0);
+    expect(await relays()).toEqual([]);
   });
 
   it("the network away: operations fail within 15 s, and work again after", async () => {
@@ -142,7 +87,7 @@ describe.skipIf(missing !== undefined)("sshfs", () => {
       expect(performance.now() - again).toBeLessThan(15_000);
       thaw();
       await vi.waitFor(() => writeFile(join(localPath, "after"), "3"), { timeout: 15_000, interval: 300 });
-      expect(await run(`cat ${request.remotePath}/after`)).toBe("3");
+      expect(await sh(`cat ${request.remotePath}/after`)).toBe("3");
     } finally {
       await rm(localPath, { recursive: true, force: true });
     }
@@ -172,7 +117,7 @@ describe.skipIf(missing !== undefined)("sshfs", () => {
       await vi.waitFor(write, { timeout: 60_000, interval: 200 });
       await write();
       expect(longest).toBeLessThan(15_000);
-      expect(await run(`cat ${request.remotePath}/after`)).toBe("with its successor");
+      expect(await sh(`cat ${request.remotePath}/after`)).toBe("with its successor");
       expect(await readFile(join(localPath, "synced"), "utf8")).toBe("kept");
       await file.close().catch(() => {});
     } finally {
