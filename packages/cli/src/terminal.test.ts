@@ -2,8 +2,8 @@ import { ShipsideError } from "@shipside/core";
 import { expect, test, vi } from "vitest";
 import { createTerminal, errorLines, shouldColor } from "./terminal.ts";
 
-function capture(tty = false) {
-  const stream = { text: "", isTTY: tty, columns: 60, write: (text: string) => (stream.text += text) };
+function capture(tty = false, columns = 60) {
+  const stream = { text: "", isTTY: tty, columns, write: (text: string) => (stream.text += text) };
   return stream;
 }
 
@@ -49,6 +49,12 @@ test("-q keeps warnings and errors", () => {
   t.warn("careful");
   t.error(new ShipsideError("C", "m"));
   expect(t.stderr.text).toBe("! careful\nerror[C]: m\n");
+});
+
+test("a terminal that was never told its size has 80 columns", () => {
+  const [stdout, stderr] = [capture(true, 0), capture(true, 60)];
+  const { outShows, errShows } = createTerminal({ stdout, stderr, env: {}, json: false, quiet: false });
+  expect([outShows.width, errShows.width]).toEqual([80, 60]);
 });
 
 test("on a terminal a moving line is taken away before the next", () => {

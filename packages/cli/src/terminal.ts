@@ -104,7 +104,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
       settle();
       if (!moves) return;
       let frame = 0;
-      const width = Math.max(20, (stderr.columns ?? 80) - 4);
+      const width = Math.max(20, columnsOf(stderr) - 4);
       const draw = (): void => {
         const mark = marks.frames[frame++ % marks.frames.length]!;
         stderr.write(`\r\x1b[K${err("cyan", mark)} ${err("dim", plainText(text).replaceAll("\n", " ").slice(0, width))}`);
@@ -164,8 +164,11 @@ export function shouldColor(env: NodeJS.ProcessEnv, stream: Pick<OutputStream, "
   return stream.isTTY === true && env["TERM"] !== "dumb";
 }
 
+/** A terminal that was never told its size says 0. */
+const columnsOf = ({ columns }: Pick<OutputStream, "columns">): number => columns || 80;
+
 const shown = (env: NodeJS.ProcessEnv, stream: OutputStream): Shown => ({
-  width: stream.isTTY ? (stream.columns ?? 80) : undefined,
+  width: stream.isTTY ? columnsOf(stream) : undefined,
   color: shouldColor(env, stream),
 });
 
