@@ -173,7 +173,7 @@ async function unknown(
       hint:
         shown.length > 0
           ? `did you mean ${shown.join(", ")}?`
-          : `nothing in ${cluster.info.context} that may be read has a name like it`,
+          : `nothing in context ${cluster.info.context} that this user may read has a name like it`,
       details: { ...(type && { kind: kindOf(type) }), name, namespace, near },
     },
   );
