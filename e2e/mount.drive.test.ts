@@ -134,7 +134,7 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
     expect(said).toContain("/look  persistentVolumeClaim data, by fuse, read-only\n");
     expect(said).toMatch(/\/work {2}emptyDir work, a copy by snapshot, of 2/);
     expect(said).toContain("driver fuse: it works on this machine\n");
-    expect(said).toMatch(/driver snapshot: .*fuse brings persistentVolumeClaim, ephemeral alone;.* files are a copy/);
+    expect(said).toMatch(/driver snapshot: .*fuse brings only persistentVolumeClaim and ephemeral;.* files are a copy/);
 
     expect(await here("cat root/data/row root/look/row root/work/cache root/etc/db/mode")).toBe("row\nrow\nwarm\nfirst");
     await here("echo 'from here' > root/data/mine; mkdir root/part/deep; echo deeper > root/part/deep/file; sync root/data/mine");

@@ -23,7 +23,7 @@ test("auto takes what writes back before what copies, and says what it passed by
   const claims = { ...mine, kinds: ["persistentVolumeClaim"] };
   expect((await chooseDrivers([claims, copy])).map(({ why }) => why)).toEqual([
     "it works on this machine",
-    "mine brings persistentVolumeClaim alone; files are a copy made once, and nothing is written back",
+    "mine brings only persistentVolumeClaim; files are a copy made once, and nothing is written back",
   ]);
   expect(await chooseDrivers([driver("mine", "no")])).toEqual([]);
   const named = { ...mine, onlyByName: true } as const;

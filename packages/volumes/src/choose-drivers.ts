@@ -27,7 +27,7 @@ export async function chooseDrivers(drivers: readonly VolumeDriver[], wanted = "
     const others =
       drivers.length === 1 ? "the only one there is" : passed.length > 0 ? passed.join("; ") : "it works on this machine";
     chosen.push({ driver, why: `${others}${whatItMeans(driver)}` });
-    if (driver.kinds) passed.push(`${driver.name} brings ${driver.kinds.join(", ")} alone`);
+    if (driver.kinds) passed.push(`${driver.name} brings only ${driver.kinds.join(" and ")}`);
   }
   return chosen;
 }

@@ -19,7 +19,7 @@ export function obstacleOf(mount: PlannedMount, { driver, unable, pod, refusal }
   if (mount.obstacle || mount.means !== "driver") return mount.obstacle;
   const what = `volume ${mount.volume} (${mount.kind})`;
   if (!driver) return { code: "VOLUMES_NO_DRIVER", message: `${what} needs a driver`, hint: 'driver: "snapshot" copies it once' };
-  const why = unable.get(driver) ?? (brings(driver, mount.kind) ? undefined : `it brings ${driver.kinds?.join(", ")} alone`);
+  const why = unable.get(driver) ?? (brings(driver, mount.kind) ? undefined : `it brings only ${driver.kinds?.join(" and ")}`);
   if (why !== undefined)
     return {
       code: "VOLUMES_NO_DRIVER",

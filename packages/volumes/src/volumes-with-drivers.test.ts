@@ -112,7 +112,7 @@ it("of several drivers, the first that brings the kind has a volume", async () =
   await copied.close();
   await using none = await openVolumes(cluster, { ...wanted, driver: [claims] });
   expect(none.obstacles).toEqual([
-    expect.objectContaining({ code: "VOLUMES_NO_DRIVER", message: expect.stringContaining("brings persistentVolumeClaim alone") }),
+    expect.objectContaining({ code: "VOLUMES_NO_DRIVER", message: expect.stringContaining("brings only persistentVolumeClaim") }),
   ]);
   await using database = await openVolumes(cluster, {
     ...{ workload: "statefulset/database", namespace: SAMPLE_NAMESPACE, only: ["data"] },

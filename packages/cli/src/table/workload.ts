@@ -38,12 +38,12 @@ const RESTART: readonly OptionSpec[] = [
 
 /** How volumes are mounted. */
 const VOLUMES: readonly OptionSpec[] = [
-  { name: "read-only", type: "boolean", describe: "of volumes: nothing is written back" },
+  { name: "read-only", type: "boolean", describe: "volumes are read-only: nothing is written back" },
   {
     name: "driver",
     type: "string",
     value: "DRIVER",
-    describe: "for volumes that only a pod has; default auto, which says its choice",
+    describe: "for claims: auto (the default), fuse, sshfs, sync or snapshot",
     complete: ["auto", "sshfs", "fuse", "sync", "snapshot"],
   },
   {
@@ -228,18 +228,31 @@ export const WORKLOAD_COMMANDS: readonly CommandSpec[] = [
     words: { min: 2, max: 3 },
     complete: ["workload", "file"],
     options: [
-      { name: "container", type: "string", value: "NAME", describe: "whose volumes, where the pod has several containers" },
-      { name: "only", type: "list", value: "NAME", describe: "this volume, or what is mounted at this path, alone (repeatable)" },
-      { ...FROM, describe: "of emptyDirs: spec, the default: empty ones here; running: the pod's" },
+      {
+        name: "container",
+        type: "string",
+        value: "NAME",
+        describe: "whose volumes, where the pod has several containers",
+      },
+      {
+        name: "only",
+        type: "list",
+        value: "NAME",
+        describe: "only this volume, by its name or the path it is mounted at (repeatable)",
+      },
+      { ...FROM, describe: "emptyDirs: spec (default), empty at first; running, copied from the pod" },
       ...VOLUMES,
-      { name: "image", type: "string", value: "IMAGE", describe: "what the relay of a drive runs in: a Node of 22 or later" },
+      { name: "image", type: "string", value: "IMAGE", describe: "the image for the relay's pod: one with Node 22 or later" },
       ...NAMED,
       FOREGROUND,
     ],
     examples: [
       ["shipside mount deployment/core ./core-root", "what is mounted at /etc/core is ./core-root/etc/core"],
-      ["shipside mount core ./core-root --only config --only /data", "a volume, and what is mounted at a path"],
-      ["shipside mount core ./core-root --driver sync --ignore '*.tmp'", "a copy, the same both ways"],
+      ["shipside mount core ./core-root --only settings --only /data", "two volumes alone: one by its name, one by its path"],
+      [
+        "shipside mount core ./core-root --driver sync --ignore '*.tmp'",
+        "a copy, kept the same as the volume both ways, without FUSE",
+      ],
       ["shipside mount core ./core-root --clean", "unmount it"],
     ],
     load: () => import("../commands/mount.ts"),

@@ -6,6 +6,9 @@ import { type Check, type Finding, ok, warning } from "../check.ts";
 
 const INSTALL = "install fuse3 (apt install fuse3, dnf install fuse3)";
 
+/** ConfigMaps, Secrets and the like are files that are written here, and take nothing. */
+const COPIES = "PersistentVolumeClaims can't be drives here, only copies";
+
 /** What a volume is mounted with. Linux only. */
 export const fuse: Check = {
   id: "fuse",
@@ -19,31 +22,23 @@ export const fuse: Check = {
       (error: Error) => codeOf(error) ?? error.message,
     );
     if (refused === "ENOENT")
-      findings.push(
-        warning("there is no /dev/fuse: volumes can't be mounted", `${INSTALL}; in a container, pass it on (--device /dev/fuse)`),
-      );
+      findings.push(warning(`there is no /dev/fuse: ${COPIES}`, `${INSTALL}; in a container, pass it on (--device /dev/fuse)`));
     else if (refused !== undefined)
-      findings.push(
-        warning(`/dev/fuse may not be used (${refused})`, "let this user read and write it: volumes can't be mounted without"),
-      );
+      findings.push(warning(`/dev/fuse may not be used (${refused}): ${COPIES}`, "let this user read and write it"));
     const path = env["PATH"] ?? "";
     // Mounts by itself.
     if (process.geteuid?.() === 0) {
       const mount = await firstIn(path, ["mount"]);
-      if (mount === undefined)
-        findings.push(warning("mount is not in PATH: volumes can't be mounted", "install mount, or util-linux"));
+      if (mount === undefined) findings.push(warning(`mount is not in PATH: ${COPIES}`, "install mount, or util-linux"));
       return findings.length > 0 ? findings : [ok(`/dev/fuse and ${mount}`)];
     }
     const helper = await firstIn(path, ["fusermount3", "fusermount"]);
-    if (helper === undefined) findings.push(warning("fusermount3 is not in PATH: only root can mount volumes", INSTALL));
+    if (helper === undefined) findings.push(warning(`fusermount3 is not in PATH: ${COPIES}`, INSTALL));
     // By the first one our own server has the drives, by the other sshfs.
     const by = (await firstIn(path, ["python3"])) ?? (await firstIn(path, ["sshfs"]));
     if (by === undefined)
       findings.push(
-        warning(
-          "neither python3 nor sshfs is in PATH: only root can have PersistentVolumeClaims as drives; others have copies",
-          "install python3 (apt install python3, dnf install python3)",
-        ),
+        warning(`neither python3 nor sshfs is in PATH: ${COPIES}`, "install python3 (apt install python3, dnf install python3)"),
       );
     return findings.length > 0 ? findings : [ok(`/dev/fuse, ${helper} and ${by}`)];
   },
