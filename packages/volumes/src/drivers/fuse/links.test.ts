@@ -25,3 +25,13 @@ test("names of one file know of each other, until they are others or forgotten",
   links.told(c!, attributes(9n, 1));
   expect(links.others(d!)).toEqual([]);
 });
+
+test("a file's only name is another node than those by which it is still open", () => {
+  const nodes = createNodes();
+  const links = createLinks();
+  const [a, b, again, other] = ["a", "b", "c", "d"].map((name) => nodes.look(nodes.get(ROOT_ID)!, name, 0o100000)) as Node[];
+  for (const node of [a!, b!]) links.told(node, attributes(7n, 2));
+  links.told(again!, attributes(7n, 1));
+  links.told(other!, attributes(8n, 1));
+  expect([links.others(again!), links.others(b!), links.others(other!)]).toEqual([[a, b], [a, again], []]);
+});

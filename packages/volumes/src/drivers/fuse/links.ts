@@ -17,7 +17,8 @@ export function createLinks(): Links {
     told(node, { exact }) {
       // Of two names of a file that is open by both, one may be removed.
       if (exact && inodes.get(node) === exact.inode) return;
-      const inode = exact && exact.links > 1 ? exact.inode : undefined;
+      // And its last name may be told anew, while it is open by one that was removed.
+      const inode = exact && (exact.links > 1 || sharing.has(exact.inode)) ? exact.inode : undefined;
       links.forget(node);
       if (inode === undefined) return;
       inodes.set(node, inode);

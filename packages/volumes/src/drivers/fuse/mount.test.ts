@@ -17,6 +17,7 @@ import {
   rmdir,
   stat,
   symlink,
+  truncate,
   unlink,
   utimes,
   writeFile,
@@ -188,6 +189,23 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     await rename(at("d/one"), at("d/two"));
     expect(await readFile(at("d/one"), "utf8")).toBe("xmore");
     expect(await readFile(at("d/two"), "utf8")).toBe("xmore");
+  });
+
+  it("who has a file open by a name that is gone sees what is written by its last one", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const at = (name: string): string => join(place.local, name);
+    await writeFile(at("one"), "xmore");
+    await link(at("one"), at("two"));
+    await using two = await open(at("two"), "r");
+    // Takes neither away, and then the kernel looks for the first by its name again.
+    await rename(at("one"), at("two"));
+    await unlink(at("two"));
+    expect(await content(two)).toBe("xmore");
+    await truncate(at("one"), 1);
+    expect([await content(two), (await two.stat()).size]).toEqual(["x", 1]);
+    await appendFile(at("one"), "yz");
+    expect(await content(two)).toBe("xyz");
   });
 
   it("a small file comes with its opening, and with it what is written here after that", async () => {
