@@ -56,6 +56,13 @@ export interface Entries {
   isWritten(node: Node, asked: Asked): boolean;
   /** What the server said of it. */
   told(node: Node, attributes: Attributes, asked: Asked): Entry;
+  /** What was told, to the kernel, which asked for it. */
+  seen(node: Node, entry: Entry): Entry;
+  /**
+   * The same, to the kernel, which has set some of it. It takes the time that it is told then, and keeps its pages, be they of before what another
+   * wrote: so it is told the time that it knew, and asks again.
+   */
+  set(node: Node, entry: Entry): Entry;
   /** Something was put into this directory. */
   filled(directory: Node, asked: Asked): void;
   look(parent: Node, name: string, attributes: Attributes, asked: Asked): Entry;
@@ -83,7 +90,7 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
   const secondsTo = (until: number): number => Math.max(0, (until - performance.now()) / 1000);
   const named = (node: Node, entry: Entry): Entry => {
     node.namedUntil = performance.now() + entry.namedSeconds * 1000;
-    return entry;
+    return entries.seen(node, entry);
   };
   const entryOf = (node: Node, { attributes, until }: Known, namedUntil = until): Entry => {
     node.told = attributes;
@@ -143,6 +150,16 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       const found = { attributes, until: asked.until };
       if (!entries.isChanged(node, asked)) node.known = found;
       return entryOf(node, found);
+    },
+    seen(node, entry) {
+      node.seen = entry.attributes;
+      return entry;
+    },
+    set({ kind, seen }, entry) {
+      const { attributes } = entry;
+      if (kind !== REGULAR || !seen?.exact || !attributes.exact || same(seen, attributes)) return entry;
+      const exact = { ...attributes.exact, mtime: seen.exact.mtime };
+      return { ...entry, attributes: { ...attributes, mtime: seen.mtime, exact }, seconds: 0 };
     },
     filled(directory, { until }) {
       directory.filledUntil = until;

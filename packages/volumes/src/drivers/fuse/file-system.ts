@@ -243,13 +243,13 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       case "getattr": {
         const node = nodeOf(id);
         const file = message.handle === undefined ? undefined : files.get(message.handle);
-        return attributesReply(unique, known(node) ?? (await ask(await current(), node, file)));
+        return attributesReply(unique, entries.seen(node, known(node) ?? (await ask(await current(), node, file))));
       }
       case "setattr": {
         const node = nodeOf(id);
         const after = await setattr(node, message.changes, message.handle);
         changed(node, tell);
-        return attributesReply(unique, after);
+        return attributesReply(unique, entries.set(node, after));
       }
       case "readlink": {
         const session = await current();

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import {
   appendFile,
+  chmod,
   chown,
   type FileHandle,
   link,
@@ -206,6 +207,32 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect([await content(two), (await two.stat()).size]).toEqual(["x", 1]);
     await appendFile(at("one"), "yz");
     expect(await content(two)).toBe("xyz");
+  });
+
+  it("what is written to a file by another name, or there, is seen by who has it open though its mode or size is set by that", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const at = (name: string): string => join(place.local, name);
+    await writeFile(at("one"), "before");
+    await link(at("one"), at("two"));
+    await using file = await open(at("one"), "r+");
+    let times = 1_000;
+    const sets: Array<() => Promise<void>> = [
+      () => file.chmod(0o600),
+      () => chmod(at("one"), 0o640),
+      () => file.truncate(6),
+      () => file.utimes(times, ++times),
+    ];
+    for (const [index, set] of sets.entries()) {
+      await content(file);
+      await writeFile(at("two"), `by-${index}a`, { flag: "r+" });
+      await set();
+      expect(await content(file)).toBe(`by-${index}ae`);
+      await writeFile(join(place.remote, "two"), `by-${index}b`, { flag: "r+" });
+      await set();
+      expect(await content(file)).toBe(`by-${index}be`);
+    }
+    expect((await file.stat()).mtimeMs).toBe(times * 1_000);
   });
 
   it("a small file comes with its opening, and with it what is written here after that", async () => {
