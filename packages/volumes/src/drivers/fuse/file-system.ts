@@ -4,7 +4,7 @@ import { createFiles, type OpenFile } from "./files.ts";
 import { createListings } from "./listings.ts";
 import { createNameOperations } from "./name-operations.ts";
 import type { Node } from "./nodes.ts";
-import { empties, isReadOnly, openFlags } from "./open-flags.ts";
+import { empties, isReadOnly, needsPlace, openFlags } from "./open-flags.ts";
 import { DIRECTORY, KEEP_CACHE, MODE_BITS, NO_FLUSH, OLDEST_MINOR } from "./protocol.ts";
 import { askFor, type Stretch } from "./read-ahead.ts";
 import { createReads } from "./reads.ts";
@@ -21,7 +21,7 @@ import {
   writtenReply,
 } from "./replies.ts";
 import type { Changes, Of, Request } from "./requests.ts";
-import { AS_IT_IS, type Change, FileError, JUST_OPENED, reply, request } from "./sftp-packets.ts";
+import { AS_IT_IS, type Change, FileError, FLAGS, JUST_OPENED, reply, request } from "./sftp-packets.ts";
 import { both, COPIED, type SftpSession } from "./sftp-session.ts";
 
 export interface FileSystemOptions extends EntriesOptions {
@@ -130,17 +130,23 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     const opening = session.together(() => ({
       remote: session.ask(request.open(path, openFlags(flags)), reply.handle),
       first: isReadOnly(flags) ? askForHead(node, session) : undefined,
+      inPlace: needsPlace(flags) ? session.ask(request.open(path, FLAGS.WRITE), reply.handle) : undefined,
       found: session.ask(request.lstat(path), reply.attributes).catch(() => undefined),
     }));
+    const { inPlace } = opening;
+    const close = (each: string): void => session.later(request.close(each));
+    // Not to be had where the other isn't, and whoever needs it is told.
+    inPlace?.catch(() => {});
     const [remote, found] = await Promise.all([opening.remote, opening.found]);
     if (found && isReplaced(node, found)) {
-      session.later(request.close(remote));
+      close(remote);
+      inPlace?.then(close, () => {});
       throw new FileError("ESTALE");
     }
     const how = (isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
     if (found) told(node, shown(found, session), asked);
     if (empties(flags)) changed(node, tell);
-    return openReply(unique, files.add(node, session, remote, opening.first), how);
+    return openReply(unique, files.add(node, session, remote, opening), how);
   };
 
   const read = async (message: Of<"read">, respond: Asker["respond"]): Promise<undefined> => {
@@ -152,8 +158,24 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     });
   };
 
-  const write = async ({ unique, handle, offset, data }: Of<"write">, { respond, keep, tell }: Asker): Promise<undefined> => {
+  /** What was written in memory has its place, though the handle by which it comes appends. */
+  const writeInPlace = async (file: OpenFile, { unique, offset, data }: Of<"write">, tell: Asker["tell"]): Promise<Buffer> => {
+    await file.room();
+    file.node.settled = undefined;
+    entries.write(file.node);
+    changed(file.node, tell);
+    file.write(offset, data, () => {});
+    await file.settle();
+    return writtenReply(unique, data.length);
+  };
+
+  const write = async (message: Of<"write">, { respond, keep, tell }: Asker): Promise<Buffer | undefined> => {
+    const { unique, handle, offset, data, ofMemory } = message;
     const file = files.get(handle);
+    if (ofMemory && file.inPlace) {
+      const copied = { ...message, data: Buffer.from(data) };
+      return writeInPlace(await file.inPlace, copied, tell);
+    }
     const room = file.room();
     const done = room || data.length > COPIED ? keep() : () => {};
     try {
@@ -168,6 +190,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     // Whoever writes goes on while it is being sent.
     respond(writtenReply(unique, data.length));
     file.write(offset, data, done);
+    return undefined;
   };
 
   /** What was written mostly is looked at next: that comes with the last answer. */

@@ -10,6 +10,8 @@ export interface OpenFile {
   readonly session: SftpSession;
   readonly remote: string;
   readonly ahead: ReadAhead;
+  /** The same file, by a handle that doesn't append, where this one does. */
+  readonly inPlace?: Promise<OpenFile> | undefined;
   /** Undefined where more may be written at once; else resolves when that is so. Rejects with `EIO`. */
   room(): Promise<void> | undefined;
   /** Sends it; whether it was written is known after {@link settle}. `sent` as in {@link SftpSession.write}. */
@@ -28,13 +30,19 @@ const ON_ITS_WAY = 8 * 1024 * 1024;
  * file is synced or closed.
  */
 export interface Files {
-  /** `first`: what was asked of it with its opening. */
-  add(node: Node, session: SftpSession, remote: string, first?: Stretch): number;
+  add(node: Node, session: SftpSession, remote: string, besides?: Besides): number;
   /** Throws `EBADF`; `EIO` where its session has ended. */
   get(handle: number): OpenFile;
   /** One by which a node can be reached that has no path any more. */
   of(node: Node): OpenFile | undefined;
   remove(handle: number): OpenFile | undefined;
+}
+
+/** What was asked for with its opening. */
+export interface Besides {
+  first?: Stretch | undefined;
+  /** A handle that doesn't append. */
+  inPlace?: Promise<string> | undefined;
 }
 
 export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files {
@@ -44,7 +52,10 @@ export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files 
   let onItsWay = 0;
   const roomFor: Array<() => void> = [];
 
-  const make = (node: Node, session: SftpSession, remote: string, first?: Stretch): OpenFile => {
+  const make = (node: Node, session: SftpSession, remote: string, { first, inPlace: other }: Besides = {}): OpenFile => {
+    const inPlace = other?.then((each) => make(node, session, each));
+    // Whoever needs it is told.
+    inPlace?.catch(() => {});
     let unanswered = 0;
     let failure: FileError | undefined;
     let settled: Array<() => void> = [];
@@ -62,6 +73,7 @@ export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files 
       session,
       remote,
       ahead: createReadAhead({ node, session, remote, entries, rooms, first }),
+      inPlace,
       room() {
         if (onItsWay < ON_ITS_WAY) return undefined;
         return (async () => {
@@ -100,9 +112,9 @@ export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files 
     };
   };
   return {
-    add(node, session, remote, first) {
+    add(node, session, remote, besides) {
       const handle = ++handles;
-      open.set(handle, make(node, session, remote, first));
+      open.set(handle, make(node, session, remote, besides));
       return handle;
     },
     get(handle) {
@@ -119,7 +131,9 @@ export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files 
       const file = open.get(handle);
       open.delete(handle);
       file?.ahead.close();
-      if (file && !file.session.ended) file.session.later(request.close(file.remote));
+      const close = ({ session, remote }: OpenFile): void => (session.ended ? undefined : session.later(request.close(remote)));
+      if (file) close(file);
+      file?.inPlace?.then(close, () => {});
       return file;
     },
   };

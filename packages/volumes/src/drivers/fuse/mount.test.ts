@@ -235,6 +235,31 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect((await file.stat()).mtimeMs).toBe(times * 1_000);
   });
 
+  it.each(["r+", "w+"])(
+    "what is written in memory gets to its place, though the file is open for appending too (%s)",
+    async (made) => {
+      await using place = await makePlace(mountFuse);
+      await place.mount();
+      const path = join(place.local, "f");
+      if (made === "r+") await writeFile(join(place.remote, "f"), "");
+      const flags = made === "r+" ? "os.O_RDWR | os.O_APPEND" : "os.O_RDWR | os.O_APPEND | os.O_CREAT";
+      const lines = [
+        "import mmap, os, sys",
+        `file = os.open(sys.argv[1], ${flags})`,
+        'os.write(file, b"0123456789")',
+        "memory = mmap.mmap(file, 10)",
+        'memory[2:5] = b"abc"',
+        "memory.flush()",
+        'os.write(file, b"+")',
+        "os.rename(sys.argv[1], sys.argv[1] + '~')",
+        'memory[5:6] = b"d"',
+        "memory.flush()",
+      ];
+      await run("python3", ["-c", lines.join("\n"), path]);
+      expect(await readFile(join(place.remote, "f~"), "utf8")).toBe("01abcd6789+");
+    },
+  );
+
   it("a small file comes with its opening, and with it what is written here after that", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount({ cacheSeconds: 60 });

@@ -2,7 +2,7 @@ import type { Asked, Entries } from "./entries.ts";
 import type { Files } from "./files.ts";
 import type { Listings } from "./listings.ts";
 import type { Node } from "./nodes.ts";
-import { openFlags } from "./open-flags.ts";
+import { needsPlace, openFlags } from "./open-flags.ts";
 import { DIRECTORY, KIND, MODE_BITS, REGULAR, RENAME_NOREPLACE } from "./protocol.ts";
 import { type Attributes, absentReply, createReply, doneReply, type Entry, entryReply } from "./replies.ts";
 import type { Of } from "./requests.ts";
@@ -115,7 +115,9 @@ export function createNameOperations({ entries, files, listings, session: curren
     async create({ unique, node, name, flags, mode }) {
       const packet = (path: string): Buffer => ask.open(path, openFlags(flags) | FLAGS.CREATE, mode & MODE_BITS);
       const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle, ask.close);
-      return createReply(unique, entry, files.add(nodeOf(entry.node), session, made));
+      const file = nodeOf(entry.node);
+      const inPlace = needsPlace(flags) ? session.ask(ask.open(pathOf(file), FLAGS.WRITE), reply.handle) : undefined;
+      return createReply(unique, entry, files.add(file, session, made, { inPlace }));
     },
     /** What programs open is made by CREATE; this is a plain file by mknod(2). SFTP has no other kind. */
     async mknod({ unique, node, name, mode }) {

@@ -14,6 +14,9 @@ export const isReadOnly = (flags: number): boolean => (flags & ACCESS) === 0;
 /** Whether its content is gone by that, be it for reading alone: so it is on a disk under Linux. Pure. */
 export const empties = (flags: number): boolean => (flags & O_TRUNC) !== 0;
 
+/** Whether it appends, and what is written to the file in memory may come by it all the same, which has its place. Pure. */
+export const needsPlace = (flags: number): boolean => (flags & ACCESS) === READ_WRITE && (flags & O_APPEND) !== 0;
+
 /** What a program opens a file for, as a file server is told. Pure. */
 export function openFlags(flags: number): number {
   const access = flags & ACCESS;

@@ -81,6 +81,8 @@ export const KEEP_CACHE = 1 << 1;
 /** The same: its closing need not be told. Came with 7.35; an older kernel tells it all the same. */
 export const NO_FLUSH = 1 << 5;
 export const GETATTR_BY_HANDLE = 1;
+/** Of WRITE: pages that were written to in memory, by whatever handle the kernel had. */
+export const WRITE_PAGES = 1;
 export const RENAME_NOREPLACE = 1;
 
 /** A notice to the kernel, in the place of an answer's error: what it knows of a node isn't so any more. */

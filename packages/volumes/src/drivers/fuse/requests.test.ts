@@ -59,8 +59,11 @@ test("what the kernel says is what is read", () => {
         const read = { ...where, handle: wide, offset: long, size: word };
         reads(encode(OPCODES.READ, where, big, bigger, word, 0, 0n, 0, 0), { ...read, type: "read" });
         reads(encode(OPCODES.READDIRPLUS, where, big, bigger, word, 0, 0n, 0, 0), { ...read, type: "readdirplus" });
-        const written = encode(OPCODES.WRITE, where, big, bigger, data.length, 0, 0n, 0, 0, data);
-        reads(written, { ...where, type: "write", handle: wide, offset: long, data: Buffer.from(data) });
+        for (const flags of [0, 1, 5]) {
+          const written = encode(OPCODES.WRITE, where, big, bigger, data.length, flags, 0n, 0, 0, data);
+          const ofMemory = flags !== 0;
+          reads(written, { ...where, type: "write", handle: wide, offset: long, data: Buffer.from(data), ofMemory });
+        }
         reads(encode(OPCODES.BATCH_FORGET, where, 2, 0, big, 3n, bigger, 1n), {
           ...where,
           type: "forget",

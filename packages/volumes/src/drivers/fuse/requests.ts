@@ -1,4 +1,4 @@
-import { GETATTR_BY_HANDLE, IN_HEADER, OPCODES, SET, WRITE_HEADER } from "./protocol.ts";
+import { GETATTR_BY_HANDLE, IN_HEADER, OPCODES, SET, WRITE_HEADER, WRITE_PAGES } from "./protocol.ts";
 
 /** What the kernel asks, as it stands in a request's bytes. Names are byte strings (latin1). */
 export type Request = { unique: number; node: number } & (
@@ -16,7 +16,7 @@ export type Request = { unique: number; node: number } & (
   | { type: "create"; name: string; flags: number; mode: number }
   | { type: "read"; handle: number; offset: number; size: number }
   | { type: "readdir" | "readdirplus"; handle: number; offset: number; size: number }
-  | { type: "write"; handle: number; offset: number; data: Buffer }
+  | { type: "write"; handle: number; offset: number; data: Buffer; ofMemory: boolean }
   | { type: "flush" | "fsync" | "release" | "releasedir"; handle: number }
   | { type: "opendir" }
   | { type: "interrupt"; of: number }
@@ -124,7 +124,7 @@ export function parseRequest(bytes: Buffer): Request {
       const size = uint32(16);
       const from = place(WRITE_HEADER - IN_HEADER, size);
       const data = bytes.subarray(from, from + size);
-      return { ...to, type: "write", handle: wide(0), offset: wide(8), data };
+      return { ...to, type: "write", handle: wide(0), offset: wide(8), data, ofMemory: (uint32(20) & WRITE_PAGES) !== 0 };
     }
     case OPCODES.FLUSH:
       return { ...to, type: "flush", handle: wide(0) };
