@@ -176,3 +176,19 @@ it("a directory of very many names is asked for once", async () => {
   expect(world.counts.opendir).toBe(1);
   expect(world.counts.lstat).toBe(24);
 });
+
+it("a directory that moves while its names are looked at is looked into where it is then", async () => {
+  await mkdir(join(world.root, "before"));
+  for (const name of names(4)) await world.write(join("before", name), 1);
+  // What has other names is asked for.
+  await link(join(world.root, "before", "file-3"), join(world.root, "other"));
+  await world.size("before");
+  const { id } = world.entries.nodes.child(world.entries.nodeOf(ROOT_ID), "before")!;
+  await world.size("file-0", id);
+  const second = world.size("file-1", id);
+  await sleep(2);
+  const waits = world.size("file-3", id);
+  const to = { newParent: ROOT_ID, newName: "after", flags: 0 };
+  await world.named.rename({ type: "rename", unique: 1, node: ROOT_ID, name: "before", ...to }, () => {});
+  expect([await second, await waits]).toEqual([1, 1]);
+});

@@ -101,6 +101,8 @@ export function createNameOperations({ entries, files, listings, session: curren
       const listed = await listings.find(parent, name);
       if (listed) return entryReply(unique, look(parent, name, shown(listed.attributes, listed.session), listed.asked));
       const session = await current();
+      // While it was waited, a directory may have begun to move.
+      while (moving) await moving;
       const asked = entries.ask();
       const packet = ask.lstat(pathOf(parent, name));
       try {
