@@ -50,6 +50,8 @@ export interface Entries {
   doubt(id: number, name: string | undefined): void;
   /** Whether it was changed after something was asked. */
   isChanged(node: Node, asked: Asked): boolean;
+  /** Whether what was told of this name is to be asked anew: what has it, perhaps by another of its names, was changed from here after that was asked. */
+  isPast(parent: Node, name: string, attributes: Attributes, asked: Asked): boolean;
   /** Whether another file has its name: these are that one's. */
   isReplaced(node: Node, attributes: Attributes): boolean;
   /** The same of its content. */
@@ -170,6 +172,13 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       const inode = kind === REGULAR ? attributes.exact?.inode : undefined;
       const node = nodes.look(parent, name, kind, inode);
       return named(node, entries.told(node, attributes, asked));
+    },
+    isPast(parent, name, { mode, exact }, asked) {
+      const child = nodes.child(parent, name);
+      if (entries.isChanged(child ?? parent, asked)) return true;
+      if (!child && (parent.lost ?? 0) > asked.changes) return true;
+      if (!exact || exact.links === 1 || (mode & KIND) === DIRECTORY) return false;
+      return links.lost > asked.changes || [...links.of(exact.inode)].some((each) => entries.isChanged(each, asked));
     },
     isReplaced: ({ inode }, { exact }) => inode !== undefined && exact !== undefined && exact.inode !== inode,
     known(node) {

@@ -213,7 +213,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       if (index < dots) return undefined;
       const { name, attributes } = found[index - dots]!;
       // Of before a change from here, and maybe gone: the kernel looks it up by itself.
-      if (entries.isChanged(nodes.child(node, name) ?? node, asked)) return undefined;
+      if (entries.isPast(node, name, attributes, asked)) return undefined;
       return look(node, name, shown(attributes, session), asked);
     };
     return directoryReply(

@@ -7,13 +7,21 @@ export interface Links {
   told(node: Node, attributes: Attributes): void;
   /** Of the same file. */
   others(node: Node): Node[];
+  /** All that are told to be the file of this number, one of whose names they have. */
+  of(inode: bigint): Iterable<Node>;
   forget(node: Node): void;
+  /** The count of changes with the last one of a node that was forgotten. */
+  readonly lost: number;
 }
 
 export function createLinks(): Links {
   const inodes = new Map<Node, bigint>();
   const sharing = new Map<bigint, Set<Node>>();
+  let lost = 0;
   const links: Links = {
+    get lost() {
+      return lost;
+    },
     told(node, { exact }) {
       // Of two names of a file that is open by both, one may be removed.
       if (exact && inodes.get(node) === exact.inode) return;
@@ -31,10 +39,12 @@ export function createLinks(): Links {
       if (inode === undefined) return [];
       return [...(sharing.get(inode) ?? [])].filter((each) => each !== node);
     },
+    of: (inode) => sharing.get(inode) ?? [],
     forget(node) {
       const inode = inodes.get(node);
       if (inode === undefined) return;
       inodes.delete(node);
+      lost = Math.max(lost, node.changed ?? 0);
       const nodes = sharing.get(inode);
       nodes?.delete(node);
       if (nodes?.size === 0) sharing.delete(inode);

@@ -75,7 +75,10 @@ export function createNameOperations({ entries, files, listings, session: curren
       return done;
     });
     entries.filled(parent, asked);
-    return { made, entry: look(parent, name, shown(attributes, session), asked), session };
+    const entry = look(parent, name, shown(attributes, session), asked);
+    // What was asked before is of what had this name then.
+    nodeOf(entry.node).changed ??= asked.changes;
+    return { made, entry, session };
   };
 
   const renamed = async (session: SftpSession, packet: Buffer, path: string): Promise<Attributes | undefined> => {

@@ -34,6 +34,8 @@ export interface Node {
   missing?: Map<string, number> | undefined;
   /** Of a directory that was listed: names of which something else has become known since. Undefined where the listing can't be relied on. */
   touched?: Set<string> | undefined;
+  /** Of a directory: the count of changes with the last one of a name in it that the kernel has forgotten. */
+  lost?: number;
   /** The kernel was told that its name is this one's until then, in ms. */
   namedUntil?: number;
 }
@@ -137,7 +139,10 @@ export function createNodes(): Nodes {
       node.lookups -= lookups;
       if (node.lookups > 0) return;
       // It is still there.
-      if (node.parent) node.parent.knownUntil = undefined;
+      if (node.parent) {
+        node.parent.knownUntil = undefined;
+        node.parent.lost = Math.max(node.parent.lost ?? 0, node.changed ?? 0);
+      }
       displace(node);
       all.delete(id);
     },
