@@ -10,7 +10,7 @@ import { createFiles } from "./files.ts";
 import { createListings } from "./listings.ts";
 import { createNameOperations } from "./name-operations.ts";
 import { ROOT_ID } from "./protocol.ts";
-import { request } from "./sftp-packets.ts";
+import { FileError, request } from "./sftp-packets.ts";
 import { openSftpSession, type SftpSession } from "./sftp-session.ts";
 
 const KINDS = { lstat: request.lstat("")[4], opendir: request.opendir("")[4] } as const;
@@ -27,20 +27,29 @@ afterEach(() => world.close());
 /** A mount without a kernel: what it asks of the server is counted. */
 async function open(rttMs: number) {
   const root = await mkdtemp(join(tmpdir(), "listings-"));
-  const [near, far] = duplexPair();
-  void serveFiles(far, { roots: [root] });
-  const real = await openSftpSession(near);
-  await real.ask(request.stats(), () => {});
   const counts = { lstat: 0, opendir: 0 };
-  const session: SftpSession = {
-    ...real,
-    ask(packet, read) {
-      for (const [name, type] of Object.entries(KINDS)) if (packet[4] === type) counts[name as keyof typeof counts]++;
-      const answer = real.ask(packet, read);
-      answer.catch(() => {});
-      return sleep(rttMs).then(() => answer);
-    },
+  const begin = async (): Promise<SftpSession> => {
+    const [near, far] = duplexPair();
+    void serveFiles(far, { roots: [root] });
+    const real = await openSftpSession(near);
+    await real.ask(request.stats(), () => {});
+    return {
+      ...real,
+      get ended() {
+        return real.ended;
+      },
+      ask(packet, read) {
+        for (const [name, type] of Object.entries(KINDS)) if (packet[4] === type) counts[name as keyof typeof counts]++;
+        const answer = real.ask(packet, read);
+        answer.catch(() => {});
+        return sleep(rttMs).then(() => {
+          if (real.ended) throw new FileError("EIO");
+          return answer;
+        });
+      },
+    };
   };
+  let session = await begin();
   const entries = createEntries({ remotePath: root, user: { uid: 0, gid: 0 }, cacheSeconds: CACHE_MS / 1000 });
   const options = { entries, files: createFiles(entries), listings: createListings(entries), session: () => session };
   const named = createNameOperations(options);
@@ -49,7 +58,13 @@ async function open(rttMs: number) {
     counts,
     named,
     entries,
-    session,
+    /** What stands now. */
+    get opened() {
+      return session;
+    },
+    async reopen() {
+      session = await begin();
+    },
     /** The size of what has this name, undefined where nothing has. */
     async size(name: string, node = ROOT_ID): Promise<number | undefined> {
       const reply = await named.lookup({ type: "lookup", unique: 1, node, name });
@@ -58,8 +73,7 @@ async function open(rttMs: number) {
     },
     write: (name: string, size: number) => writeFile(join(root, name), "x".repeat(size)),
     async close() {
-      real.end();
-      far.destroy();
+      session.end();
       await rm(root, { recursive: true });
     },
   };
@@ -120,7 +134,7 @@ it("what others make is seen at once, what they change when the listing is too o
 it("what was changed from here is told as it is", async () => {
   await fill(10);
   for (const name of names(3)) await world.size(name);
-  const { named, entries, session } = world;
+  const { named, entries, opened } = world;
   const at = { unique: 1, node: ROOT_ID };
   const tell = () => {};
   await named.remove({ ...at, type: "unlink", name: "file-0" }, tell);
@@ -130,7 +144,7 @@ it("what was changed from here is told as it is", async () => {
   await named.rename({ ...at, type: "rename", name: "file-6", newParent: ROOT_ID, newName: "file-66", flags: 0 }, tell);
   const node = entries.nodes.child(entries.nodeOf(ROOT_ID), "file-2")!;
   entries.write(node);
-  await session.ask(request.setstat(join(world.root, "file-2"), { size: 200 }), () => {});
+  await opened.ask(request.setstat(join(world.root, "file-2"), { size: 200 }), () => {});
   // The kernel forgets it, and asks anew.
   entries.forget(node.id, node.lookups);
   expect(await world.size("file-0")).toBeUndefined();
@@ -191,4 +205,29 @@ it("a directory that moves while its names are looked at is looked into where it
   const to = { newParent: ROOT_ID, newName: "after", flags: 0 };
   await world.named.rename({ type: "rename", unique: 1, node: ROOT_ID, name: "before", ...to }, () => {});
   expect([await second, await waits]).toEqual([1, 1]);
+});
+
+it("what was said not to be there any more isn't told again by an older listing", async () => {
+  await fill(10);
+  await world.size("file-9");
+  await sleep(CACHE_MS - 4 * FAR_MS);
+  for (const name of names(3)) await world.size(name);
+  await rm(join(world.root, "file-9"));
+  // The kernel has it still, and asks before its time.
+  expect(await world.size("file-9")).toBeUndefined();
+  await sleep(4 * FAR_MS);
+  expect(await world.size("file-9")).toBeUndefined();
+});
+
+it("that a listing was lost with its session says nothing of its directory", async () => {
+  await fill(20);
+  await world.size("file-0");
+  const { opened } = world;
+  const second = world.size("file-1");
+  await sleep(2);
+  opened.end();
+  await second.catch(() => {});
+  await world.reopen();
+  for (const name of names(20).slice(2)) await world.size(name);
+  expect(world.counts.opendir).toBe(2);
 });

@@ -123,7 +123,8 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
       listing.isTrial = true;
       if ((await listing.found).length <= most) return;
     } catch {
-      // It may be looked into, and not be read.
+      // It may be looked into, and not be read; unless that was lost with its session.
+      if (session.ended) return;
     }
     pace.patience = most === FEW_NAMES ? LONG_MS : Number.POSITIVE_INFINITY;
   };

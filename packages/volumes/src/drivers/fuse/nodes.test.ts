@@ -76,3 +76,11 @@ test("a directory made a moment ago has what was put into it, unless something o
   d.knownUntil = performance.now() - 1;
   expect(nodes.absent(d, "g")).toBe(0);
 });
+
+test("what became known of a directory since it was listed is no longer kept where it is much", () => {
+  const nodes = createNodes();
+  const root = nodes.get(ROOT_ID)!;
+  root.touched = new Set();
+  for (let each = 0; each < 20_000; each++) nodes.forget(nodes.look(root, `f-${each}`, FILE).id, 1);
+  expect(root.touched).toBeUndefined();
+});

@@ -42,6 +42,8 @@ export interface Node {
 
 /** So many names are kept of those that a directory hasn't. */
 const MOST_MISSING = 1_000;
+/** And of those of which something became known since it was listed: more than a listing has. */
+const MOST_TOUCHED = 10_000;
 
 /** Times in ms. */
 export interface Known {
@@ -79,6 +81,9 @@ export function createNodes(): Nodes {
   const named = new Map<Node, Map<string, Node>>();
   let ids = ROOT_ID;
 
+  const touch = (parent: Node, name: string): void => {
+    if (parent.touched?.add(name) && parent.touched.size > MOST_TOUCHED) parent.touched = undefined;
+  };
   const place = (node: Node, parent: Node, name: string): void => {
     node.parent = parent;
     node.name = name;
@@ -86,10 +91,10 @@ export function createNodes(): Nodes {
     if (!names) named.set(parent, (names = new Map()));
     names.set(name, node);
     parent.missing?.delete(name);
-    parent.touched?.add(name);
+    touch(parent, name);
   };
   const displace = (node: Node): void => {
-    node.parent?.touched?.add(node.name);
+    if (node.parent) touch(node.parent, node.name);
     const names = node.parent && named.get(node.parent);
     if (names?.get(node.name) === node) {
       names.delete(node.name);
@@ -108,6 +113,7 @@ export function createNodes(): Nodes {
     miss(parent, name, until) {
       if (!parent.missing || parent.missing.size >= MOST_MISSING) parent.missing = new Map();
       parent.missing.set(name, until);
+      touch(parent, name);
     },
     absent(parent, name) {
       const until = Math.max(parent.knownUntil ?? 0, parent.missing?.get(name) ?? 0);
@@ -147,14 +153,14 @@ export function createNodes(): Nodes {
       all.delete(id);
     },
     remove(parent, name) {
-      parent.touched?.add(name);
+      touch(parent, name);
       const node = nodes.child(parent, name);
       if (node) displace(node);
     },
     move(parent, name, newParent, newName) {
       nodes.remove(newParent, newName);
       const node = nodes.child(parent, name);
-      parent.touched?.add(name);
+      touch(parent, name);
       if (!node) {
         nodes.doubt(newParent);
         return;
