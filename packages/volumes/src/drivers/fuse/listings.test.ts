@@ -13,7 +13,7 @@ import { ROOT_ID } from "./protocol.ts";
 import { FileError, request } from "./sftp-packets.ts";
 import { openSftpSession, type SftpSession } from "./sftp-session.ts";
 
-const KINDS = { lstat: request.lstat("")[4], opendir: request.opendir("")[4] } as const;
+const KINDS = { lstat: request.lstat("")[4], opendir: request.opendir("")[4], readdir: request.readdir("")[4] } as const;
 /** There and back, in ms: more than one is worth to wait for a listing. */
 const FAR_MS = 12;
 const CACHE_MS = 400;
@@ -27,7 +27,7 @@ afterEach(() => world.close());
 /** A mount without a kernel: what it asks of the server is counted. */
 async function open(rttMs: number) {
   const root = await mkdtemp(join(tmpdir(), "listings-"));
-  const counts = { lstat: 0, opendir: 0 };
+  const counts = { lstat: 0, opendir: 0, readdir: 0 };
   const begin = async (): Promise<SftpSession> => {
     const [near, far] = duplexPair();
     void serveFiles(far, { roots: [root] });
@@ -113,7 +113,7 @@ it("nearby names are asked for together where more than some are looked at", asy
   world = await open(0);
   const made = await fill(200);
   expect(await world.size("file-0")).toBe(0);
-  expect(world.counts).toEqual({ lstat: 1, opendir: 0 });
+  expect(world.counts).toMatchObject({ lstat: 1, opendir: 0 });
   for (const [each, name] of made.entries()) expect(await world.size(name)).toBe(each);
   expect(world.counts.opendir).toBe(1);
   expect(world.counts.lstat).toBeLessThan(100);
@@ -189,6 +189,14 @@ it("a directory of very many names is asked for once", async () => {
   for (const name of made.slice(0, 12)) await world.size(name);
   expect(world.counts.opendir).toBe(1);
   expect(world.counts.lstat).toBe(24);
+});
+
+it("of a directory of very many names no more come than a listing may have", async () => {
+  await fill(3_000);
+  for (const name of names(4)) await world.size(name);
+  expect(world.counts.opendir).toBe(1);
+  // Of 128 names.
+  expect(world.counts.readdir).toBeLessThanOrEqual(8);
 });
 
 it("a directory that moves while its names are looked at is looked into where it is then", async () => {

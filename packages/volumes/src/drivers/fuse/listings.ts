@@ -195,7 +195,10 @@ function page(session: SftpSession, remote: string): Promise<readonly Name[]> {
   return asked;
 }
 
-/** Asks for more pages before it knows that there are so many: the way may be long. No more than `most` names, and some. */
+/**
+ * Asks for more pages before it knows that there are so many: the way may be long. No more than `most` names, and some: whatever else is asked waits for
+ * them.
+ */
 async function list(
   session: SftpSession,
   remote: string,
@@ -209,8 +212,9 @@ async function list(
       if (some.length === 0) break;
       found.push(...some);
       if (found.length > most) break;
+      const ahead = Math.min(MOST_PAGES, 2 * (at + 1), Math.ceil((most + 1 - found.length) / some.length));
       session.together(() => {
-        while (asked.length - at - 1 < Math.min(MOST_PAGES, 2 * (at + 1))) asked.push(page(session, remote));
+        while (asked.length - at - 1 < ahead) asked.push(page(session, remote));
       });
     }
     return found.filter(({ name }) => name !== "." && name !== "..");
