@@ -199,6 +199,13 @@ it("of a directory of very many names no more come than a listing may have", asy
   expect(world.counts.readdir).toBeLessThanOrEqual(8);
 });
 
+it("a listing that is too old when it comes isn't asked for again and again", async () => {
+  await world.close();
+  world = await open(CACHE_MS / 1.5);
+  for (const name of (await fill(300)).slice(0, 12)) await world.size(name);
+  expect(world.counts.opendir).toBe(1);
+});
+
 it("a directory that moves while its names are looked at is looked into where it is then", async () => {
   await mkdir(join(world.root, "before"));
   for (const name of names(4)) await world.write(join("before", name), 1);

@@ -121,7 +121,14 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
     try {
       const { listing } = begin(node, session, entries.ask(), most);
       listing.isTrial = true;
-      if ((await listing.found).length <= most) return;
+      const { length } = await listing.found;
+      if (isOver(listing)) {
+        // Too slow a way for so many.
+        listing.isTrial = false;
+        pace.patience = MOST_PATIENCE_MS;
+        return;
+      }
+      if (length <= most) return;
     } catch {
       // It may be looked into, and not be read; unless that was lost with its session.
       if (session.ended) return;
