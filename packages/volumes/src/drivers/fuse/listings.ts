@@ -217,14 +217,14 @@ async function list(
     for (let at = 0; at < asked.length; at++) {
       const some = await asked[at]!;
       if (some.length === 0) break;
-      found.push(...some);
+      found.push(...some.filter(({ name }) => name !== "." && name !== ".."));
       if (found.length > most) break;
       const ahead = Math.min(MOST_PAGES, 2 * (at + 1), Math.ceil((most + 1 - found.length) / some.length));
       session.together(() => {
         while (asked.length - at - 1 < ahead) asked.push(page(session, remote));
       });
     }
-    return found.filter(({ name }) => name !== "." && name !== "..");
+    return found;
   } finally {
     session.later(request.close(remote));
   }
