@@ -1,9 +1,9 @@
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { duplexPair, PassThrough, Duplex as Stream } from "node:stream";
+import { duplexPair, PassThrough, Duplex as Stream, Writable } from "node:stream";
 import { serveFiles } from "@shipside/relay";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -85,6 +85,36 @@ test("what nobody waits for leaves with what is asked next, or by itself in a mo
     session.end();
     session.later(request.close(handles[1]!));
     end();
+    await serving;
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+});
+
+test("a stream may keep what it has taken, and send it later: as a link's does", async () => {
+  const root = await mkdtemp(join(tmpdir(), "sftp-session-"));
+  try {
+    const [near, far] = duplexPair();
+    const serving = serveFiles(far, { roots: [root] });
+    const later = new Writable({
+      write(chunk: Buffer, _encoding, taken) {
+        setTimeout(() => near.write(chunk), 5);
+        taken();
+      },
+    });
+    const session = await openSftpSession(Stream.from({ readable: near, writable: later }));
+    const handle = await session.ask(request.open("f", FLAGS.WRITE | FLAGS.CREATE), reply.handle);
+    const blocks = Array.from({ length: 100 }, (_, each) => Buffer.alloc(4_000, each));
+    const writes: Array<Promise<void>> = [];
+    for (const [each, block] of blocks.entries()) {
+      writes.push(session.write(writeHead(handle, each * 4_000, 4_000), block, () => {}));
+      if (each % 3 === 0) session.push();
+    }
+    session.push();
+    await Promise.all(writes);
+    expect((await readFile(join(root, "f"))).equals(Buffer.concat(blocks))).toBe(true);
+    session.end();
+    far.destroy();
     await serving;
   } finally {
     await rm(root, { recursive: true, force: true });

@@ -38,8 +38,6 @@ const HELD_MS = 1;
 /** What isn't longer is copied to what leaves with it, in bytes; and how much that is at most. */
 export const COPIED = 16 * 1024;
 const BATCH = 64 * 1024;
-/** So many places for that are kept. */
-const SPARE = 4;
 /** Length, type, id, and a DATA's own length. */
 const DATA_HEAD = 13;
 
@@ -185,28 +183,32 @@ export async function openSftpSession(
 
 /** What leaves together, in one piece: to hand a stream many small ones took longer than all else of a small write. */
 function createBatch(stream: Duplex) {
-  const free: Buffer[] = [];
-  let into: Buffer | undefined;
-  let length = 0;
+  // Never used again: a stream of a link's has said that it took what is still to be sent.
+  let room = Buffer.alloc(0);
+  let from = 0;
+  let to = 0;
   const send = (): void => {
-    if (!into) return;
-    const sent = into;
-    stream.write(sent.subarray(0, length), () => {
-      if (free.length < SPARE) free.push(sent);
-    });
-    into = undefined;
-    length = 0;
+    if (from === to) return;
+    stream.write(room.subarray(from, to));
+    from = to;
   };
   return {
     get isEmpty() {
-      return into === undefined;
+      return from === to;
     },
     /** `done` is told when the bytes aren't needed any more. */
     put(bytes: Buffer, done?: () => void): void {
-      if (bytes.length > COPIED || length + bytes.length > BATCH) send();
-      if (bytes.length > COPIED) return void stream.write(bytes, done);
-      into ??= free.pop() ?? Buffer.allocUnsafeSlow(BATCH);
-      length += bytes.copy(into, length);
+      if (bytes.length > COPIED) {
+        send();
+        stream.write(bytes, done);
+        return;
+      }
+      if (to + bytes.length > room.length) {
+        send();
+        room = Buffer.allocUnsafeSlow(BATCH);
+        from = to = 0;
+      }
+      to += bytes.copy(room, to);
       done?.();
     },
     send,
