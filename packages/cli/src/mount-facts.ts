@@ -15,7 +15,7 @@ export function mountFacts({ dir, drivers, volumes, obstacles }: MountInfo, pain
 }
 
 /** `/etc/core  configMap settings, kept current` */
-export function volumeLine({ mountPath, kind, volume, by, updates, since, readOnly }: Volume): string {
+export function volumeLine({ mountPath, kind, volume, claim, by, updates, since, readOnly }: Volume): string {
   const how =
     updates === "followed"
       ? "kept current"
@@ -24,7 +24,9 @@ export function volumeLine({ mountPath, kind, volume, by, updates, since, readOn
         : updates === "live"
           ? `by ${by}${readOnly ? ", read-only" : ""}`
           : `${by === "api" ? "as in a pod not updated, of" : `a copy by ${by}, of`} ${since.slice(0, 19).replace("T", " ")} UTC`;
-  return `${mountPath}  ${kind} ${volume}, ${how}`;
+  // Of a StatefulSet it tells the replica.
+  const which = claim === undefined || claim === volume ? "" : ` (claim ${claim})`;
+  return `${mountPath}  ${kind} ${volume}${which}, ${how}`;
 }
 
 /** What isn't there, and why. */

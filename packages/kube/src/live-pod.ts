@@ -20,9 +20,19 @@ export function hasEnded({ metadata, status }: Pod): boolean {
   return metadata.deletionTimestamp !== undefined && containers.length > 0 && containers.every(({ state }) => state?.terminated);
 }
 
-/** The better pod first: ready ones, then the newest (during a rollout that is the new version), then by name. */
+/** Of a StatefulSet's pod: which replica it is. Its controller's label names it, `<set>-<ordinal>`. */
+export function ordinalOf({ metadata }: Pod): number | undefined {
+  const name = metadata.labels?.["statefulset.kubernetes.io/pod-name"];
+  return name === undefined ? undefined : Number(name.slice(name.lastIndexOf("-") + 1));
+}
+
+/**
+ * The better pod first: of a StatefulSet the lowest ordinal, since its replicas have claims of their own and which is meant mustn't change with the hour; then
+ * ready ones, then the newest (during a rollout that is the new version), then by name.
+ */
 export function byPreference(a: Pod, b: Pod): number {
   return (
+    (ordinalOf(a) ?? 0) - (ordinalOf(b) ?? 0) ||
     Number(isReady(b)) - Number(isReady(a)) ||
     (Date.parse(b.metadata.creationTimestamp ?? "") || 0) - (Date.parse(a.metadata.creationTimestamp ?? "") || 0) ||
     (a.metadata.name < b.metadata.name ? -1 : 1)

@@ -250,6 +250,19 @@ describe("the live pod", () => {
     });
   });
 
+  test("of a StatefulSet: its first replica that runs, whichever is ready or newest", () => {
+    const replica = (ordinal: number, more: Parameters<typeof pod>[2]): Pod => {
+      const name = `db-${ordinal}`;
+      return pod(name, "db", { ...more, labels: { "statefulset.kubernetes.io/pod-name": name } }) as unknown as Pod;
+    };
+    const pods = [
+      replica(10, { ready: true }),
+      replica(2, { ready: true, at: "2026-02-01T00:00:00Z" }),
+      replica(1, { ready: false }),
+    ];
+    expect(pods.sort(byPreference).map(({ metadata }) => metadata.name)).toEqual(["db-1", "db-2", "db-10"]);
+  });
+
   test("the order is total: no two answers for the same pods", () => {
     const pods = objects["pods"] as unknown as Pod[];
     const sorted = [...pods].sort(byPreference).map(({ metadata }) => metadata.name);

@@ -1,4 +1,4 @@
-import { byPreference, type Cluster, isLive, PODS, selectorString, type Workload } from "@shipside/kube";
+import { byPreference, type Cluster, isLive, ordinalOf, PODS, type Pod, selectorString, type Workload } from "@shipside/kube";
 import type { PodFacts } from "./downward.ts";
 import type { PlannedMount } from "./plan.ts";
 
@@ -6,7 +6,10 @@ import type { PlannedMount } from "./plan.ts";
 export const asksDownward = ({ kind, source }: PlannedMount): boolean =>
   kind === "downwardAPI" || (kind === "projected" && ((source["sources"] ?? []) as object[]).some((each) => "downwardAPI" in each));
 
-/** Keeps `facts.pod` the one to ask; while there is none, what came from the last one stays. Returns what ends it. */
+/**
+ * Keeps `facts.pod` the one to ask: of a StatefulSet the replica that it was, whose claims these are. While there is none, what came from the last one
+ * stays. Returns what ends it.
+ */
 export function followPods(
   cluster: Cluster,
   workload: Workload,
@@ -18,10 +21,12 @@ export function followPods(
   const which = selector ? { labelSelector: selectorString(selector) } : { fieldSelector: `metadata.name=${name}` };
   const watch = cluster.watch(PODS, { namespace, signal, ...which });
   watch.events.on("change", () => {
-    const best = [...watch.items.values()].filter(isLive).sort(byPreference)[0];
+    const best = [...watch.items.values()].filter((pod) => isLive(pod) && !isAnother(pod, facts.pod)).sort(byPreference)[0];
     if (!best) return;
     facts.pod = best;
     onChange();
   });
   return () => watch.close();
 }
+
+const isAnother = (pod: Pod, than: Pod | undefined): boolean => than !== undefined && ordinalOf(pod) !== ordinalOf(than);

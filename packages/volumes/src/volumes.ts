@@ -22,6 +22,8 @@ import { defaultContainer, findPod } from "./workload-pod.ts";
 export interface OpenVolume {
   volume: string;
   kind: string;
+  /** Of a PersistentVolumeClaim: its name. */
+  claim?: string;
   mountPath: string;
   /** Absolute. */
   localPath: string;
@@ -160,8 +162,9 @@ export async function openVolumes(cluster: Cluster, options: OpenVolumesOptions)
     const inner = usable.map(({ localPath }) => localPath);
     const emptyDirs = openEmptyDirs(owned, inner);
     const bring = async (mount: PlannedMount & { localPath: string }): Promise<OpenVolume | undefined> => {
-      const { volume, kind, mountPath, subPath } = mount;
-      const about = { volume, kind, mountPath, since: new Date().toISOString() };
+      const { volume, kind, mountPath, subPath, source } = mount;
+      const claim = kind === "persistentVolumeClaim" && { claim: String(source["claimName"]) };
+      const about = { volume, kind, ...claim, mountPath, since: new Date().toISOString() };
       if (mount.means === "api") {
         const projected = await mountProjected(mount, { owned, inputs, inner });
         closer.defer(() => projected.remove());
