@@ -291,13 +291,19 @@ describe("signals", () => {
     expect(code).toBe(130);
   });
 
-  test("SIGKILL: the next command undoes what was left", async () => {
+  /** Resolves to the file's path. */
+  const killedWithEnvFile = async (): Promise<string> => {
     const path = await config(cluster.kubeconfig());
     const envFile = join(user.home, "tmp", ".env");
     const child = user.start([...core, "-k", path, "-f", envFile]);
     await untilSaid(child, /ready in/);
     child.kill("SIGKILL");
     await once(child, "exit");
+    return envFile;
+  };
+
+  test("SIGKILL: the next command undoes what was left", async () => {
+    const envFile = await killedWithEnvFile();
     expect(await user.left()).toContain(envFile);
     const status = await user.run(["status"]);
     expect([status.code, status.stdout]).toEqual([4, expect.stringContaining("shipside clean")]);
@@ -309,12 +315,7 @@ describe("signals", () => {
   });
 
   test("what has gone by itself by the time `clean` looks is not said to have been removed", async () => {
-    const path = await config(cluster.kubeconfig());
-    const envFile = join(user.home, "tmp", ".env");
-    const child = user.start([...core, "-k", path, "-f", envFile]);
-    await untilSaid(child, /ready in/);
-    child.kill("SIGKILL");
-    await once(child, "exit");
+    const envFile = await killedWithEnvFile();
     await rm(envFile);
     const { code, stderr } = await user.run(["clean"]);
     expect([code, stderr]).toEqual([0, expect.stringContaining(`nothing was left of env file ${envFile}`)]);

@@ -158,12 +158,17 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     });
   };
 
+  /** Its content, with what is sent next. */
+  const becomesAnother = (node: Node, tell: Asker["tell"]): void => {
+    node.settled = undefined;
+    entries.write(node);
+    changed(node, tell);
+  };
+
   /** What was written in memory has its place, though the handle by which it comes appends. */
   const writeInPlace = async (file: OpenFile, { unique, offset, data }: Of<"write">, tell: Asker["tell"]): Promise<Buffer> => {
     await file.room();
-    file.node.settled = undefined;
-    entries.write(file.node);
-    changed(file.node, tell);
+    becomesAnother(file.node, tell);
     file.write(offset, data, () => {});
     await file.settle();
     return writtenReply(unique, data.length);
@@ -184,9 +189,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       done();
       throw error;
     }
-    file.node.settled = undefined;
-    entries.write(file.node);
-    changed(file.node, tell);
+    becomesAnother(file.node, tell);
     // Whoever writes goes on while it is being sent.
     respond(writtenReply(unique, data.length));
     file.write(offset, data, done);

@@ -76,9 +76,8 @@ interface Kept extends Listing {
 interface Pace {
   /** Spent waiting for one name after the other. */
   waited: number;
+  /** How long that may be until all are asked for: 0 where the last listing was worth its while. */
   patience: number;
-  /** The last listing was. */
-  isWorth: boolean;
   last: { at: number; name: string | undefined };
 }
 
@@ -96,7 +95,8 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
   };
   const isOver = ({ asked }: Listing): boolean => asked.until <= performance.now();
 
-  const begin = (node: Node, session: SftpSession, asked: Asked, most: number) => {
+  const begin = (node: Node, session: SftpSession, most: number) => {
+    const asked = entries.ask();
     const { opened, pages } = session.together(() => ({
       opened: session.ask(request.opendir(pathOf(node)), reply.handle),
       pages: Array.from({ length: PAGES }, () => page(session, JUST_OPENED)),
@@ -116,10 +116,10 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
   };
 
   const tryFor = async (node: Node, session: SftpSession, pace: Pace): Promise<void> => {
-    const most = pace.isWorth || pace.waited >= LONG_MS ? MOST_NAMES : FEW_NAMES;
+    const most = pace.patience === 0 || pace.waited >= LONG_MS ? MOST_NAMES : FEW_NAMES;
     pace.waited = 0;
     try {
-      const { listing } = begin(node, session, entries.ask(), most);
+      const { listing } = begin(node, session, most);
       listing.isTrial = true;
       const { length } = await listing.found;
       if (isOver(listing)) {
@@ -138,7 +138,7 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
 
   return {
     async ask(node, session) {
-      const { opened, listing } = begin(node, session, entries.ask(), Number.POSITIVE_INFINITY);
+      const { opened, listing } = begin(node, session, Number.POSITIVE_INFINITY);
       await opened;
       return listing;
     },
@@ -169,14 +169,13 @@ export function createListings(entries: Pick<Entries, "nodes" | "pathOf" | "ask"
       const began = performance.now();
       const { until } = entries.ask();
       let pace = paces.get(parent);
-      if (!pace)
-        paces.set(parent, (pace = { waited: 0, patience: PATIENCE_MS, isWorth: false, last: { at: began, name: undefined } }));
+      if (!pace) paces.set(parent, (pace = { waited: 0, patience: PATIENCE_MS, last: { at: began, name: undefined } }));
       const listing = kept.get(parent);
       const isKnown = listing && !isOver(listing);
       if (listing?.isTrial && !isKnown) {
         listing.isTrial = false;
-        pace.isWorth = listing.spared >= WORTH;
-        pace.patience = pace.isWorth ? 0 : Math.min(2 * Math.max(pace.patience, PATIENCE_MS), MOST_PATIENCE_MS);
+        const longer = Math.min(2 * Math.max(pace.patience, PATIENCE_MS), MOST_PATIENCE_MS);
+        pace.patience = listing.spared >= WORTH ? 0 : longer;
       }
       const { last } = pace;
       // To whoever looks at one name again and again the others are of no use.
