@@ -54,8 +54,10 @@ export interface Entries {
   isPast(parent: Node, name: string, attributes: Attributes, asked: Asked): boolean;
   /** Whether another file has its name: these are that one's. */
   isReplaced(node: Node, attributes: Attributes): boolean;
-  /** The same of its content. */
+  /** Whether its content was changed after something was asked. */
   isWritten(node: Node, asked: Asked): boolean;
+  /** Whether it was last written long enough ago, as far as is known, for its time to show when it is written again. */
+  isSettled(node: Node): boolean;
   /** What the server said of it. */
   told(node: Node, attributes: Attributes, asked: Asked): Entry;
   /** What was told, to the kernel, which asked for it. */
@@ -141,11 +143,13 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
     },
     isChanged: ({ changed = 0 }, asked) => changed > asked.changes,
     isWritten: ({ written = 0 }, asked) => written > asked.changes,
+    isSettled: ({ told }) => told !== undefined && isOld(told),
     told(node, attributes, asked) {
       links.told(node, attributes);
       if (node.settled && !same(node.settled, attributes)) node.settled = undefined;
       // Somebody else has written to it: what was asked of it before isn't so any more.
       if (node.told && !same(node.told, attributes)) node.written = ++changes;
+      node.sameUntil = Math.max(node.sameUntil ?? 0, asked.until);
       const { known } = node;
       // Of two answers the later one counts.
       if (known && known.until > asked.until) return entryOf(node, known);
@@ -194,7 +198,7 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
     },
     isSame(node, found) {
       const { settled } = node;
-      node.settled = found && Date.now() / 1000 - found.mtime > UNSETTLED_S ? found : undefined;
+      node.settled = found && isOld(found) ? found : undefined;
       return settled !== undefined && found !== undefined && same(settled, found);
     },
     changed(node, tell) {
@@ -208,6 +212,8 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
   };
   return entries;
 }
+
+const isOld = ({ mtime }: Attributes): boolean => Date.now() / 1000 - mtime > UNSETTLED_S;
 
 /** Of the same content, as far as attributes tell. */
 const same = (one: Attributes, other: Attributes): boolean =>

@@ -1,6 +1,7 @@
 import type { Entries } from "./entries.ts";
 import type { Node } from "./nodes.ts";
 import { createReadAhead, createRooms, type ReadAhead, type Stretch } from "./read-ahead.ts";
+import { createAround, type ReadAround } from "./read-around.ts";
 import { FileError, PIECE, request, writeHead } from "./sftp-packets.ts";
 import type { SftpSession } from "./sftp-session.ts";
 
@@ -10,6 +11,7 @@ export interface OpenFile {
   readonly session: SftpSession;
   readonly remote: string;
   readonly ahead: ReadAhead;
+  readonly around: ReadAround;
   /** The same file, by a handle that doesn't append, where this one does. */
   readonly inPlace?: Promise<OpenFile> | undefined;
   /** Undefined where more may be written at once; else resolves when that is so. Rejects with `EIO`. */
@@ -45,8 +47,9 @@ export interface Besides {
   inPlace?: Promise<string> | undefined;
 }
 
-export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files {
+export function createFiles(entries: Pick<Entries, "ask" | "isSettled" | "isWritten">): Files {
   const rooms = createRooms();
+  const around = createAround();
   const open = new Map<number, OpenFile>();
   let handles = 0;
   let onItsWay = 0;
@@ -73,6 +76,7 @@ export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files 
       session,
       remote,
       ahead: createReadAhead({ node, session, remote, entries, rooms, first }),
+      around: around({ node, session, remote, entries }),
       inPlace,
       room() {
         if (onItsWay < ON_ITS_WAY) return undefined;
@@ -131,6 +135,7 @@ export function createFiles(entries: Pick<Entries, "ask" | "isWritten">): Files 
       const file = open.get(handle);
       open.delete(handle);
       file?.ahead.close();
+      file?.around.close();
       const close = ({ session, remote }: OpenFile): void => (session.ended ? undefined : session.later(request.close(remote)));
       if (file) close(file);
       file?.inPlace?.then(close, () => {});

@@ -303,6 +303,36 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect((await read(3_700_000, 4_096)).equals(Buffer.alloc(4_096))).toBe(true);
   });
 
+  it("of a file far away what lies around what is read here and there comes with it, and isn't given once it is written", async () => {
+    await using place = await makePlace(mountFuse);
+    const far: typeof place.open = async (signal) => {
+      const stream = await place.open(signal);
+      const write = stream.write.bind(stream);
+      stream.write = (chunk: Buffer, ...more: unknown[]) => {
+        const bytes = Buffer.from(chunk);
+        setTimeout(() => write(bytes), 5);
+        for (const each of more) if (typeof each === "function") each();
+        return true;
+      };
+      return stream;
+    };
+    await place.mount({ cacheSeconds: 60, open: far });
+    const bytes = randomBytes(3_000_000);
+    await writeFile(join(place.remote, "f"), bytes);
+    await using file = await open(join(place.local, "f"), "r+");
+    const read = async (from: number): Promise<Buffer> => (await file.read(Buffer.alloc(4_096), 0, 4_096, from)).buffer;
+    const [block, page] = [128 * 1024, 4_096];
+    for (const at of [5, 3, 7])
+      expect((await read(at * block + page)).equals(bytes.subarray(at * block + page).subarray(0, page))).toBe(true);
+    // As long as the file is taken to be as it was.
+    await writeFile(join(place.remote, "f"), Buffer.alloc(bytes.length));
+    expect((await read(7 * block)).equals(bytes.subarray(7 * block).subarray(0, page))).toBe(true);
+    expect((await read(10 * block)).equals(Buffer.alloc(page))).toBe(true);
+    await file.write(Buffer.alloc(page, "x"), 0, page, 7 * block + 5 * page);
+    expect((await read(7 * block + 3 * page)).equals(Buffer.alloc(page))).toBe(true);
+    expect((await read(7 * block + 5 * page)).equals(Buffer.alloc(page, "x"))).toBe(true);
+  });
+
   it("an opening shows what the file is by then, though somebody has it open and goes on reading what came before", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount();

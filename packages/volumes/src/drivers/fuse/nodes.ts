@@ -19,6 +19,8 @@ export interface Node {
   known?: Known | undefined;
   /** What the kernel was last told. */
   told?: Attributes;
+  /** Until then, in ms, its content may be taken to be of that. */
+  sameUntil?: number;
   /** And by an answer of which it drops the pages of another content. */
   seen?: Attributes;
   /** Of a directory: the kernel has asked for it, and wasn't told yet what it is since it was last changed from here. */

@@ -25,6 +25,7 @@ function opened({ size = 100_000 * KIB, keptMs = 60_000, rooms = createRooms() }
     },
     entries: {
       ask: (): Asked => ({ changes, until: performance.now() + keptMs }),
+      isSettled: () => true,
       isWritten: (_, { changes: before }) => written > before,
     },
   });

@@ -14,6 +14,8 @@ export interface Stretch {
   until(): number;
   /** Whether that is past, or the file is known to have become another since they were asked for. */
   isOver(): boolean;
+  /** Whether the file is known to be what it was, however long ago they came: its attributes are believed as yet, and would tell. */
+  isSame(): boolean;
 }
 
 /** What stretches are of. */
@@ -22,12 +24,13 @@ export interface StretchSource {
   session: Pick<SftpSession, "readInto">;
   /** The server's handle. */
   remote: string;
-  entries: Pick<Entries, "ask" | "isWritten">;
+  entries: Pick<Entries, "ask" | "isSettled" | "isWritten">;
 }
 
 /** From there on, as much as the place has room for. */
 export function askFor({ node, session, remote, entries }: StretchSource, from: number, place: Buffer): Stretch {
   const asked = entries.ask();
+  const isSettled = entries.isSettled(node);
   let until = Number.POSITIVE_INFINITY;
   const found = session.readInto(request.read(remote, from, place.length), place);
   found.then(
@@ -40,6 +43,7 @@ export function askFor({ node, session, remote, entries }: StretchSource, from: 
     ...{ from, place, found },
     until: () => until,
     isOver: () => until <= performance.now() || entries.isWritten(node, asked),
+    isSame: () => isSettled && performance.now() < (node.sameUntil ?? 0) && !entries.isWritten(node, asked),
   };
 }
 
@@ -50,8 +54,8 @@ export function askFor({ node, session, remote, entries }: StretchSource, from: 
 export interface ReadAhead {
   /** The one that has this byte, if it holds still. */
   at(offset: number): Stretch | undefined;
-  /** The kernel has asked for these. */
-  follow(offset: number, size: number): void;
+  /** The kernel has asked for these. Returns whether they lie elsewhere than what it asked for before. */
+  follow(offset: number, size: number): boolean;
   close(): void;
 }
 
@@ -99,22 +103,24 @@ export function createReadAhead({ rooms, first, ...source }: ReadAheadOptions): 
       return stretches.find((stretch) => has(stretch, offset));
     },
     follow(offset, size) {
-      if (offset !== next) {
+      const isElsewhere = offset !== next;
+      if (isElsewhere) {
         run = 0;
         reach = 0;
         keep((stretch) => has(stretch, offset));
       }
       next = offset + size;
       run += size;
-      if (run < SEQUENCE || size > KERNELS_OWN) return;
+      if (run < SEQUENCE || size > KERNELS_OWN) return isElsewhere;
       keep((stretch) => end(stretch) > offset);
       reach = Math.max(reach, next);
       while (reach < next + Math.min(run, FARTHEST)) {
         const place = rooms.take();
-        if (!place) return;
+        if (!place) break;
         add(askFor(source, reach, place));
         reach += place.length;
       }
+      return isElsewhere;
     },
     close: () => keep(() => false),
   };

@@ -17,14 +17,14 @@ export interface Reads {
 export function createReads(): Reads {
   const free: Buffer[] = [];
   return {
-    async serve({ node, session, remote, ahead }, { unique, offset, size }, respond) {
+    async serve({ node, session, remote, ahead, around }, { unique, offset, size }, respond) {
       const into = free.pop() ?? Buffer.allocUnsafeSlow(OUT_HEADER + LARGEST_IO);
       let asked = false;
       const pieces: Array<{ at: number; found: Promise<number> }> = [];
       session.together(() => {
         for (let at = 0; at < size; ) {
           const from = offset + at;
-          const stretch = ahead.at(from);
+          const stretch = ahead.at(from) ?? around.at(from);
           const length = Math.min(size - at, stretch ? stretch.from + stretch.place.length - from : PIECE);
           const place = into.subarray(OUT_HEADER + at, OUT_HEADER + at + length);
           const read = (): Promise<number> => {
@@ -34,7 +34,8 @@ export function createReads(): Reads {
           pieces.push({ at, found: stretch ? copy(stretch, from, place, node).catch(read) : read() });
           at += length;
         }
-        ahead.follow(offset, size);
+        const isElsewhere = ahead.follow(offset, size);
+        if (asked && isElsewhere) around.follow(offset, size, pieces[0]!.found);
       });
       const all = pieces.map(({ found }) => found);
       try {
