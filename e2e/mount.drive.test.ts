@@ -8,7 +8,7 @@ import { type Cluster, connectCluster, DEPLOYMENTS, PODS } from "@shipside/kube"
 import { RELAY_LABEL } from "@shipside/relay";
 import { type EmbeddedCluster, startCluster } from "@shipside/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { untilSaid } from "./cli.harness.ts";
+import { bin, untilSaid } from "./cli.harness.ts";
 import { canHaveDrives, type DriveUser, newDriveUser } from "./mount.drives.ts";
 
 const namespace = "shop";
@@ -188,7 +188,16 @@ describe.skipIf(!canHaveDrives)("volumes as drives, as an ordinary user", { time
         expect(refused.stderr).toContain(`session close ${session.id} --force`);
       }
       expect(await user.mounts()).toHaveLength(1);
+      const directories = `XDG_STATE_HOME=${at("state")} XDG_RUNTIME_DIR=${at("run")}`;
+      // Who asks stands in it too, and isn't named.
+      const inside = await user.sh(
+        `cd ${at("real/data")} && ${directories} exec ${process.execPath} ${bin} session close ${session.id}`,
+      );
+      expect(inside.stderr).toContain(`data by sleep (${pid})\n`);
+      const began = performance.now();
       const forced = await user.run(["session", "close", session.id, "--force"]);
+      // Nothing is waited for that is not going to happen.
+      expect(performance.now() - began).toBeLessThan(3_000);
       expect([forced.code, forced.stderr]).toEqual([0, expect.stringContaining(`closed ${session.id}`)]);
       expect([await user.mounts(), await inCluster()]).toEqual([[], []]);
     } finally {

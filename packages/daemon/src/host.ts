@@ -264,6 +264,7 @@ export function createSessionHost(options: HostOptions = {}): SessionHost {
       const busy = force ? undefined : await found.session.inUse();
       if (busy) throw busy;
       const info = { ...found.session.info(), holders: found.holders };
+      if (force) await found.session.letGo();
       await found.session.close();
       return info;
     },

@@ -16,7 +16,7 @@ import { recordedDriver } from "./recorded-driver.ts";
 import { recordVolumes } from "./residue/volumes.ts";
 import type { MountInfo, SessionOptions } from "./session-info.ts";
 import { volumeDrivers } from "./volume-drivers.ts";
-import { untilUnused, volumesInUse } from "./volume-users.ts";
+import { takeOff, untilUnused, volumesInUse } from "./volume-users.ts";
 
 /** The part of a session that has a workload's volumes on this machine. */
 export interface SessionMount extends Closable {
@@ -25,6 +25,8 @@ export interface SessionMount extends Closable {
   stale(): ErrorJson[];
   /** `VOLUMES_BUSY` where a process works in a drive, and who. */
   inUse(): Promise<Error | undefined>;
+  /** Takes off what is in use, and warns of who uses it: closing waits for nobody then. */
+  letGo(): Promise<void>;
 }
 
 export interface SessionMountComponents {
@@ -85,9 +87,15 @@ export async function openMount(options: SessionOptions, components: SessionMoun
   }
   const drives = volumes.volumes.filter(({ updates }) => updates === "live").map(({ localPath }) => localPath);
   const inUse = (): Promise<Error | undefined> => volumesInUse(drives, volumes.dir, session);
+  let isLetGo = false;
+  const letGo = async (busy?: Error): Promise<void> => {
+    isLetGo = true;
+    if (!busy) return;
+    warn({ ...errorToJson(busy), hint: "it is taken off all the same: what they write from now on fails" });
+    await takeOff(drives, volumes.dir);
+  };
   const close = async (): Promise<void> => {
-    const busy = await untilUnused(inUse);
-    if (busy) warn({ ...errorToJson(busy), hint: "it is taken off all the same: what they write from now on fails" });
+    if (!isLetGo) await letGo(await untilUnused(inUse));
     await volumes.close();
     await undone();
   };
@@ -108,6 +116,7 @@ export async function openMount(options: SessionOptions, components: SessionMoun
     }),
     stale: () => volumes.stale.map(asError),
     inUse,
+    letGo: async () => letGo(await inUse()),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -54,6 +54,8 @@ export interface Session extends Closable {
   subscribe(listener: (event: SessionEvent) => void): () => void;
   /** Who works in its volumes, as `VOLUMES_BUSY`; undefined where nobody does. Closing takes them off all the same. */
   inUse(): Promise<Error | undefined>;
+  /** Takes off, at once, volumes in which somebody works, so that closing waits for nobody. */
+  letGo(): Promise<void>;
   /** Resolves when it is closed: with the reason, where it wasn't asked to. */
   readonly ended: Promise<Error | undefined>;
   /** True from the beginning of its end. */
@@ -174,6 +176,7 @@ export async function openSession(options: SessionOptions, components: SessionCo
       probeSession({ id, cluster, services: session.services(), names: namesInfo(), resolve: components.resolve }, asked),
     refresh: async (until) => env?.refresh(until),
     inUse: async () => mount?.inUse(),
+    letGo: async () => mount?.letGo(),
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -8,7 +8,7 @@ export { type SnapshotOptions, snapshotDriver } from "./drivers/snapshot.ts";
 export { sshfsDriver } from "./drivers/sshfs/driver.ts";
 export { mountSshfs } from "./drivers/sshfs/mount.ts";
 export { type SyncOptions, syncDriver } from "./drivers/sync/driver.ts";
-export { removeStaleMount } from "./drivers/unmount.ts";
+export { removeStaleMount, type UnmountOptions, unmount } from "./drivers/unmount.ts";
 export { VOLUMES_ERRORS, type VolumesErrorCode, volumesError } from "./errors.ts";
 export { clearVolumes, volumesLeft } from "./owned-directory.ts";
 export { type Means, type Obstacle, type PlannedMount, type PlanOptions, plan, type VolumesPlan } from "./plan.ts";

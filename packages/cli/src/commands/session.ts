@@ -80,6 +80,7 @@ async function close(id: string | undefined, verb: string, invocation: Invocatio
   if (id === undefined && !all && verb === "close" && !flag(invocation, "clean")) {
     throw cliError("USAGE", "which session?", { hint: "name an id or a name of `shipside session list`, or --all" });
   }
+  stepOut();
   const force = flag(invocation, "force");
   const { ended: closed, refused }: Ended = all
     ? await endAll(terminal, force)
@@ -95,6 +96,9 @@ async function close(id: string | undefined, verb: string, invocation: Invocatio
   );
   return left.length > 0 ? EXIT.residue : refused.length > 0 ? EXIT.volumes : EXIT.ok;
 }
+
+/** Or where it was called in a volume, this process itself would be what uses it. */
+const stepOut = (): void => process.chdir("/");
 
 /** What was closed, and why others weren't. */
 interface Ended {
@@ -186,6 +190,7 @@ async function forceOut(terminal: Terminal): Promise<void> {
 
 /** `--clean`: closes the session that the same command line opened, and undoes what a crashed one left. */
 export async function closeMatching(wishes: readonly SessionOptions[], terminal: Terminal): Promise<number> {
+  stepOut();
   const { sessions } = await listSessions();
   const matches = sessions.filter((session) => wishes.some((options) => fits(session, options)));
   for (const session of matches) {

@@ -48,7 +48,9 @@ export async function mountFuse(options: FuseOptions): Promise<Drive> {
     closer.use(serveProgram(child, options));
     // What is on its way is written before it ends, and the streams stay until then.
     closer.defer(() => stop(child));
-    closer.defer(() => (enter ? tell(child, { end: true }) : unmountInTheEnd(localPath, logger)));
+    // Who still has something open in a mount that was taken off by force would keep it.
+    closer.defer(() => tell(child, { end: true }));
+    if (!enter) closer.defer(() => unmountInTheEnd(localPath, logger));
     await mounted(child, options);
     signal.throwIfAborted();
     // If it is ever gone, nothing may be written to the local disk unnoticed. Root isn't kept from it.
