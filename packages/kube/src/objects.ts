@@ -154,6 +154,15 @@ export interface PodSpec {
   hostNetwork?: boolean;
 }
 
+export interface ContainerStatus {
+  name: string;
+  ready: boolean;
+  restartCount: number;
+  image: string;
+  state?: Record<string, unknown>;
+  lastState?: Record<string, unknown>;
+}
+
 export interface PodStatus {
   phase?: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown";
   podIP?: string;
@@ -161,7 +170,7 @@ export interface PodStatus {
   hostIP?: string;
   startTime?: string;
   conditions?: Array<{ type: string; status: string; reason?: string; message?: string }>;
-  containerStatuses?: Array<{ name: string; ready: boolean; restartCount: number; image: string; state?: Record<string, unknown> }>;
+  containerStatuses?: ContainerStatus[];
 }
 
 export interface Pod extends KubeObject {

@@ -6,8 +6,10 @@ import { type DeployedRelay, deployRelay, findRelay, type MakeObject } from "./d
 import { relayDialer } from "./dialer.ts";
 import { relayError } from "./errors.ts";
 import { openRelayLink, type RelayLink } from "./link.ts";
+import { crashLoop } from "./readiness.ts";
 import { relayName } from "./relay-names.ts";
 import type { RelaySpec } from "./relay-spec.ts";
+import { createReplacements, type Replacements } from "./replacement.ts";
 
 export interface ClusterRelayOptions
   extends Pick<RelaySpec, "namespace" | "owner" | "image" | "resources" | "graceSeconds" | "imagePullSecrets" | "files"> {
@@ -63,7 +65,8 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
       ...(files && { files }),
     };
     const relay = await deployRelay(cluster, spec, { signal: lifetime.signal, ...(options.make && { make: options.make }) });
-    const open = (signal: AbortSignal): Promise<Duplex> => openControl(relay, signal);
+    const replacements = createReplacements(cluster, relay, logger);
+    const open = (signal: AbortSignal): Promise<Duplex> => openControl(relay, replacements, signal);
     const link = openRelayLink({
       ...{ open, secret: relay.secret, signal: lifetime.signal, logger },
       ...(silenceMs !== undefined && { silenceMs }),
@@ -80,11 +83,17 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
 
   /**
    * Where the relay itself has gone (it removes itself when this machine was away for too long), or this user has no right to forward
-   * ports, the link has no way back.
+   * ports, the link has no way back. Where its process ended more than once, somebody who waits for it waits for a new pod.
    */
-  const openControl = async (relay: DeployedRelay, signal: AbortSignal): Promise<Duplex> => {
+  const openControl = async (relay: DeployedRelay, { replace }: Replacements, signal: AbortSignal): Promise<Duplex> => {
+    let [best] = await relay.pods({ signal });
+    const ends = best && crashLoop(best);
+    if (best && ends !== undefined) {
+      await replace(best, ends, signal);
+      [best] = await relay.pods({ signal });
+    }
     try {
-      return await relay.openControl(undefined, { signal });
+      return await relay.openControl(best?.metadata.name, { signal });
     } catch (error) {
       const refusal = refusalBehind(error);
       if (refusal) throw refusal;

@@ -13,7 +13,23 @@ export interface ReadinessRequest {
   replicas: number;
   timeoutMs: number;
   signal: AbortSignal;
+  /** The uid of a pod that is being replaced, which doesn't count. */
+  besides?: string;
 }
+
+/**
+ * How a container ended again and again, so that the kubelet starts it only after a pause: 10 s, 20 s and so on up to 5 min, until it has run
+ * for 10 min. Undefined where none of the pod's waits so. Pure.
+ */
+export function crashLoop({ status }: Pod): string | undefined {
+  const waits = status?.containerStatuses?.find(({ state }) => reasonOf(state?.["waiting"]) === "CrashLoopBackOff");
+  if (!waits) return undefined;
+  const last = waits.lastState?.["terminated"] as { reason?: string; exitCode?: number } | undefined;
+  const how = last ? ` (${[last.reason, `exit code ${last.exitCode}`].filter(Boolean).join(", ")})` : "";
+  return `it ends again and again${how}`;
+}
+
+const reasonOf = (state: unknown): string | undefined => (state as { reason?: string } | undefined)?.reason;
 
 /** Why a relay won't get ready, as far as the cluster says; undefined while it may. Pure. */
 export function hopeless(
@@ -35,8 +51,9 @@ export function hopeless(
       if (waiting?.reason === "ImagePullBackOff" || waiting?.reason === "InvalidImageName") {
         return { code: "RELAY_IMAGE_UNAVAILABLE", why: waiting.message ?? waiting.reason };
       }
-      if (waiting?.reason === "CrashLoopBackOff") return { code: "RELAY_NOT_READY", why: "it ends again and again" };
     }
+    const ends = crashLoop(pod);
+    if (ends !== undefined) return { code: "RELAY_NOT_READY", why: ends };
   }
   return undefined;
 }
@@ -53,7 +70,7 @@ const HINTS: Partial<Record<RelayErrorCode, string>> = {
  * `RELAY_POD_REFUSED` or `RELAY_NOT_READY`, with what the events of its pods say.
  */
 export async function untilReady(cluster: Cluster, request: ReadinessRequest): Promise<Pod[]> {
-  const { namespace, name, uid, replicas, timeoutMs, signal } = request;
+  const { namespace, name, uid, replicas, timeoutMs, signal, besides } = request;
   const what = `the relay ${namespace}/${name}`;
   const over = new AbortController();
   const podWatch = cluster.watch(PODS, { namespace, labelSelector: relayPodSelector({ name, uid }), signal: over.signal });
@@ -63,11 +80,14 @@ export async function untilReady(cluster: Cluster, request: ReadinessRequest): P
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     return await new Promise<Pod[]>((resolve, reject) => {
+      let known = false;
       const look = (): void => {
-        const pods = [...podWatch.items.values()];
+        const pods = [...podWatch.items.values()].filter(({ metadata }) => metadata.uid !== besides);
         const ready = pods.filter((pod) => isLive(pod) && isReady(pod));
         if (ready.length >= replicas) resolve(ready);
-        const failure = hopeless([...ownWatch.items.values()][0], pods);
+        const own = [...ownWatch.items.values()].find(({ metadata }) => metadata.uid === uid);
+        if (known && !own) reject(relayError("RELAY_NOT_READY", `${what}: its Deployment was deleted`));
+        const failure = hopeless(own, pods);
         if (failure) reject(relayError(failure.code, `${what}: ${failure.why}`, hintOf(failure.code)));
       };
       podWatch.events.on("change", look);
@@ -77,7 +97,10 @@ export async function untilReady(cluster: Cluster, request: ReadinessRequest): P
         if (state.status === "stale" && hasCode(state.error, "KUBE_FORBIDDEN")) reject(state.error);
       });
       podWatch.synced.then(look, reject);
-      ownWatch.synced.then(look, reject);
+      ownWatch.synced.then(() => {
+        known = true;
+        look();
+      }, reject);
       over.signal.addEventListener("abort", () => {
         if (signal.aborted) return reject(abortError(signal));
         reject(

@@ -2,6 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger, type VolumeDriver } from "@shipside/core";
+import { isLive, isReady, PODS } from "@shipside/kube";
+import { RELAY_LABEL } from "@shipside/relay";
 import { volumeDriverContract } from "@shipside/testkit";
 import { describe, expect, it, vi } from "vitest";
 import { claim, claimed, cluster, embedded, pod, podWith, relays, sh, useHolder, volumesIn } from "../fixtures/holder.ts";
@@ -45,4 +47,29 @@ describe.skipIf(missing !== undefined)("fuse", () => {
       await rm(localPath, { recursive: true, force: true });
     }
   }, 90_000);
+
+  it("the relay's process killed three times: the drive works again within 8 s each time", async () => {
+    const localPath = await mkdtemp(join(tmpdir(), "fuse-driver-"));
+    const request = { ...(await volume({})), localPath, readOnly: false, signal: new AbortController().signal };
+    const { namespace } = pod;
+    const relayPod = async (): Promise<string | undefined> => {
+      const pods = await cluster.list(PODS, { namespace, labelSelector: RELAY_LABEL });
+      return pods.find((each) => isLive(each) && isReady(each))?.metadata.name;
+    };
+    try {
+      await using mounted = await driver().mount(request, { logger: silentLogger });
+      for (let round = 1; round <= 3; round++) {
+        await embedded.faults.killPod(namespace, (await vi.waitUntil(relayPod, { timeout: 10_000 }))!);
+        const killed = performance.now();
+        // From the second time on the kubelet would wait for 10 s, then for 20.
+        await vi.waitFor(() => writeFile(join(localPath, `file-${round}`), `${round}`), { timeout: 8_000, interval: 200 });
+        expect(performance.now() - killed).toBeLessThan(8_000);
+      }
+      expect(await sh(`cat ${request.remotePath}/file-*`)).toBe("123");
+      await mounted.close();
+      expect(await relays()).toEqual([]);
+    } finally {
+      await rm(localPath, { recursive: true, force: true });
+    }
+  }, 60_000);
 });
