@@ -18,6 +18,8 @@ export interface CollectOptions {
   container?: string;
   /** The pod that downward values are taken from. Default: a running one of the workload, looked for only where it is needed. */
   pod?: string;
+  /** Of a StatefulSet: the name of the one of its pods that is meant, also while that doesn't run. Default: the lowest ordinal that runs. */
+  replica?: string;
   /** Where services are reached by whoever uses the env (the tunnels' addresses). Default: their cluster IPs. */
   addressOf?: AddressOf;
   /** Leave out what may not be read, with a warning, rather than fail with `KUBE_FORBIDDEN`. Default false. */

@@ -153,7 +153,7 @@ export async function collectEnv(cluster: Cluster, options: CollectOptions): Pro
     if (options.pod !== undefined) return cluster.get(PODS, { namespace, name: options.pod }, { signal });
     if (!fromRunning && !needsPod(container, facts) && !hasFileKeys(container)) return undefined;
     try {
-      return await livePod(cluster, workload, { signal });
+      return await livePod(cluster, workload, { signal, ...(options.replica !== undefined && { replica: options.replica }) });
     } catch (error) {
       if (fromRunning) throw error;
       if (hasCode(error, "KUBE_NO_LIVE_POD") || (skipForbidden && isRefused(error))) {

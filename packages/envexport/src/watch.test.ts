@@ -211,6 +211,59 @@ describe("watchEnv", () => {
     expect(changes.map(({ names }) => names)).toEqual([["MORE"], ["NAME", "REFERS"]]);
   });
 
+  it("stays with a StatefulSet's replica while that restarts, and takes no other one's values meanwhile", async () => {
+    const name = { name: "NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } };
+    const address = { name: "ADDRESS", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } };
+    const conf = { configMapRef: { name: "replicas" } };
+    const spec = { enableServiceLinks: false, containers: [{ name: "c", image: "node", envFrom: [conf], env: [name, address] }] };
+    const labels = { app: "db" };
+    const set = {
+      apiVersion: "apps/v1",
+      kind: "StatefulSet",
+      metadata: metadata("db"),
+      spec: { serviceName: "x", replicas: 2, selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+    };
+    await embedded.apply([config({ A: "1" }, "replicas"), set]);
+    const { uid } = (await cluster.get(STATEFUL_SETS, { namespace: "env", name: "db" })).metadata;
+    // Nobody runs pods here: their status is ours to write.
+    const run = (pod: string, podIP: string) =>
+      embedded.apply([
+        {
+          apiVersion: "v1",
+          kind: "Pod",
+          metadata: {
+            ...metadata(pod),
+            labels: { ...labels, "statefulset.kubernetes.io/pod-name": pod },
+            ownerReferences: [{ apiVersion: "apps/v1", kind: "StatefulSet", name: "db", uid, controller: true }],
+          },
+          spec: { ...spec, nodeName: "elsewhere" },
+          status: { phase: "Running", podIP },
+        },
+      ]);
+    await run("db-0", "10.0.0.1");
+    await run("db-1", "10.0.0.2");
+    const path = join(dir, "replicas.json");
+    const read = async () => JSON.parse(await readFile(path, "utf8")) as Record<string, string>;
+    const changes: string[][] = [];
+    const errors: unknown[] = [];
+    await using watch = await watchEnv(cluster, {
+      ...{ workload: "statefulset/db", namespace: "env", file: { path } },
+      onChange: ({ names }) => changes.push(names),
+      onError: (error) => errors.push(error),
+    });
+    expect(await read()).toMatchObject({ NAME: "db-0", ADDRESS: "10.0.0.1" });
+    await cluster.delete(PODS, { namespace: "env", name: "db-0" }, { gracePeriodSeconds: 0 });
+    // What else changes is followed: the env is collected again while there is only the other one.
+    await embedded.apply([config({ A: "2" }, "replicas")]);
+    await expect.poll(read).toMatchObject({ A: "2" });
+    expect(await read()).toMatchObject({ NAME: "db-0", ADDRESS: "10.0.0.1" });
+    await run("db-0", "10.0.0.3");
+    await expect.poll(read).toMatchObject({ NAME: "db-0", ADDRESS: "10.0.0.3" });
+    await expect.poll(() => changes).toEqual([["A"], ["ADDRESS"]]);
+    expect(watch.current.pod?.name).toBe("db-0");
+    expect(errors).toEqual([]);
+  });
+
   it("rejects, and leaves no file, when there is nothing to follow", async () => {
     const path = join(dir, "none.env");
     await expect(watchEnv(cluster, { workload: "cronjob/none", namespace: "env", file: { path } })).rejects.toMatchObject({

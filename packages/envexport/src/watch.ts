@@ -1,11 +1,10 @@
 import { type Closable, createCloser, hasCode, silentLogger } from "@shipside/core";
 import {
-  byPreference,
   type Cluster,
   CONFIG_MAPS,
-  isLive,
   type KubeObject,
   type ListOptions,
+  meantPod,
   PODS,
   type Pod,
   type ResourceType,
@@ -50,7 +49,7 @@ const RETRY = { first: 1_000, most: 30_000 };
 /**
  * Collects a workload's env and follows it: the workload itself, each ConfigMap and Secret that it refers to (watched by name, so
  * that a right to that one object is enough), the namespace's services where they are part of it, and its pods where values come from
- * one: when that pod is replaced they are the new one's, and stay until then. Rejects as `collectEnv` and `writeEnvFile` do; after
+ * one: when that pod is replaced they are the new one's, and stay until then; of a StatefulSet they stay those of the same replica. Rejects as `collectEnv` and `writeEnvFile` do; after
  * that errors go to `onError`.
  */
 export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Promise<EnvWatch> {
@@ -62,9 +61,21 @@ export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Prom
     typeof options.workload === "string"
       ? await resolveWorkload(cluster, options.workload, { namespace: options.namespace, signal })
       : options.workload;
-  // The reference, not the object: it is read anew each time.
-  const collect = (): Promise<EnvCollection> =>
-    collectEnv(cluster, { ...rest, workload: `${workload.kind}/${workload.name}`, namespace: workload.namespace, logger, signal });
+  /** Of a StatefulSet: whose values they are, and stay. */
+  let { replica } = options;
+  const collect = async (): Promise<EnvCollection> => {
+    // The reference, not the object: it is read anew each time.
+    const reference = { workload: `${workload.kind}/${workload.name}`, namespace: workload.namespace };
+    const collection = await collectEnv(cluster, {
+      ...rest,
+      ...reference,
+      ...(replica !== undefined && { replica }),
+      logger,
+      signal,
+    });
+    replica ??= collection.pod?.name;
+    return collection;
+  };
 
   let current = await collect();
   const file = fileOptions && (await writeEnvFile(fileOptions.path, current.entries, { ...fileOptions, logger }));
@@ -149,7 +160,7 @@ export async function watchEnv(cluster: Cluster, options: WatchEnvOptions): Prom
     const watch = cluster.watch(PODS, { namespace: workload.namespace, signal, labelSelector });
     let asked: string | undefined;
     watch.events.on("change", () => {
-      const best = [...watch.items.values()].filter(isLive).sort(byPreference)[0];
+      const best = meantPod(watch.items.values(), replica);
       if (!best || runOf(best) === asked) return;
       asked = runOf(best);
       schedule(gatherMs);

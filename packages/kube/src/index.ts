@@ -15,7 +15,7 @@ export { KUBE_ERRORS, type KubeErrorCode, kubeError } from "./errors.ts";
 export { type ContextSummary, listContexts } from "./kubeconfig.ts";
 export { type KubeconfigOutline, outlineKubeconfig } from "./kubeconfig-outline.ts";
 export { selectorString } from "./label-selector.ts";
-export { byPreference, isLive, isReady, livePod, ordinalOf, podsOf } from "./live-pod.ts";
+export { byPreference, isLive, isReady, livePod, meantPod, ordinalOf, podsOf } from "./live-pod.ts";
 export * from "./objects.ts";
 export type { CarrierKind } from "./portforward/carrier.ts";
 export { PORTFORWARD_ERRORS } from "./portforward/errors.ts";

@@ -39,6 +39,15 @@ export function byPreference(a: Pod, b: Pod): number {
   );
 }
 
+/**
+ * The running pod that is meant, the best by {@link byPreference}. Of a StatefulSet, once one was meant (`replica`, its name), it is that one alone: while it
+ * restarts there is none. Pure.
+ */
+export function meantPod(pods: Iterable<Pod>, replica?: string): Pod | undefined {
+  const isAnother = (pod: Pod): boolean => replica !== undefined && ordinalOf(pod) !== undefined && pod.metadata.name !== replica;
+  return [...pods].filter((pod) => isLive(pod) && !isAnother(pod)).sort(byPreference)[0];
+}
+
 /** The pods of a workload, whatever their state: those that it owns, by selector and owner reference. */
 export async function podsOf(cluster: Cluster, workload: Workload, { signal }: { signal?: AbortSignal } = {}): Promise<Pod[]> {
   const { namespace, name, selector, object, kind } = workload;
@@ -74,19 +83,21 @@ export async function podsOf(cluster: Cluster, workload: Workload, { signal }: {
   }
 }
 
-/**
- * One running pod of a workload, the best by {@link byPreference}. Error: `KUBE_NO_LIVE_POD`, with the phases of what there is in
- * `details`.
- */
-export async function livePod(cluster: Cluster, workload: Workload, options: { signal?: AbortSignal } = {}): Promise<Pod> {
+/** One running pod of a workload: {@link meantPod}. Error: `KUBE_NO_LIVE_POD`, with the phases of what there is in `details`. */
+export async function livePod(
+  cluster: Cluster,
+  workload: Workload,
+  { replica, ...options }: { replica?: string; signal?: AbortSignal } = {},
+): Promise<Pod> {
   const pods = await podsOf(cluster, workload, options);
-  const live = pods.filter(isLive).sort(byPreference)[0];
+  const live = meantPod(pods, replica);
   if (live) return live;
   const states = pods.map(
     ({ metadata, status }) => `${metadata.name} (${metadata.deletionTimestamp ? "terminating" : (status?.phase ?? "unknown")})`,
   );
   const { kind, name, namespace } = workload;
-  throw kubeError("KUBE_NO_LIVE_POD", `${kind}/${name} in namespace ${namespace} has no running pod`, {
+  const none = pods.some(isLive) ? `has no running pod ${replica}` : "has no running pod";
+  throw kubeError("KUBE_NO_LIVE_POD", `${kind}/${name} in namespace ${namespace} ${none}`, {
     hint: states.length > 0 ? `there is ${states.slice(0, 5).join(", ")}` : "is it scaled to 0, or has it not run yet?",
     details: { pods: states },
   });

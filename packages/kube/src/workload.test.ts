@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { describe, expect, test } from "vitest";
 import { type Answer, sendJson, sendStatus } from "./fixtures/fake-api.ts";
 import { world } from "./fixtures/world.ts";
-import { byPreference, livePod } from "./live-pod.ts";
+import { byPreference, livePod, meantPod } from "./live-pod.ts";
 import type { Pod } from "./objects.ts";
 import { resolveWorkload } from "./workload.ts";
 import { parseReference } from "./workload-kinds.ts";
@@ -261,6 +261,20 @@ describe("the live pod", () => {
       replica(1, { ready: false }),
     ];
     expect(pods.sort(byPreference).map(({ metadata }) => metadata.name)).toEqual(["db-1", "db-2", "db-10"]);
+  });
+
+  test("of a StatefulSet: the replica that was meant alone, whichever else runs", () => {
+    const replica = (ordinal: number, more: Parameters<typeof pod>[2] = {}): Pod => {
+      const name = `db-${ordinal}`;
+      return pod(name, "db", { ...more, labels: { "statefulset.kubernetes.io/pod-name": name } }) as unknown as Pod;
+    };
+    const [going, other] = [{ ...replica(0), status: { phase: "Pending" } } as Pod, replica(1)];
+    expect(meantPod([other, replica(0)])?.metadata.name).toBe("db-0");
+    expect(meantPod([other, going])?.metadata.name).toBe("db-1");
+    expect(meantPod([other, going], "db-0")).toBeUndefined();
+    expect(meantPod([other, replica(0)], "db-1")?.metadata.name).toBe("db-1");
+    const [old, fresh] = [pod("core-a", "core", {}), pod("core-b", "core", {})] as unknown as Pod[];
+    expect(meantPod([fresh!], old!.metadata.name)?.metadata.name).toBe("core-b");
   });
 
   test("the order is total: no two answers for the same pods", () => {

@@ -1,4 +1,4 @@
-import { byPreference, type Cluster, isLive, ordinalOf, PODS, type Pod, selectorString, type Workload } from "@shipside/kube";
+import { type Cluster, meantPod, PODS, selectorString, type Workload } from "@shipside/kube";
 import type { PodFacts } from "./downward.ts";
 import type { PlannedMount } from "./plan.ts";
 
@@ -21,12 +21,10 @@ export function followPods(
   const which = selector ? { labelSelector: selectorString(selector) } : { fieldSelector: `metadata.name=${name}` };
   const watch = cluster.watch(PODS, { namespace, signal, ...which });
   watch.events.on("change", () => {
-    const best = [...watch.items.values()].filter((pod) => isLive(pod) && !isAnother(pod, facts.pod)).sort(byPreference)[0];
+    const best = meantPod(watch.items.values(), facts.pod?.metadata.name);
     if (!best) return;
     facts.pod = best;
     onChange();
   });
   return () => watch.close();
 }
-
-const isAnother = (pod: Pod, than: Pod | undefined): boolean => than !== undefined && ordinalOf(pod) !== ordinalOf(than);

@@ -1,5 +1,5 @@
 import { hasCode } from "@shipside/core";
-import { byPreference, type Cluster, isLive, type Pod, podsOf, resolveWorkload, type Workload } from "@shipside/kube";
+import { type Cluster, meantPod, type Pod, podsOf, resolveWorkload, type Workload } from "@shipside/kube";
 import type { OpenVolumesOptions } from "./volumes-options.ts";
 
 /** A workload, with the running pod whose volumes are meant, where there is one. */
@@ -18,7 +18,7 @@ export async function findPod(
   const workload = typeof wanted === "string" ? await resolveWorkload(cluster, wanted, { namespace, signal }) : wanted;
   try {
     const pods = await podsOf(cluster, workload, { signal });
-    return { workload, pod: pods.filter(isLive).sort(byPreference)[0] };
+    return { workload, pod: meantPod(pods) };
   } catch (error) {
     // Whoever may not see pods has what the template says.
     if (hasCode(error, "KUBE_FORBIDDEN")) return { workload, pod: undefined, refusal: error as Error };
