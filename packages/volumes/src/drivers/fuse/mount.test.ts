@@ -391,6 +391,32 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect([await content(before), (await before.stat()).size]).toEqual(["old-old\n", 8]);
   });
 
+  it("what another file was put in the place of is the one that is emptied or changed by its name, not the old one, which has another", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const [at, there] = [(name: string) => join(place.local, name), (name: string) => join(place.remote, name)];
+    const ways: ReadonlyArray<(path: string) => Promise<void>> = [
+      async (path) => (await open(path, "w")).close(),
+      (path) => truncate(path, 0),
+      (path) => chmod(path, 0o600),
+    ];
+    for (const [index, change] of ways.entries())
+      for (const bak of [`${index}~`, `~${index}`]) {
+        const name = `${index}`;
+        await writeFile(there(name), "old", { mode: 0o644 });
+        await link(there(name), there(bak));
+        for (const each of [name, bak].sort()) await stat(at(each));
+        // As editors do.
+        await writeFile(there("new"), "new", { mode: 0o644 });
+        await rename(there("new"), there(name));
+        await change(at(name));
+        const what = async (path: string) => ({ content: await readFile(path, "utf8"), mode: (await stat(path)).mode & 0o777 });
+        expect(await what(there(bak))).toEqual({ content: "old", mode: 0o644 });
+        expect(await what(there(name))).not.toEqual({ content: "new", mode: 0o644 });
+        await rm(there(name));
+      }
+  });
+
   it("what a file has grown by there is read as soon as its size is known", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount({ cacheSeconds: 60 });
