@@ -12,7 +12,7 @@ const file = (more: Partial<Attributes> = {}): Attributes => ({
 const directory = file({ mode: 0o040755 });
 
 function world() {
-  const entries = createEntries({ remotePath: "/v", user: { uid: 0, gid: 0 }, cacheSeconds: 2 });
+  const entries = createEntries({ remotePath: "/v", user: { uid: 0, gid: 0 }, cacheSeconds: 2, notify() {} });
   const root = entries.nodeOf(ROOT_ID);
   const look = (name: string, attributes: Attributes) => entries.nodeOf(entries.look(root, name, attributes, entries.ask()).node);
   return { ...entries, root, look };

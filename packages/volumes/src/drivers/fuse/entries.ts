@@ -13,6 +13,8 @@ export interface EntriesOptions {
   user: LocalUser;
   /** How long names and attributes may be out of date, in s. */
   cacheSeconds: number;
+  /** Sends the kernel a notice: before an answer that is given after that. */
+  notify(notice: Buffer): void;
 }
 
 /**
@@ -80,14 +82,14 @@ export interface Entries {
   /** Whether it has the content of which the kernel has pages. From now on these are of what was found. */
   isSame(node: Node, found: Attributes | undefined): boolean;
   /** Other names of the same file: what the kernel knows by them isn't so any more. */
-  changed(node: Node, tell: (notice: Buffer) => void): void;
+  changed(node: Node): void;
   forget(id: number, lookups: number): void;
 }
 
 /** Within so many seconds of its change a file may change again without that showing: clocks differ, and a file system's may be coarse. */
 const UNSETTLED_S = 2;
 
-export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions): Entries {
+export function createEntries({ remotePath, user, cacheSeconds, notify }: EntriesOptions): Entries {
   const nodes = createNodes();
   const links = createLinks();
   let changes = 0;
@@ -201,8 +203,8 @@ export function createEntries({ remotePath, user, cacheSeconds }: EntriesOptions
       node.settled = found && isOld(found) ? found : undefined;
       return settled !== undefined && found !== undefined && same(settled, found);
     },
-    changed(node, tell) {
-      for (const { id } of links.others(node)) tell(changedNotice(id));
+    changed(node) {
+      for (const { id } of links.others(node)) notify(changedNotice(id));
     },
     forget(id, lookups) {
       const node = nodes.get(id);

@@ -11,10 +11,10 @@ import { openSftpSession, type SftpSession } from "./sftp-session.ts";
 
 it("a signal doesn't end what is waited for, unless it takes long", async () => {
   const session = (): Promise<SftpSession> => new Promise(() => {});
-  const { serve } = createFileSystem({ remotePath: "/", session, cacheSeconds: 2, user: { uid: 0, gid: 0 } });
+  const { serve } = createFileSystem({ remotePath: "/", session, cacheSeconds: 2, user: { uid: 0, gid: 0 }, notify() {} });
   const began = performance.now();
   let answered: { errno: number; after: number } | undefined;
-  const asker = { tell() {}, keep: () => () => {} };
+  const asker = { keep: () => () => {} };
   const respond = (reply: Buffer): void => {
     answered = { errno: -reply.readInt32LE(4), after: performance.now() - began };
   };
@@ -33,8 +33,14 @@ async function openWorld() {
   void serveFiles(far, { roots: [root] });
   const session = await openSftpSession(near);
   await session.ask(request.stats(), reply.done);
-  const { serve } = createFileSystem({ remotePath: root, session: () => session, cacheSeconds: 60, user: { uid: 0, gid: 0 } });
-  const asker = { tell() {}, keep: () => () => {} };
+  const { serve } = createFileSystem({
+    remotePath: root,
+    session: () => session,
+    cacheSeconds: 60,
+    user: { uid: 0, gid: 0 },
+    notify() {},
+  });
+  const asker = { keep: () => () => {} };
   const ask = (message: Parameters<typeof serve>[0]): Promise<Buffer> =>
     new Promise((resolve) => void serve(message, { ...asker, respond: (bytes) => resolve(Buffer.from(bytes)) }));
   const at = { unique: 1, node: 1 };

@@ -33,8 +33,6 @@ export interface FileSystemOptions extends EntriesOptions {
 export interface Asker {
   /** Once. Takes the bytes at once. */
   respond(reply: Buffer): void;
-  /** Something besides, before that. */
-  tell(notice: Buffer): void;
   /** The request's bytes are needed for longer than this moment: until what this returns is called. */
   keep(): () => void;
 }
@@ -122,7 +120,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     return askFor({ node, session, remote: JUST_OPENED, entries }, 0, place);
   };
 
-  const open = async (unique: number, node: Node, flags: number, tell: Asker["tell"]): Promise<Buffer> => {
+  const open = async (unique: number, node: Node, flags: number): Promise<Buffer> => {
     const session = await current();
     const path = pathOf(node);
     if (empties(flags)) entries.write(node);
@@ -145,7 +143,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     }
     const how = (isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
     if (found) told(node, shown(found, session), asked);
-    if (empties(flags)) changed(node, tell);
+    if (empties(flags)) changed(node);
     return openReply(unique, files.add(node, session, remote, opening), how);
   };
 
@@ -159,27 +157,27 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
   };
 
   /** Its content, with what is sent next. */
-  const becomesAnother = (node: Node, tell: Asker["tell"]): void => {
+  const becomesAnother = (node: Node): void => {
     node.settled = undefined;
     entries.write(node);
-    changed(node, tell);
+    changed(node);
   };
 
   /** What was written in memory has its place, though the handle by which it comes appends. */
-  const writeInPlace = async (file: OpenFile, { unique, offset, data }: Of<"write">, tell: Asker["tell"]): Promise<Buffer> => {
+  const writeInPlace = async (file: OpenFile, { unique, offset, data }: Of<"write">): Promise<Buffer> => {
     await file.room();
-    becomesAnother(file.node, tell);
+    becomesAnother(file.node);
     file.write(offset, data, () => {});
     await file.settle();
     return writtenReply(unique, data.length);
   };
 
-  const write = async (message: Of<"write">, { respond, keep, tell }: Asker): Promise<Buffer | undefined> => {
+  const write = async (message: Of<"write">, { respond, keep }: Asker): Promise<Buffer | undefined> => {
     const { unique, handle, offset, data, ofMemory } = message;
     const file = files.get(handle);
     if (ofMemory && file.inPlace) {
       const copied = { ...message, data: Buffer.from(data) };
-      return writeInPlace(await file.inPlace, copied, tell);
+      return writeInPlace(await file.inPlace, copied);
     }
     const room = file.room();
     const done = room || data.length > COPIED ? keep() : () => {};
@@ -189,7 +187,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       done();
       throw error;
     }
-    becomesAnother(file.node, tell);
+    becomesAnother(file.node);
     // Whoever writes goes on while it is being sent.
     respond(writtenReply(unique, data.length));
     file.write(offset, data, done);
@@ -240,7 +238,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     if (message.type === "rename") entries.doubt(message.newParent, message.newName);
   };
 
-  const answer = async (message: Request, { respond, tell, keep }: Asker): Promise<Buffer | undefined> => {
+  const answer = async (message: Request, { respond, keep }: Asker): Promise<Buffer | undefined> => {
     const { unique, node: id } = message;
     switch (message.type) {
       case "init":
@@ -257,12 +255,12 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       case "symlink":
         return named.symlink(message);
       case "link":
-        return named.link(message, tell);
+        return named.link(message);
       case "rename":
-        return named.rename(message, tell);
+        return named.rename(message);
       case "unlink":
       case "rmdir":
-        return named.remove(message, tell);
+        return named.remove(message);
       case "forget":
         for (const { node, lookups } of message.forgotten) forget(node, lookups);
         return undefined;
@@ -274,7 +272,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       case "setattr": {
         const node = nodeOf(id);
         const after = await setattr(node, message.changes, message.handle);
-        changed(node, tell);
+        changed(node);
         return attributesReply(unique, entries.set(node, after));
       }
       case "readlink": {
@@ -282,11 +280,11 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
         return textReply(unique, await session.ask(request.readlink(pathOf(nodeOf(id))), reply.target));
       }
       case "open":
-        return open(unique, nodeOf(id), message.flags, tell);
+        return open(unique, nodeOf(id), message.flags);
       case "read":
         return read(message, respond);
       case "write":
-        return write(message, { respond, tell, keep });
+        return write(message, { respond, keep });
       case "flush":
         await flush(files.get(message.handle));
         return doneReply(unique);
@@ -324,7 +322,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
   };
 
   return {
-    async serve(message, { respond, tell, keep }) {
+    async serve(message, { respond, keep }) {
       const { unique, type } = message;
       let answered = false;
       const once = (bytes: Buffer): void => {
@@ -337,7 +335,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       if (harmless) interruptible.set(unique, { since: performance.now(), giveUp: () => once(errorReply(unique, "EINTR")) });
       try {
         if (named.moving && type !== "interrupt" && type !== "write") await named.moving;
-        const bytes = await answer(message, { respond: once, tell, keep });
+        const bytes = await answer(message, { respond: once, keep });
         if (bytes) once(bytes);
       } catch (error) {
         unsure(message);

@@ -50,7 +50,7 @@ async function open(rttMs: number) {
     };
   };
   let session = await begin();
-  const entries = createEntries({ remotePath: root, user: { uid: 0, gid: 0 }, cacheSeconds: CACHE_MS / 1000 });
+  const entries = createEntries({ remotePath: root, user: { uid: 0, gid: 0 }, cacheSeconds: CACHE_MS / 1000, notify() {} });
   const options = { entries, files: createFiles(entries), listings: createListings(entries), session: () => session };
   const named = createNameOperations(options);
   return {
@@ -136,12 +136,11 @@ it("what was changed from here is told as it is", async () => {
   for (const name of names(3)) await world.size(name);
   const { named, entries, opened } = world;
   const at = { unique: 1, node: ROOT_ID };
-  const tell = () => {};
-  await named.remove({ ...at, type: "unlink", name: "file-0" }, tell);
-  await named.remove({ ...at, type: "unlink", name: "file-7" }, tell);
+  await named.remove({ ...at, type: "unlink", name: "file-0" });
+  await named.remove({ ...at, type: "unlink", name: "file-7" });
   await named.mkdir({ ...at, type: "mkdir", name: "made", mode: 0o755 });
-  await named.rename({ ...at, type: "rename", name: "file-1", newParent: ROOT_ID, newName: "file-5", flags: 0 }, tell);
-  await named.rename({ ...at, type: "rename", name: "file-6", newParent: ROOT_ID, newName: "file-66", flags: 0 }, tell);
+  await named.rename({ ...at, type: "rename", name: "file-1", newParent: ROOT_ID, newName: "file-5", flags: 0 });
+  await named.rename({ ...at, type: "rename", name: "file-6", newParent: ROOT_ID, newName: "file-66", flags: 0 });
   const node = entries.nodes.child(entries.nodeOf(ROOT_ID), "file-2")!;
   entries.write(node);
   await opened.ask(request.setstat(join(world.root, "file-2"), { size: 200 }), () => {});
@@ -218,7 +217,7 @@ it("a directory that moves while its names are looked at is looked into where it
   await sleep(2);
   const waits = world.size("file-3", id);
   const to = { newParent: ROOT_ID, newName: "after", flags: 0 };
-  await world.named.rename({ type: "rename", unique: 1, node: ROOT_ID, name: "before", ...to }, () => {});
+  await world.named.rename({ type: "rename", unique: 1, node: ROOT_ID, name: "before", ...to });
   expect([await second, await waits]).toEqual([1, 1]);
 });
 

@@ -24,7 +24,7 @@ test.runIf(process.platform === "linux")("a file that was made, and then not fou
       ...real,
       ask: (packet, read) => real.ask(packet[4] === LSTAT ? request.lstat(`${remotePath}/none`) : packet, read),
     };
-    const entries = createEntries({ remotePath, user: { uid: 0, gid: 0 }, cacheSeconds: 1 });
+    const entries = createEntries({ remotePath, user: { uid: 0, gid: 0 }, cacheSeconds: 1, notify() {} });
     const options = { entries, files: createFiles(entries), listings: createListings(entries) };
     const named = createNameOperations({ ...options, session: () => session });
     const message = { unique: 1, node: ROOT_ID, mode: 0o100600 };

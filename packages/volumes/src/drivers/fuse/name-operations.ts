@@ -16,16 +16,14 @@ export interface NameOperations {
   mknod(message: Of<"mknod" | "mkdir">): Promise<Buffer>;
   mkdir(message: Of<"mknod" | "mkdir">): Promise<Buffer>;
   symlink(message: Of<"symlink">): Promise<Buffer>;
-  link(message: Of<"link">, tell: Tell): Promise<Buffer>;
-  remove(message: OfName, tell: Tell): Promise<Buffer>;
-  rename(message: Of<"rename">, tell: Tell): Promise<Buffer>;
+  link(message: Of<"link">): Promise<Buffer>;
+  remove(message: OfName): Promise<Buffer>;
+  rename(message: Of<"rename">): Promise<Buffer>;
   /** While a directory moves no path below it is known. */
   readonly moving: Promise<unknown> | undefined;
 }
 
 type OfName = Of<"lookup" | "unlink" | "rmdir">;
-/** Sends the kernel a notice. */
-export type Tell = (notice: Buffer) => void;
 
 export interface NameOperationsOptions {
   entries: Entries;
@@ -143,17 +141,17 @@ export function createNameOperations({ entries, files, listings, session: curren
       const { entry } = await make(nodeOf(node), name, (path) => ask.symlink(target, path), reply.done);
       return entryReply(unique, entry);
     },
-    async link({ unique, node, existing: id, name }, tell) {
+    async link({ unique, node, existing: id, name }) {
       const existing = nodeOf(id);
       const from = pathOf(existing);
       entries.change(existing);
       const asked = entries.ask();
       const { entry } = await make(nodeOf(node), name, (path) => ask.hardlink(from, path), reply.done);
       entries.told(existing, entry.attributes, asked);
-      entries.changed(nodeOf(entry.node), tell);
+      entries.changed(nodeOf(entry.node));
       return entryReply(unique, entry);
     },
-    async remove({ unique, node, name, type }, tell) {
+    async remove({ unique, node, name, type }) {
       const session = await current();
       const parent = nodeOf(node);
       const packet = type === "unlink" ? ask.remove : ask.rmdir;
@@ -163,10 +161,10 @@ export function createNameOperations({ entries, files, listings, session: curren
       const removed = nodes.child(parent, name);
       nodes.remove(parent, name);
       nodes.miss(parent, name, until);
-      if (removed) entries.changed(removed, tell);
+      if (removed) entries.changed(removed);
       return doneReply(unique);
     },
-    async rename({ unique, node, name, newParent, newName, flags }, tell) {
+    async rename({ unique, node, name, newParent, newName, flags }) {
       if (flags & ~RENAME_NOREPLACE) throw new FileError("EINVAL");
       const session = await current();
       const [from, to] = [nodeOf(node), nodeOf(newParent)];
@@ -185,7 +183,7 @@ export function createNameOperations({ entries, files, listings, session: curren
         if (attributes?.exact?.links === 1 || (attributes && (attributes.mode & KIND) === DIRECTORY))
           nodes.miss(from, name, asked.until);
         else nodes.doubt(from);
-        if (replaced) entries.changed(replaced, tell);
+        if (replaced) entries.changed(replaced);
         if (moved && attributes && !entries.isReplaced(moved, attributes)) entries.told(moved, shown(attributes, session), asked);
         return doneReply(unique);
       };
