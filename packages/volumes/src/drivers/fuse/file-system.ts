@@ -334,7 +334,8 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       const harmless = type === "read" || type === "getattr" || type === "readlink" || type === "statfs" || type === "readdir";
       if (harmless) interruptible.set(unique, { since: performance.now(), giveUp: () => once(errorReply(unique, "EINTR")) });
       try {
-        if (named.moving && type !== "interrupt" && type !== "write") await named.moving;
+        if (type !== "interrupt" && type !== "write")
+          for (let over = named.moving(message.node); over; over = named.moving(message.node)) await over;
         const bytes = await answer(message, { respond: once, keep });
         if (bytes) once(bytes);
       } catch (error) {

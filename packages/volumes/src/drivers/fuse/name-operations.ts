@@ -3,7 +3,7 @@ import type { Files } from "./files.ts";
 import type { Listings } from "./listings.ts";
 import type { Node } from "./nodes.ts";
 import { needsPlace, openFlags } from "./open-flags.ts";
-import { DIRECTORY, KIND, MODE_BITS, REGULAR, RENAME_NOREPLACE } from "./protocol.ts";
+import { DIRECTORY, KIND, MODE_BITS, REGULAR, RENAME_NOREPLACE, ROOT_ID } from "./protocol.ts";
 import { type Attributes, absentReply, createReply, doneReply, type Entry, entryReply } from "./replies.ts";
 import type { Of } from "./requests.ts";
 import { request as ask, FileError, FLAGS, reply } from "./sftp-packets.ts";
@@ -19,8 +19,8 @@ export interface NameOperations {
   link(message: Of<"link">): Promise<Buffer>;
   remove(message: OfName): Promise<Buffer>;
   rename(message: Of<"rename">): Promise<Buffer>;
-  /** While a directory moves no path below it is known. */
-  readonly moving: Promise<unknown> | undefined;
+  /** Undefined where it is known what path it has; while it moves, or a directory, that isn't so, and this resolves when that is over. */
+  moving(id: number): Promise<unknown> | undefined;
 }
 
 type OfName = Of<"lookup" | "unlink" | "rmdir">;
@@ -34,7 +34,9 @@ export interface NameOperationsOptions {
 
 export function createNameOperations({ entries, files, listings, session: current }: NameOperationsOptions): NameOperations {
   const { nodes, nodeOf, pathOf, shown, look } = entries;
-  let moving: Promise<unknown> | undefined;
+  /** By number, or by the root's for a directory: no path below that is known. */
+  const moves = new Map<number, Promise<unknown>>();
+  const moving: NameOperations["moving"] = (id) => moves.get(ROOT_ID) ?? moves.get(id);
 
   /** Whoever makes many files one after the other often asks for their directory before each. */
   const refresh = async (session: SftpSession, parent: Node, asked: Asked): Promise<void> => {
@@ -89,9 +91,7 @@ export function createNameOperations({ entries, files, listings, session: curren
   };
 
   return {
-    get moving() {
-      return moving;
-    },
+    moving,
     async lookup({ unique, node, name }) {
       const parent = nodeOf(node);
       // Whoever makes something asks for its name before, and again when it is made.
@@ -103,7 +103,7 @@ export function createNameOperations({ entries, files, listings, session: curren
       if (listed) return entryReply(unique, look(parent, name, shown(listed.attributes, listed.session), listed.asked));
       const session = await current();
       // While it was waited, a directory may have begun to move.
-      while (moving) await moving;
+      for (let over = moving(node); over; over = moving(node)) await over;
       const asked = entries.ask();
       const packet = ask.lstat(pathOf(parent, name));
       try {
@@ -188,13 +188,14 @@ export function createNameOperations({ entries, files, listings, session: curren
         return doneReply(unique);
       };
       const done = work();
-      if (moved?.kind !== DIRECTORY) return done;
+      if (!moved) return done;
+      const who = moved.kind === DIRECTORY ? ROOT_ID : moved.id;
       const over = done
         .catch(() => {})
         .finally(() => {
-          if (moving === over) moving = undefined;
+          if (moves.get(who) === over) moves.delete(who);
         });
-      moving = over;
+      moves.set(who, over);
       return done;
     },
   };
