@@ -36,7 +36,7 @@ export interface Entries {
   readonly nodes: Nodes;
   /** Throws `ESTALE`. */
   nodeOf(id: number): Node;
-  /** As the server knows it, or a name in it. Throws `ENOENT` for what has none any more. */
+  /** As the server knows it, or a name in it. Throws `ESTALE` for what has none any more. */
   pathOf(node: Node, name?: string): string;
   /** What asks for its attributes by its path. */
   question(node: Node): Buffer;
@@ -116,7 +116,7 @@ export function createEntries({ remotePath, user, cacheSeconds, notify }: Entrie
     },
     pathOf(node, name) {
       const path = nodes.path(node);
-      if (path === undefined) throw new FileError("ENOENT");
+      if (path === undefined) throw new FileError("ESTALE");
       return [remotePath, path, name].filter(Boolean).join("/");
     },
     question: (node) => (node.id === ROOT_ID ? request.stat : request.lstat)(entries.pathOf(node)),

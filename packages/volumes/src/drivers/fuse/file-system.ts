@@ -68,6 +68,12 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     if (found) setTimeout(() => interruptible.get(unique)?.giveUp(), found.since + PATIENCE_MS - performance.now()).unref();
   };
 
+  /** Somebody else has removed it, or put another file in its place: of ESTALE the kernel looks up anew by what name it came. */
+  const gone = (node: Node): FileError => {
+    if (node.parent) nodes.remove(node.parent, node.name);
+    return new FileError("ESTALE");
+  };
+
   /** Asks the server, of the handle where one is given, or where it has no name any more. */
   const ask = async (session: SftpSession, node: Node, file?: OpenFile): Promise<Entry> => {
     const by = file?.session === session ? file : nodes.path(node) === undefined ? files.of(node) : undefined;
@@ -77,11 +83,9 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       if (by || error.code !== "ENOENT") throw error;
     });
     if (found && (by || !isReplaced(node, found))) return told(node, shown(found, session), asked);
-    // Somebody else has removed it, or put another file in its place.
-    if (node.parent) nodes.remove(node.parent, node.name);
+    const stale = gone(node);
     const opened = files.of(node);
-    // Of ESTALE the kernel looks the name up anew.
-    if (!opened) throw new FileError(found ? "ESTALE" : "ENOENT");
+    if (!opened) throw stale;
     return ask(session, node, opened);
   };
 
@@ -135,11 +139,14 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     const close = (each: string): void => session.later(request.close(each));
     // Not to be had where the other isn't, and whoever needs it is told.
     inPlace?.catch(() => {});
-    const [remote, found] = await Promise.all([opening.remote, opening.found]);
+    const [remote, found] = await Promise.all([opening.remote, opening.found]).catch((error: FileError) => {
+      // Whoever has it made by its opening makes it then.
+      throw error.code === "ENOENT" ? gone(node) : error;
+    });
     if (found && isReplaced(node, found)) {
       close(remote);
       inPlace?.then(close, () => {});
-      throw new FileError("ESTALE");
+      throw gone(node);
     }
     const how = (isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
     if (found) told(node, shown(found, session), asked);

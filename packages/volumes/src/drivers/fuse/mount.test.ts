@@ -164,6 +164,27 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect((await readdir(place.remote)).sort()).toEqual(["lock", "lock.d", "lock.link", "lock.symlink", "other"]);
   });
 
+  it("what somebody else has removed is made anew by whoever writes to it, whether that was seen or not", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const [at, there] = [(name: string) => join(place.local, name), (name: string) => join(place.remote, name)];
+    for (const flag of ["w", "a", "a+"])
+      for (const isSeen of [false, true]) {
+        const name = `${flag}-${isSeen}`;
+        await writeFile(at(name), "x");
+        await stat(at(name));
+        await rm(there(name));
+        if (isSeen) {
+          await expect(chmod(at(name), 0o600)).rejects.toMatchObject({ code: "ENOENT" });
+          await expect(run("stat", ["--cached=never", at(name)])).rejects.toMatchObject({ code: 1 });
+        }
+        await writeFile(at(name), "mine", { flag });
+        expect(await readFile(there(name), "utf8")).toBe("mine");
+        await rm(there(name));
+        await expect(readFile(at(name))).rejects.toMatchObject({ code: "ENOENT" });
+      }
+  });
+
   it("of two names of one file each is what the other has become, and renaming one to the other takes none away", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount({ cacheSeconds: 60 });
