@@ -72,6 +72,8 @@ export interface Entries {
   /** Something was put into this directory. */
   filled(directory: Node, asked: Asked): void;
   look(parent: Node, name: string, attributes: Attributes, asked: Asked): Entry;
+  /** Somebody else has removed it, or put another file in its place: who has it open asks what it is by now. */
+  gone(node: Node): void;
   /** What is known of it, which the kernel asks for; undefined where the server has to be asked. */
   known(node: Node): Entry | undefined;
   /**
@@ -176,8 +178,14 @@ export function createEntries({ remotePath, user, cacheSeconds, notify }: Entrie
       const kind = attributes.mode & KIND;
       // Directories stay who they are: there are file systems that number anew what isn't open.
       const inode = kind === REGULAR ? attributes.exact?.inode : undefined;
+      const before = nodes.child(parent, name);
       const node = nodes.look(parent, name, kind, inode);
+      if (before && before !== node) entries.gone(before);
       return named(node, entries.told(node, attributes, asked));
+    },
+    gone(node) {
+      if (node.parent) nodes.remove(node.parent, node.name);
+      notify(changedNotice(node.id));
     },
     isPast(parent, name, { mode, exact }, asked) {
       const child = nodes.child(parent, name);

@@ -68,9 +68,9 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     if (found) setTimeout(() => interruptible.get(unique)?.giveUp(), found.since + PATIENCE_MS - performance.now()).unref();
   };
 
-  /** Somebody else has removed it, or put another file in its place: of ESTALE the kernel looks up anew by what name it came. */
-  const gone = (node: Node): FileError => {
-    if (node.parent) nodes.remove(node.parent, node.name);
+  /** It hasn't its name any more: of this error the kernel looks up anew by what name it came. */
+  const stale = (node: Node): FileError => {
+    entries.gone(node);
     return new FileError("ESTALE");
   };
 
@@ -83,9 +83,9 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       if (by || error.code !== "ENOENT") throw error;
     });
     if (found && (by || !isReplaced(node, found))) return told(node, shown(found, session), asked);
-    const stale = gone(node);
+    const error = stale(node);
     const opened = files.of(node);
-    if (!opened) throw stale;
+    if (!opened) throw error;
     return ask(session, node, opened);
   };
 
@@ -141,12 +141,12 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     inPlace?.catch(() => {});
     const [remote, found] = await Promise.all([opening.remote, opening.found]).catch((error: FileError) => {
       // Whoever has it made by its opening makes it then.
-      throw error.code === "ENOENT" ? gone(node) : error;
+      throw error.code === "ENOENT" ? stale(node) : error;
     });
     if (found && isReplaced(node, found)) {
       close(remote);
       inPlace?.then(close, () => {});
-      throw gone(node);
+      throw stale(node);
     }
     const how = (isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
     if (found) told(node, shown(found, session), asked);

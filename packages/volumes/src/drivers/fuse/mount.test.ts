@@ -412,6 +412,28 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
     expect([await content(before), (await before.stat()).size]).toEqual(["old-old\n", 8]);
   });
 
+  it("what another file was put in the place of has no name any more, as soon as that is seen", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 60 });
+    const [at, there] = [(name: string) => join(place.local, name), (name: string) => join(place.remote, name)];
+    const ways: ReadonlyArray<(path: string) => Promise<unknown>> = [
+      () => readdir(place.local),
+      (path) => readFile(path),
+      // Asks for its name, and makes nothing.
+      (path) => link(at("other"), path).catch(() => {}),
+    ];
+    await writeFile(there("other"), "other");
+    for (const [index, see] of ways.entries()) {
+      await writeFile(there(`${index}`), "old");
+      await using file = await open(at(`${index}`), "r");
+      expect((await file.stat()).nlink).toBe(1);
+      await writeFile(there("new"), "new");
+      await rename(there("new"), there(`${index}`));
+      await see(at(`${index}`));
+      expect([index, (await file.stat()).nlink]).toEqual([index, 0]);
+    }
+  });
+
   it("what another file was put in the place of is the one that is emptied or changed by its name, not the old one, which has another", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount({ cacheSeconds: 60 });
