@@ -36,7 +36,7 @@ export interface Entries {
   readonly nodes: Nodes;
   /** Throws `ESTALE`. */
   nodeOf(id: number): Node;
-  /** As the server knows it, or a name in it. Throws `ESTALE` for what has none any more. */
+  /** As the server knows it, or a name in it. Throws what {@link without} makes for what has none any more. */
   pathOf(node: Node, name?: string): string;
   /** What asks for its attributes by its path. */
   question(node: Node): Buffer;
@@ -118,7 +118,7 @@ export function createEntries({ remotePath, user, cacheSeconds, notify }: Entrie
     },
     pathOf(node, name) {
       const path = nodes.path(node);
-      if (path === undefined) throw new FileError("ESTALE");
+      if (path === undefined) throw without(node);
       return [remotePath, path, name].filter(Boolean).join("/");
     },
     question: (node) => (node.id === ROOT_ID ? request.stat : request.lstat)(entries.pathOf(node)),
@@ -222,6 +222,9 @@ export function createEntries({ remotePath, user, cacheSeconds, notify }: Entrie
   };
   return entries;
 }
+
+/** Of what has no name any more: a file by that name is looked up anew then, and who stands in a directory that was removed is told so, as on a disk. */
+export const without = ({ kind }: Node): FileError => new FileError(kind === DIRECTORY ? "ENOENT" : "ESTALE");
 
 const isOld = ({ mtime }: Attributes): boolean => Date.now() / 1000 - mtime > UNSETTLED_S;
 

@@ -1,5 +1,5 @@
 import { createDirectories } from "./directories.ts";
-import { createEntries, type EntriesOptions } from "./entries.ts";
+import { createEntries, type EntriesOptions, without } from "./entries.ts";
 import { createFiles, type OpenFile } from "./files.ts";
 import { createListings } from "./listings.ts";
 import { createNameOperations } from "./name-operations.ts";
@@ -68,10 +68,9 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     if (found) setTimeout(() => interruptible.get(unique)?.giveUp(), found.since + PATIENCE_MS - performance.now()).unref();
   };
 
-  /** It hasn't its name any more: of this error the kernel looks up anew by what name it came. */
-  const stale = (node: Node): FileError => {
+  const gone = (node: Node): FileError => {
     entries.gone(node);
-    return new FileError("ESTALE");
+    return without(node);
   };
 
   /** Asks the server, of the handle where one is given, or where it has no name any more. */
@@ -83,7 +82,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       if (by || error.code !== "ENOENT") throw error;
     });
     if (found && (by || !isReplaced(node, found))) return told(node, shown(found, session), asked);
-    const error = stale(node);
+    const error = gone(node);
     const opened = files.of(node);
     if (!opened) throw error;
     return ask(session, node, opened);
@@ -141,12 +140,12 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     inPlace?.catch(() => {});
     const [remote, found] = await Promise.all([opening.remote, opening.found]).catch((error: FileError) => {
       // Whoever has it made by its opening makes it then.
-      throw error.code === "ENOENT" ? stale(node) : error;
+      throw error.code === "ENOENT" ? gone(node) : error;
     });
     if (found && isReplaced(node, found)) {
       close(remote);
       inPlace?.then(close, () => {});
-      throw stale(node);
+      throw gone(node);
     }
     const how = (isSame(node, found) ? KEEP_CACHE : 0) | (isReadOnly(flags) ? NO_FLUSH : 0);
     if (found) told(node, shown(found, session), asked);

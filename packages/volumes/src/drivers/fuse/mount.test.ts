@@ -185,6 +185,23 @@ describe.skipIf(missing !== undefined)("a directory mounted by our own FUSE serv
       }
   });
 
+  it("who stands in a directory that somebody else has removed is told that nothing is there, as on a disk", async () => {
+    await using place = await makePlace(mountFuse);
+    await place.mount({ cacheSeconds: 0.1 });
+    await mkdir(join(place.remote, "d"));
+    await writeFile(join(place.remote, "d/f"), "x");
+    // Each twice: the first one sees it.
+    const each = (what: string): string => `for i in 1 2; do { ${what}; } 2>&1; sleep 0.2; done`;
+    const script = `cd d && cat f > /dev/null && rm -r "$1"/d && sleep 0.2; ${["stat .", "cat f", "touch g", "mkdir g", "ls -l ."].map(each).join("; ")}`;
+    const { stdout } = await run("sh", ["-c", script, "sh", place.remote], {
+      cwd: place.local,
+      env: { ...process.env, LC_ALL: "C" },
+    });
+    const said = stdout.trim().split("\n");
+    expect(said.filter((line) => !line.includes("No such file or directory"))).toEqual([]);
+    expect(said).toHaveLength(10);
+  });
+
   it("of two names of one file each is what the other has become, and renaming one to the other takes none away", async () => {
     await using place = await makePlace(mountFuse);
     await place.mount({ cacheSeconds: 60 });
