@@ -117,17 +117,3 @@ describe("a directory that is read again a moment later", () => {
     expect(await world.look("f")).toMatchObject({ size: 0 });
   });
 });
-
-it("what gets another name while it is asked for has that one after", async () => {
-  await using world = await openWorld();
-  await writeFile(join(world.root, "f"), "x");
-  const { id } = await world.look("f");
-  const at = { unique: 1, node: 1 };
-  const moved = world.ask({ ...at, type: "rename", name: "f", newParent: 1, newName: "g", flags: 0 });
-  // It is on its way.
-  await Promise.resolve();
-  const found = await world.ask({ ...at, node: id, type: "getattr" });
-  expect([(await moved).readInt32LE(4), found.readInt32LE(4)]).toEqual([0, 0]);
-  expect((await world.ask({ ...at, node: id, type: "getattr" })).readInt32LE(4)).toBe(0);
-  expect((await world.look("g")).id).toBe(id);
-});

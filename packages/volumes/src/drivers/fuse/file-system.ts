@@ -2,6 +2,7 @@ import { createDirectories } from "./directories.ts";
 import { createEntries, type EntriesOptions, without } from "./entries.ts";
 import { createFiles, type OpenFile } from "./files.ts";
 import { createListings } from "./listings.ts";
+import { createMoves } from "./moves.ts";
 import { createNameOperations } from "./name-operations.ts";
 import type { Node } from "./nodes.ts";
 import { empties, isReadOnly, needsPlace, openFlags } from "./open-flags.ts";
@@ -52,12 +53,13 @@ const PATIENCE_MS = 1_000;
 
 /** A mount's files, which a file server has. */
 export function createFileSystem(options: FileSystemOptions): FileSystem {
-  const { remotePath, session: current, user } = options;
+  const { remotePath, user } = options;
   const entries = createEntries(options);
   const { nodes, nodeOf, pathOf, question, shown, told, look, known, isSame, isReplaced, changed, forget } = entries;
   const files = createFiles(entries);
   const listings = createListings(entries);
-  const named = createNameOperations({ entries, files, listings, session: current });
+  const moves = createMoves(options.session);
+  const named = createNameOperations({ entries, files, listings, moves });
   const directories = createDirectories(listings);
   const reads = createReads();
   /** What may be answered early where a program is told to end, and since when it waits, in ms. */
@@ -88,8 +90,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     return ask(session, node, opened);
   };
 
-  const setattr = async (node: Node, changes: Changes, handle: number | undefined): Promise<Entry> => {
-    const session = await current();
+  const setattr = async (session: SftpSession, node: Node, changes: Changes, handle: number | undefined): Promise<Entry> => {
     const file = handle === undefined ? undefined : files.get(handle);
     const by = file ?? (nodes.path(node) === undefined ? files.of(node) : undefined);
     const { uid, gid, mode, size, atime, mtime } = changes;
@@ -123,8 +124,7 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
     return askFor({ node, session, remote: JUST_OPENED, entries }, 0, place);
   };
 
-  const open = async (unique: number, node: Node, flags: number): Promise<Buffer> => {
-    const session = await current();
+  const open = async (session: SftpSession, node: Node, { unique, flags }: Of<"open">): Promise<Buffer> => {
     const path = pathOf(node);
     if (empties(flags)) entries.write(node);
     const asked = entries.ask();
@@ -273,20 +273,24 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       case "getattr": {
         const node = nodeOf(id);
         const file = message.handle === undefined ? undefined : files.get(message.handle);
-        return attributesReply(unique, entries.seen(node, known(node) ?? (await ask(await current(), node, file))));
+        return attributesReply(
+          unique,
+          entries.seen(node, known(node) ?? (await moves.between((session) => ask(session, node, file), node))),
+        );
       }
       case "setattr": {
         const node = nodeOf(id);
-        const after = await setattr(node, message.changes, message.handle);
+        const after = await moves.between((session) => setattr(session, node, message.changes, message.handle), node);
         changed(node);
         return attributesReply(unique, entries.set(node, after));
       }
       case "readlink": {
-        const session = await current();
-        return textReply(unique, await session.ask(request.readlink(pathOf(nodeOf(id))), reply.target));
+        const node = nodeOf(id);
+        const target = await moves.between((session) => session.ask(request.readlink(pathOf(node)), reply.target), node);
+        return textReply(unique, target);
       }
       case "open":
-        return open(unique, nodeOf(id), message.flags);
+        return moves.between((session) => open(session, nodeOf(id), message), nodeOf(id));
       case "read":
         return read(message, respond);
       case "write":
@@ -305,14 +309,10 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       case "release":
         files.remove(message.handle);
         return doneReply(unique);
-      case "statfs": {
-        const session = await current();
-        return statfsReply(unique, await session.ask(request.statvfs(remotePath), reply.statvfs));
-      }
-      case "opendir": {
-        const session = await current();
-        return openReply(unique, await directories.open(nodeOf(id), session));
-      }
+      case "statfs":
+        return statfsReply(unique, await moves.between((session) => session.ask(request.statvfs(remotePath), reply.statvfs)));
+      case "opendir":
+        return openReply(unique, await moves.between((session) => directories.open(nodeOf(id), session)));
       case "readdir":
       case "readdirplus":
         return names(message);
@@ -340,8 +340,8 @@ export function createFileSystem(options: FileSystemOptions): FileSystem {
       const harmless = type === "read" || type === "getattr" || type === "readlink" || type === "statfs" || type === "readdir";
       if (harmless) interruptible.set(unique, { since: performance.now(), giveUp: () => once(errorReply(unique, "EINTR")) });
       try {
-        if (type !== "interrupt" && type !== "write")
-          for (let over = named.moving(message.node); over; over = named.moving(message.node)) await over;
+        const moving = type === "interrupt" || type === "write" ? undefined : moves.of(nodes.get(message.node));
+        if (moving) await moving;
         const bytes = await answer(message, { respond: once, keep });
         if (bytes) once(bytes);
       } catch (error) {

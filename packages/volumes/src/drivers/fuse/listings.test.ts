@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { createEntries } from "./entries.ts";
 import { createFiles } from "./files.ts";
 import { createListings } from "./listings.ts";
+import { createMoves } from "./moves.ts";
 import { createNameOperations } from "./name-operations.ts";
 import { ROOT_ID } from "./protocol.ts";
 import { FileError, request } from "./sftp-packets.ts";
@@ -51,7 +52,7 @@ async function open(rttMs: number) {
   };
   let session = await begin();
   const entries = createEntries({ remotePath: root, user: { uid: 0, gid: 0 }, cacheSeconds: CACHE_MS / 1000, notify() {} });
-  const options = { entries, files: createFiles(entries), listings: createListings(entries), session: () => session };
+  const options = { entries, files: createFiles(entries), listings: createListings(entries), moves: createMoves(() => session) };
   const named = createNameOperations(options);
   return {
     root,

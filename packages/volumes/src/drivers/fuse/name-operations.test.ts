@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { createEntries } from "./entries.ts";
 import { createFiles } from "./files.ts";
 import { createListings } from "./listings.ts";
+import { createMoves } from "./moves.ts";
 import { createNameOperations } from "./name-operations.ts";
 import { ROOT_ID } from "./protocol.ts";
 import { request } from "./sftp-packets.ts";
@@ -26,7 +27,7 @@ test.runIf(process.platform === "linux")("a file that was made, and then not fou
     };
     const entries = createEntries({ remotePath, user: { uid: 0, gid: 0 }, cacheSeconds: 1, notify() {} });
     const options = { entries, files: createFiles(entries), listings: createListings(entries) };
-    const named = createNameOperations({ ...options, session: () => session });
+    const named = createNameOperations({ ...options, moves: createMoves(() => session) });
     const message = { unique: 1, node: ROOT_ID, mode: 0o100600 };
     await expect(named.create({ ...message, type: "create", name: "f", flags: 1 })).rejects.toMatchObject({ code: "ENOENT" });
     await expect(named.mknod({ ...message, type: "mknod", name: "g" })).rejects.toMatchObject({ code: "ENOENT" });

@@ -1,9 +1,10 @@
 import type { Asked, Entries } from "./entries.ts";
 import type { Files } from "./files.ts";
 import type { Listings } from "./listings.ts";
+import type { Moves } from "./moves.ts";
 import type { Node } from "./nodes.ts";
 import { needsPlace, openFlags } from "./open-flags.ts";
-import { DIRECTORY, KIND, MODE_BITS, REGULAR, RENAME_NOREPLACE, ROOT_ID } from "./protocol.ts";
+import { DIRECTORY, KIND, MODE_BITS, REGULAR, RENAME_NOREPLACE } from "./protocol.ts";
 import { type Attributes, absentReply, createReply, doneReply, type Entry, entryReply } from "./replies.ts";
 import type { Of } from "./requests.ts";
 import { request as ask, FileError, FLAGS, reply } from "./sftp-packets.ts";
@@ -19,8 +20,6 @@ export interface NameOperations {
   link(message: Of<"link">): Promise<Buffer>;
   remove(message: OfName): Promise<Buffer>;
   rename(message: Of<"rename">): Promise<Buffer>;
-  /** Undefined where it is known what path it has; while it moves, or a directory, that isn't so, and this resolves when that is over. */
-  moving(id: number): Promise<unknown> | undefined;
 }
 
 type OfName = Of<"lookup" | "unlink" | "rmdir">;
@@ -29,14 +28,11 @@ export interface NameOperationsOptions {
   entries: Entries;
   files: Files;
   listings: Listings;
-  session(): SftpSession | Promise<SftpSession>;
+  moves: Moves;
 }
 
-export function createNameOperations({ entries, files, listings, session: current }: NameOperationsOptions): NameOperations {
+export function createNameOperations({ entries, files, listings, moves }: NameOperationsOptions): NameOperations {
   const { nodes, nodeOf, pathOf, shown, look } = entries;
-  /** By number, or by the root's for a directory: no path below that is known. */
-  const moves = new Map<number, Promise<unknown>>();
-  const moving: NameOperations["moving"] = (id) => moves.get(ROOT_ID) ?? moves.get(id);
 
   /** Whoever makes many files one after the other often asks for their directory before each. */
   const refresh = async (session: SftpSession, parent: Node, asked: Asked): Promise<void> => {
@@ -50,36 +46,38 @@ export function createNameOperations({ entries, files, listings, session: curren
     }
   };
 
-  /** Asks for something of this name to be made, and for what it is then. `close`: what is open by that, where nobody will have it. */
-  const make = async <T>(
+  /**
+   * Asks for something of this name to be made, and for what it is then. `close`: what is open by that, where nobody will have it. `of`: whose path that takes, too.
+   */
+  const make = <T>(
     parent: Node,
     name: string,
     packet: (path: string) => Buffer,
     read: (frame: Buffer) => T,
-    close?: (made: T) => Buffer,
-  ): Promise<{ made: T; entry: Entry; session: SftpSession }> => {
-    const session = await current();
-    const path = pathOf(parent, name);
-    // What has this name may be emptied.
-    entries.change(parent, nodes.child(parent, name));
-    const asked = entries.ask();
-    const [made, attributes] = await session.together(() => {
-      const making = session.ask(packet(path), read);
-      const done = both(
-        session,
-        () => making,
-        () => session.ask(ask.lstat(path), reply.attributes),
-      );
-      done.catch(async () => close && session.later(close(await making))).catch(() => {});
-      if (parent.isWanted) void refresh(session, parent, asked);
-      return done;
-    });
-    entries.filled(parent, asked);
-    const entry = look(parent, name, shown(attributes, session), asked);
-    // What was asked before is of what had this name then.
-    nodeOf(entry.node).changed ??= asked.changes;
-    return { made, entry, session };
-  };
+    { close, of }: { close?: (made: T) => Buffer; of?: Node } = {},
+  ): Promise<{ made: T; entry: Entry; session: SftpSession }> =>
+    moves.between(async (session) => {
+      const path = pathOf(parent, name);
+      // What has this name may be emptied.
+      entries.change(parent, nodes.child(parent, name));
+      const asked = entries.ask();
+      const [made, attributes] = await session.together(() => {
+        const making = session.ask(packet(path), read);
+        const done = both(
+          session,
+          () => making,
+          () => session.ask(ask.lstat(path), reply.attributes),
+        );
+        done.catch(async () => close && session.later(close(await making))).catch(() => {});
+        if (parent.isWanted) void refresh(session, parent, asked);
+        return done;
+      });
+      entries.filled(parent, asked);
+      const entry = look(parent, name, shown(attributes, session), asked);
+      // What was asked before is of what had this name then.
+      nodeOf(entry.node).changed ??= asked.changes;
+      return { made, entry, session };
+    }, of);
 
   const renamed = async (session: SftpSession, packet: Buffer, path: string): Promise<Attributes | undefined> => {
     const [, attributes] = await both(
@@ -91,7 +89,6 @@ export function createNameOperations({ entries, files, listings, session: curren
   };
 
   return {
-    moving,
     async lookup({ unique, node, name }) {
       const parent = nodeOf(node);
       // Whoever makes something asks for its name before, and again when it is made.
@@ -101,25 +98,25 @@ export function createNameOperations({ entries, files, listings, session: curren
       if (found) return entryReply(unique, found);
       const listed = await listings.find(parent, name);
       if (listed) return entryReply(unique, look(parent, name, shown(listed.attributes, listed.session), listed.asked));
-      const session = await current();
-      // While it was waited, a directory may have begun to move.
-      for (let over = moving(node); over; over = moving(node)) await over;
-      const asked = entries.ask();
-      const packet = ask.lstat(pathOf(parent, name));
-      try {
-        const attributes = await listings.lookUp(parent, name, session, () => session.ask(packet, reply.attributes));
-        return entryReply(unique, look(parent, name, shown(attributes, session), asked));
-      } catch (error) {
-        if (!(error instanceof FileError) || error.code !== "ENOENT") throw error;
-        nodes.miss(parent, name, asked.until);
-        return absentReply(unique, Math.max(0, asked.until - performance.now()) / 1000);
-      }
+      return moves.between(async (session) => {
+        const asked = entries.ask();
+        const packet = ask.lstat(pathOf(parent, name));
+        try {
+          const attributes = await listings.lookUp(parent, name, session, () => session.ask(packet, reply.attributes));
+          return entryReply(unique, look(parent, name, shown(attributes, session), asked));
+        } catch (error) {
+          if (!(error instanceof FileError) || error.code !== "ENOENT") throw error;
+          nodes.miss(parent, name, asked.until);
+          return absentReply(unique, Math.max(0, asked.until - performance.now()) / 1000);
+        }
+      });
     },
     async create({ unique, node, name, flags, mode }) {
       const packet = (path: string): Buffer => ask.open(path, openFlags(flags) | FLAGS.CREATE, mode & MODE_BITS);
-      const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle, ask.close);
+      const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle, { close: ask.close });
       const file = nodeOf(entry.node);
-      const inPlace = needsPlace(flags) ? session.ask(ask.open(pathOf(file), FLAGS.WRITE), reply.handle) : undefined;
+      const openInPlace = (): Promise<string> => session.ask(ask.open(pathOf(file), FLAGS.WRITE), reply.handle);
+      const inPlace = needsPlace(flags) ? moves.between(openInPlace) : undefined;
       return createReply(unique, entry, files.add(file, session, made, { inPlace }));
     },
     /** What programs open is made by CREATE; this is a plain file by mknod(2). SFTP has no other kind. */
@@ -127,7 +124,7 @@ export function createNameOperations({ entries, files, listings, session: curren
       if ((mode & KIND) !== REGULAR) throw new FileError("EPERM");
       const flags = FLAGS.WRITE | FLAGS.CREATE | FLAGS.EXCLUSIVE;
       const packet = (path: string): Buffer => ask.open(path, flags, mode & MODE_BITS);
-      const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle, ask.close);
+      const { made, entry, session } = await make(nodeOf(node), name, packet, reply.handle, { close: ask.close });
       session.later(ask.close(made));
       return entryReply(unique, entry);
     },
@@ -143,60 +140,57 @@ export function createNameOperations({ entries, files, listings, session: curren
     },
     async link({ unique, node, existing: id, name }) {
       const existing = nodeOf(id);
-      const from = pathOf(existing);
-      entries.change(existing);
-      const asked = entries.ask();
-      const { entry } = await make(nodeOf(node), name, (path) => ask.hardlink(from, path), reply.done);
+      let asked = entries.ask();
+      const packet = (path: string): Buffer => {
+        entries.change(existing);
+        asked = entries.ask();
+        return ask.hardlink(pathOf(existing), path);
+      };
+      const { entry } = await make(nodeOf(node), name, packet, reply.done, { of: existing });
       entries.told(existing, entry.attributes, asked);
       entries.changed(nodeOf(entry.node));
       return entryReply(unique, entry);
     },
-    async remove({ unique, node, name, type }) {
-      const session = await current();
-      const parent = nodeOf(node);
-      const packet = type === "unlink" ? ask.remove : ask.rmdir;
-      entries.change(parent, nodes.child(parent, name));
-      const { until } = entries.ask();
-      await session.ask(packet(pathOf(parent, name)), reply.done);
-      const removed = nodes.child(parent, name);
-      nodes.remove(parent, name);
-      nodes.miss(parent, name, until);
-      if (removed) entries.changed(removed);
-      return doneReply(unique);
-    },
+    remove: ({ unique, node, name, type }) =>
+      moves.between(async (session) => {
+        const parent = nodeOf(node);
+        const packet = type === "unlink" ? ask.remove : ask.rmdir;
+        entries.change(parent, nodes.child(parent, name));
+        const { until } = entries.ask();
+        await session.ask(packet(pathOf(parent, name)), reply.done);
+        const removed = nodes.child(parent, name);
+        nodes.remove(parent, name);
+        nodes.miss(parent, name, until);
+        if (removed) entries.changed(removed);
+        return doneReply(unique);
+      }),
     async rename({ unique, node, name, newParent, newName, flags }) {
       if (flags & ~RENAME_NOREPLACE) throw new FileError("EINVAL");
-      const session = await current();
-      const [from, to] = [nodeOf(node), nodeOf(newParent)];
-      const packet = flags & RENAME_NOREPLACE ? ask.rename : ask.posixRename;
-      const [moved, replaced] = [nodes.child(from, name), nodes.child(to, newName)];
-      entries.change(from, to, moved, replaced);
-      const asked = entries.ask();
-      const path = pathOf(to, newName);
-      const work = async (): Promise<Buffer> => {
-        const attributes = await renamed(session, packet(pathOf(from, name), path), path).catch((error: FileError) => {
-          // The one failure that the server has no word of the system's for.
-          throw flags & RENAME_NOREPLACE && error.code === "EIO" ? new FileError("EEXIST") : error;
-        });
-        nodes.move(from, name, to, newName);
-        // Of two links to the same file rename(2) takes none away.
-        if (attributes?.exact?.links === 1 || (attributes && (attributes.mode & KIND) === DIRECTORY))
-          nodes.miss(from, name, asked.until);
-        else nodes.doubt(from);
-        if (replaced) entries.changed(replaced);
-        if (moved && attributes && !entries.isReplaced(moved, attributes)) entries.told(moved, shown(attributes, session), asked);
-        return doneReply(unique);
-      };
-      const done = work();
-      if (!moved) return done;
-      const who = moved.kind === DIRECTORY ? ROOT_ID : moved.id;
-      const over = done
-        .catch(() => {})
-        .finally(() => {
-          if (moves.get(who) === over) moves.delete(who);
-        });
-      moves.set(who, over);
-      return done;
+      return moves.between((session) => {
+        const [from, to] = [nodeOf(node), nodeOf(newParent)];
+        const packet = flags & RENAME_NOREPLACE ? ask.rename : ask.posixRename;
+        const [moved, replaced] = [nodes.child(from, name), nodes.child(to, newName)];
+        entries.change(from, to, moved, replaced);
+        const asked = entries.ask();
+        const path = pathOf(to, newName);
+        const work = async (): Promise<Buffer> => {
+          const attributes = await renamed(session, packet(pathOf(from, name), path), path).catch((error: FileError) => {
+            // The one failure that the server has no word of the system's for.
+            throw flags & RENAME_NOREPLACE && error.code === "EIO" ? new FileError("EEXIST") : error;
+          });
+          nodes.move(from, name, to, newName);
+          // Of two links to the same file rename(2) takes none away.
+          if (attributes?.exact?.links === 1 || (attributes && (attributes.mode & KIND) === DIRECTORY))
+            nodes.miss(from, name, asked.until);
+          else nodes.doubt(from);
+          if (replaced) entries.changed(replaced);
+          if (moved && attributes && !entries.isReplaced(moved, attributes)) entries.told(moved, shown(attributes, session), asked);
+          return doneReply(unique);
+        };
+        const done = work();
+        if (moved) moves.begin(moved, done);
+        return done;
+      });
     },
   };
 }
