@@ -1,7 +1,10 @@
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { silentLogger } from "@shipside/core";
+import type { Cluster } from "@shipside/kube";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { startWorld, type World } from "./fixtures/world.ts";
-import { type ClusterRelayEvent, clusterRelay, RELAY_LABEL } from "./index.ts";
+import { type ClusterRelayEvent, clusterRelay, RELAY_LABEL, relayError } from "./index.ts";
 
 let world: World;
 beforeAll(async () => {
@@ -55,6 +58,62 @@ test("a relay that was removed under us is deployed anew with the next dial", as
   await expect(link.connect("127.0.0.1:1")).rejects.toMatchObject({ code: "DIAL_REFUSED" });
   expect(deployments(namespace)).not.toContain(first);
 });
+
+/** The cluster, but for what is given. */
+const clusterWith = (more: Partial<Cluster>): Cluster => ({ ...world.cluster, ...more }) as Cluster;
+const refused = () => Promise.reject(relayError("DIAL_FAILED", "a proxy on the way refuses upgrades"));
+
+test("whoever has the link leaves nothing on the signal that it gave", async () => {
+  const { cluster, namespace } = world;
+  await using relay = clusterRelay({ cluster, namespace, owner: "ann@desk" });
+  const { signal: long } = new AbortController();
+  for (let count = 0; count < 3; count++) await relay.link(long);
+  expect(getEventListeners(long, "abort")).toEqual([]);
+});
+
+test("one whose link ended is gone too when it is closed", async () => {
+  const { namespace, embedded } = world;
+  const before = deployments(namespace);
+  let forbidden = false;
+  const failed = vi.fn();
+  const cluster = clusterWith({
+    portForward: (...asked) =>
+      forbidden
+        ? Promise.reject(Object.assign(new Error("no right any more"), { code: "KUBE_FORBIDDEN" }))
+        : world.cluster.portForward(...asked),
+    delete: async (...asked) => {
+      await sleep(1_000);
+      await world.cluster.delete(...asked);
+    },
+  });
+  const relay = clusterRelay({ cluster, namespace, owner: "ann@desk", onEvent: ({ kind }) => kind === "failed" && failed() });
+  await relay.link(signal);
+  forbidden = true;
+  const [pod] = embedded.store.list("pods", namespace).filter(({ metadata }) => metadata.labels?.[RELAY_LABEL] !== undefined);
+  await embedded.faults.killPod(namespace, pod!.metadata.name);
+  await vi.waitFor(() => expect(failed).toHaveBeenCalled(), { timeout: 15_000, interval: 5 });
+  await relay.close();
+  expect(deployments(namespace)).toEqual(before);
+}, 30_000);
+
+test("one that can't be linked to is told in time with the reason; that it can't be removed either, too", async () => {
+  const { namespace } = world;
+  const warn = vi.fn();
+  const denied = async () => {
+    throw Object.assign(new Error("somebody else's finaliser"), { code: "KUBE_REQUEST_FAILED" });
+  };
+  const cluster = clusterWith({ portForward: refused, delete: denied });
+  await using relay = clusterRelay({ cluster, namespace, owner: "ann@desk", logger: { ...silentLogger, warn } });
+  await expect(relay.link(AbortSignal.timeout(40_000))).rejects.toMatchObject({
+    code: "RELAY_LINK_LOST",
+    message: expect.stringMatching(/^no link to the relay \S+ within 15 s: a proxy on the way refuses upgrades$/),
+    hint: expect.any(String),
+  });
+  const [left] = deployments(namespace);
+  const told = { relay: `${namespace}/${left}`, error: "somebody else's finaliser" };
+  expect(warn.mock.calls).toEqual([["a relay could not be removed", told]]);
+  world.embedded.store.remove("deployments.apps", namespace, left!);
+}, 60_000);
 
 test("a relay that can't be had is told with its reason, and is not tried for every client", async () => {
   const { cluster, namespace } = world;

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { abortError, type Closable, type DialerFactory, hasCode, type Logger, silentLogger } from "@shipside/core";
 import type { Cluster } from "@shipside/kube";
 import { type DeployedRelay, deployRelay, findRelay, type MakeObject } from "./deploy.ts";
@@ -28,7 +29,10 @@ export type ClusterRelayEvent =
 
 /** A relay in a cluster that dials for this machine, deployed when it is first needed, and anew where it has gone. */
 export interface ClusterRelay extends Closable {
-  /** The link to it. Rejects with the codes of `deployRelay`; after a failure the next ten seconds have the same answer. */
+  /**
+   * The link to it. Rejects with the codes of `deployRelay`, and with `RELAY_LINK_LOST` where its pods are ready and can't be linked to for 15 s; after a
+   * failure the next ten seconds have the same answer.
+   */
   link(signal: AbortSignal): Promise<RelayLink>;
   /** For a tunnel: `all` its targets, or by default those that port-forward can't reach. */
   dialerFactory(options?: { all?: boolean }): DialerFactory;
@@ -36,8 +40,10 @@ export interface ClusterRelay extends Closable {
 
 /** After a failure it isn't tried again for this long, in ms: many clients may be waiting to connect. */
 const FAILED_MS = 10_000;
+/** From when its pods are ready until it must be linked to, in ms: an API server may be about to come back. */
+const LINKED_MS = 15_000;
 /** A first dial may have to wait until an image has been pulled, in ms. */
-const DIAL_MS = 130_000;
+const DIAL_MS = 140_000;
 
 interface Running {
   relay: DeployedRelay;
@@ -50,6 +56,19 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
   const lifetime = new AbortController();
   const closedError = relayError("RELAY_LINK_LOST", "the relay is no longer used");
   let current: Promise<Running> | undefined;
+  /** Of relays that are of no use any more. */
+  const removals = new Set<Promise<void>>();
+
+  const remove = (relay: DeployedRelay): Promise<void> => {
+    const removal = relay
+      .remove()
+      .catch((failed: Error) =>
+        logger.warn("a relay could not be removed", { relay: `${namespace}/${relay.name}`, error: failed.message }),
+      )
+      .finally(() => removals.delete(removal));
+    removals.add(removal);
+    return removal;
+  };
 
   const start = async (): Promise<Running> => {
     const name = relayName(options.files ? "files" : "dial", randomUUID());
@@ -67,15 +86,25 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
     const relay = await deployRelay(cluster, spec, { signal: lifetime.signal, ...(options.make && { make: options.make }) });
     const replacements = createReplacements(cluster, relay, logger);
     const open = (signal: AbortSignal): Promise<Duplex> => openControl(relay, replacements, signal);
+    let last: Error | undefined;
     const link = openRelayLink({
       ...{ open, secret: relay.secret, signal: lifetime.signal, logger },
       ...(silenceMs !== undefined && { silenceMs }),
+      onState: (_linked, error) => {
+        last = error;
+      },
+    });
+    const inTime = new AbortController();
+    const tooLong = sleep(LINKED_MS, undefined, { signal: inTime.signal }).then(() => {
+      throw notLinked(`${namespace}/${name}`, last);
     });
     try {
-      await link.ready;
+      await Promise.race([link.ready, tooLong]);
     } catch (error) {
-      await Promise.allSettled([link.close(), relay.remove()]);
+      await Promise.all([link.close(), remove(relay)]);
       throw error;
+    } finally {
+      inTime.abort();
     }
     onEvent({ kind: "ready", name, namespace, selfRemoving: relay.selfRemoving });
     return { relay, link };
@@ -116,7 +145,7 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
           forget();
           if (!error) return;
           onEvent({ kind: "failed", error });
-          relay.remove().catch((failed: Error) => logger.warn("a relay could not be removed", { error: failed.message }));
+          void remove(relay);
         }),
       (error: Error) => {
         if (lifetime.signal.aborted) return;
@@ -130,10 +159,14 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
   const link = async (signal: AbortSignal): Promise<RelayLink> => {
     if (lifetime.signal.aborted) throw closedError;
     if (signal.aborted) throw abortError(signal);
-    const gone = new Promise<never>((_, reject) =>
-      signal.addEventListener("abort", () => reject(abortError(signal)), { once: true }),
-    );
-    return (await Promise.race([running(), gone])).link;
+    const { promise: gone, reject } = Promise.withResolvers<never>();
+    const onAbort = (): void => reject(abortError(signal));
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return (await Promise.race([running(), gone])).link;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
   };
 
   let closed: Promise<void> | undefined;
@@ -141,6 +174,7 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
     const last = current;
     lifetime.abort(closedError);
     const there = await last?.catch(() => undefined);
+    await Promise.all(removals);
     if (!there) return;
     await there.link.close();
     await there.relay.remove();
@@ -160,6 +194,12 @@ export function clusterRelay(options: ClusterRelayOptions): ClusterRelay {
     [Symbol.asyncDispose]: () => (closed ??= close()),
   };
 }
+
+const notLinked = (relay: string, last: Error | undefined): Error =>
+  relayError("RELAY_LINK_LOST", `no link to the relay ${relay} within ${LINKED_MS / 1000} s${last ? `: ${last.message}` : ""}`, {
+    hint: "its pod is ready, and this machine can't forward to it: `shipside doctor` tries the way to pods",
+    ...(last && { cause: last }),
+  });
 
 /** A dial that was tried by several carriers has failed for a reason each. */
 function refusalBehind(error: unknown): Error | undefined {

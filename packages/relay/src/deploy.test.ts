@@ -169,6 +169,23 @@ describe("what keeps a relay from being ready is told, and nothing is left", () 
     await untilGone(spec.name);
   });
 
+  test("where what was made can't be removed either, both are said, and what is left", async () => {
+    const spec = specOf({ image: "Not An Image" });
+    const cluster = {
+      ...world.cluster,
+      delete: () => Promise.reject(new Error("the API server went away")),
+    } as unknown as typeof world.cluster;
+    const failed = (await deployRelay(cluster, spec, { signal }).catch((error: unknown) => error)) as Error;
+    expect(failed).toMatchObject({
+      code: "RELAY_IMAGE_UNAVAILABLE",
+      message: expect.stringMatching(/; and what was made could not be removed: the API server went away$/),
+      hint: expect.stringContaining(`kubectl delete deployment ${spec.name} -n ${spec.namespace}`),
+      cause: { errors: [{ code: "RELAY_IMAGE_UNAVAILABLE" }, { message: "the API server went away" }] },
+    });
+    await world.cluster.delete(DEPLOYMENTS, spec);
+    await untilGone(spec.name);
+  });
+
   test("an abort", async () => {
     const spec = specOf();
     const abort = new AbortController();

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { abortError, hasCode } from "@shipside/core";
+import { abortError, codeOf, hasCode, ShipsideError } from "@shipside/core";
 import {
   byPreference,
   type Cluster,
@@ -98,11 +98,25 @@ export async function deployRelay(cluster: Cluster, spec: RelaySpec, options: De
   } catch (error) {
     await relay(false)
       .remove()
-      .catch((failed: unknown) => {
-        throw new AggregateError([error, failed], `${(error as Error).message}; and what was made could not be removed`);
+      .catch((failed: Error) => {
+        throw leftBehind(error as Error, failed, { namespace, name });
       });
     throw error;
   }
+}
+
+/** The first failure goes before: it is what there is to do something about. */
+function leftBehind(
+  error: Error & { hint?: string },
+  failed: Error,
+  { namespace, name }: { namespace: string; name: string },
+): Error {
+  const removal = `to remove what is left: kubectl delete deployment ${name} -n ${namespace}`;
+  return new ShipsideError(
+    codeOf(error) ?? "RELAY_NOT_READY",
+    `${error.message}; and what was made could not be removed: ${failed.message}`,
+    { hint: [error.hint, removal].filter(Boolean).join("\n"), cause: new AggregateError([error, failed], "two failures") },
+  );
 }
 
 /** The relay of that name, whoever made it; undefined where there is none. Doesn't wait for it to be ready. */

@@ -23,8 +23,8 @@ export interface ClaimDriverOptions extends SharedRelaysOptions {
 
 /** While the relay isn't linked an operation waits this long for it, in ms, and then fails: many may wait one after the other. */
 const AWAY_MS = 1_500;
-/** For the first one: an image may have to be pulled, in ms. */
-const DEPLOY_MS = 130_000;
+/** For the first one, in ms: an image may have to be pulled. Longer than what the relay itself takes until it says why it isn't there. */
+const DEPLOY_MS = 140_000;
 
 /** By what a directory that a relay's file server has is brought. */
 export interface ClaimMounter extends Pick<VolumeDriver, "name" | "unavailable"> {
