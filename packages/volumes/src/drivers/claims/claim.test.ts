@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { claimedPath, type PersistentVolumeClaim, placeFor } from "./claim.ts";
+import { claimedPath, getClaim, type PersistentVolumeClaim, placeFor } from "./claim.ts";
 import { pod } from "./fixtures/pod.ts";
 
 test.each([
@@ -25,6 +25,19 @@ test("what the node mounts inside the volume is seen as the container sees it", 
 test("what no other pod can mount is said", () => {
   expect(() => claimedPath(pod(), { volume: "scratch", remotePath: "/scratch" })).toThrow(/no PersistentVolumeClaim/);
   expect(() => claimedPath(pod(), { volume: "data", remotePath: "/database" })).toThrow(/not mounted at/);
+});
+
+test("every refusal says what to do", async () => {
+  const hinted = (hint: RegExp) => expect.objectContaining({ hint: expect.stringMatching(hint) });
+  expect(() => claimedPath(pod(), { volume: "data", remotePath: "/database" })).toThrow(
+    hinted(/mounts it at \/data, \/data\/logs$/),
+  );
+  expect(() => claimedPath(pod(), { volume: "data", remotePath: "/data", container: "none" })).toThrow(hinted(/container/));
+  const block = claim(["ReadWriteOnce"], "Bound", { volumeMode: "Block" });
+  expect(() => placeFor(block, pod(), false)).toThrow(hinted(/--only/));
+  const get = () => Promise.reject(Object.assign(new Error("not found"), { code: "KUBE_NOT_FOUND" }));
+  const asked = getClaim({ get }, { namespace: "shop", name: "pgdata" }, new AbortController().signal);
+  await expect(asked).rejects.toEqual(hinted(/kubectl get pvc -n shop/));
 });
 
 const claim = (accessModes: string[], phase = "Bound", spec: object = {}): PersistentVolumeClaim => ({

@@ -40,9 +40,16 @@ export function claimedPath(pod: Pod, { volume: name, remotePath, container: wan
   }
   const containers = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
   const container = wanted === undefined ? containers[0] : containers.find((each) => each.name === wanted);
-  const mounts = container?.volumeMounts?.filter((each) => each.name === name && isBelow(remotePath, each.mountPath)) ?? [];
+  const all = container?.volumeMounts?.filter((each) => each.name === name) ?? [];
+  const mounts = all.filter(({ mountPath }) => isBelow(remotePath, mountPath));
   const mount = mounts.sort((a, b) => b.mountPath.length - a.mountPath.length)[0];
-  if (!mount) throw volumesError("VOLUMES_NOT_MOUNTED", `${what} is not mounted at ${remotePath}`);
+  if (!mount) {
+    const places = all.map(({ mountPath }) => mountPath).join(", ");
+    const mounter = `container ${container?.name ?? wanted}`;
+    throw volumesError("VOLUMES_NOT_MOUNTED", `${what} is not mounted at ${remotePath}`, {
+      hint: all.length > 0 ? `${mounter} mounts it at ${places}` : `${mounter} doesn't mount it: name another with --container`,
+    });
+  }
   const rest = posix.relative(mount.mountPath, remotePath);
   return {
     claim,
@@ -73,7 +80,9 @@ export function placeFor(claim: PersistentVolumeClaim, pod: Pod, readOnly: boole
   const { name, namespace } = claim.metadata;
   const what = `PersistentVolumeClaim ${namespace}/${name}`;
   if (claim.spec.volumeMode === "Block")
-    throw volumesError("VOLUMES_KIND_UNSUPPORTED", `${what} is a block device, which has no files`);
+    throw volumesError("VOLUMES_KIND_UNSUPPORTED", `${what} is a block device, which has no files`, {
+      hint: "name the volumes that are wanted with --only",
+    });
   const modes = claim.status?.accessModes ?? claim.spec.accessModes ?? [];
   if (modes.length > 0 && modes.every((mode) => mode === "ReadWriteOncePod")) {
     throw volumesError("VOLUMES_CLAIM_EXCLUSIVE", `${what} is ReadWriteOncePod, and pod ${pod.metadata.name} has it`, {
@@ -106,6 +115,9 @@ export async function getClaim(
     return await cluster.get(CLAIMS, ref, { signal });
   } catch (cause) {
     if (!hasCode(cause, "KUBE_NOT_FOUND")) throw cause;
-    throw volumesError("VOLUMES_CLAIM_UNBOUND", `PersistentVolumeClaim ${ref.namespace}/${ref.name} does not exist`, { cause });
+    throw volumesError("VOLUMES_CLAIM_UNBOUND", `PersistentVolumeClaim ${ref.namespace}/${ref.name} does not exist`, {
+      hint: `see which there are with: kubectl get pvc -n ${ref.namespace}`,
+      cause,
+    });
   }
 }

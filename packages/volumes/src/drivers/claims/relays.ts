@@ -32,13 +32,15 @@ export function sharedRelays({ cluster, owner, image, resources, imagePullSecret
       }
       const mine = entry;
       mine.uses++;
+      const release = async (): Promise<void> => {
+        if (--mine.uses > 0) return;
+        shared.delete(key);
+        await mine.relay.close();
+      };
+      let closed: Promise<void> | undefined;
       return {
         link: (signal) => mine.relay.link(signal),
-        async close() {
-          if (--mine.uses > 0) return;
-          shared.delete(key);
-          await mine.relay.close();
-        },
+        close: () => (closed ??= release()),
       };
     },
   };
