@@ -3,7 +3,7 @@ import { notesOf } from "./access-facts.ts";
 import type { Cluster, ConnectOptions, ListOptions, ObjectRef, PatchKind, ServerVersion } from "./cluster.ts";
 import { createCredentialSource } from "./credentials.ts";
 import { kubeError } from "./errors.ts";
-import { runExec } from "./exec.ts";
+import { createExec } from "./exec.ts";
 import { type ResolvedContext, resolveContext } from "./kubeconfig.ts";
 import { hasEnded } from "./live-pod.ts";
 import { type KubeObject, PODS, type ResourceType } from "./objects.ts";
@@ -91,6 +91,7 @@ function createCluster(context: ResolvedContext, options: Checked): Cluster {
     signal: lifetime.signal,
   });
   const upgrade = createUpgrade(requester);
+  const runExec = createExec(upgrade);
   const pool = createPortForwardPool({
     upgrade,
     logger,
@@ -247,7 +248,7 @@ function createCluster(context: ResolvedContext, options: Checked): Cluster {
     portForward: (pod, port, { signal } = {}) => pool.open(pod, port, signal ? { signal } : {}),
     portForwardStats: () => pool.stats(),
     exec: (pod, command, { signal, ...execOptions } = {}) =>
-      runExec(upgrade, pod, command, {
+      runExec(pod, command, {
         ...execOptions,
         signal: signal ? AbortSignal.any([signal, lifetime.signal]) : lifetime.signal,
       }),

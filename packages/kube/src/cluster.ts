@@ -115,6 +115,9 @@ export interface Cluster extends Closable {
    *
    * What runs isn't ended by whoever is gone, nor by `signal`: it waits for ever where nobody reads what it prints. With `stdin: "open"` its
    * input is empty and ends only then, which it may look out for.
+   *
+   * `bulk`: much is going to be printed. It comes by SPDY where the way there lets that pass, which takes less of the servers, and a round trip more at the
+   * start. Where nothing at all comes that way within 5 s, the command is run once more by WebSocket: so it is for commands that do no harm twice.
    */
   exec(
     pod: PodRef,
@@ -122,6 +125,7 @@ export interface Cluster extends Closable {
     options?: {
       container?: string;
       stdin?: Uint8Array | "open";
+      bulk?: boolean;
       onStdout?(chunk: Buffer): void | Promise<void>;
       signal?: AbortSignal;
     },

@@ -1,12 +1,13 @@
-import { abortError, hasCode, type PodRef } from "@shipside/core";
+import { abortError, type PodRef } from "@shipside/core";
 import type { ExecResult } from "./cluster.ts";
 import { kubeError } from "./errors.ts";
+import { type ExecRequest, type OpenExec, OUTCOME, STDERR, STDOUT } from "./exec-channels.ts";
+import { execOverSpdy } from "./exec-spdy.ts";
+import { execOverWebSocket } from "./exec-websocket.ts";
 import { PODS } from "./objects.ts";
 import { resourcePath } from "./paths.ts";
-import type { Upgraded } from "./portforward/carrier.ts";
 import { createRelief } from "./portforward/relief.ts";
-import { webSocketHandshake } from "./portforward/websocket.ts";
-import { createWebSocketPipe } from "./portforward/websocket-pipe.ts";
+import { mayBeTheCarrier } from "./portforward/selection.ts";
 import type { Status } from "./status-error.ts";
 import type { PodUpgrade } from "./upgrade.ts";
 
@@ -14,66 +15,68 @@ export interface ExecOptions {
   container?: string;
   /** See `Cluster.exec`. */
   stdin?: Uint8Array | "open";
+  bulk?: boolean;
   onStdout?(chunk: Buffer): void | Promise<void>;
   signal: AbortSignal;
 }
 
-/** First byte of a message (KEP-4006; `k8s.io/apimachinery/pkg/util/remotecommand`). */
-const STDIN = 0;
-const STDOUT = 1;
-const STDERR = 2;
-const OUTCOME = 3;
-/** `v5` only: the next byte names the channel that ends. */
-const END_OF = 255;
-const V5 = "v5.channel.k8s.io";
-const V4 = "v4.channel.k8s.io";
 const STDIN_CHUNK = 32 << 10;
 const STDIN_BACKLOG = 256 << 10;
 
 /**
- * Runs a command in a container over WebSocket. Rejects with `KUBE_EXEC_FAILED` where it could not be run or its end was not told, and
- * with the codes of a request. Aborting lets go of the command; Kubernetes has no way to end it.
+ * Runs commands in containers, over WebSocket, or what is much over SPDY. Rejects with `KUBE_EXEC_FAILED` where a command could not be run or its end
+ * was not told, and with the codes of a request. Aborting lets go of the command; Kubernetes has no way to end it.
  */
-export async function runExec(
+export function createExec(
   upgrade: PodUpgrade,
-  pod: PodRef,
-  command: readonly string[],
-  options: ExecOptions,
-): Promise<ExecResult> {
-  const { container, stdin, signal } = options;
-  if (command.length === 0) throw kubeError("KUBE_OPTION_INVALID", `exec in pod ${pod.namespace}/${pod.name}: no command`);
-  const what = `exec of ${command[0]} in pod ${pod.namespace}/${pod.name}`;
-  const query = new URLSearchParams(command.map((word): [string, string] => ["command", word]));
-  if (container !== undefined) query.set("container", container);
-  query.set("stdin", String(stdin !== undefined));
-  query.set("stdout", "true");
-  query.set("stderr", "true");
-  const handshake = webSocketHandshake(V5);
-  const headers = { ...handshake.headers, "Sec-WebSocket-Protocol": `${V5}, ${V4}` };
-  const path = `${resourcePath(PODS, { ...pod, subresource: "exec" })}?${query}`;
-  const upgraded = await upgrade({ method: "GET", path, headers, signal });
-  try {
-    const chosen = upgraded.headers["sec-websocket-protocol"];
-    if (stdin instanceof Uint8Array && chosen === V4) {
-      throw kubeError("KUBE_EXEC_FAILED", `${what}: this API server can't pass on the end of the input`, {
-        hint: "input to a command needs Kubernetes 1.30 or newer",
-      });
-    }
-    handshake.check(chosen === V4 ? { ...upgraded.headers, "sec-websocket-protocol": V5 } : upgraded.headers);
-  } catch (cause) {
-    upgraded.socket.destroy();
-    if (hasCode(cause, "KUBE_EXEC_FAILED")) throw cause;
-    throw kubeError("KUBE_PROTOCOL", `${what}: ${(cause as Error).message}`, { cause });
-  }
-  return converse(upgraded, what, options);
+): (pod: PodRef, command: readonly string[], options: ExecOptions) => Promise<ExecResult> {
+  /** Where a command runs over WebSocket that didn't over SPDY, the way there doesn't let SPDY pass. */
+  let isSpdyRefused = false;
+
+  return async (pod, command, options) => {
+    const { container, stdin, bulk, signal } = options;
+    if (command.length === 0) throw kubeError("KUBE_OPTION_INVALID", `exec in pod ${pod.namespace}/${pod.name}: no command`);
+    const what = `exec of ${command[0]} in pod ${pod.namespace}/${pod.name}`;
+    const query = new URLSearchParams(command.map((word): [string, string] => ["command", word]));
+    if (container !== undefined) query.set("container", container);
+    query.set("stdin", String(stdin !== undefined));
+    query.set("stdout", "true");
+    query.set("stderr", "true");
+    const path = `${resourcePath(PODS, { ...pod, subresource: "exec" })}?${query}`;
+    const request: ExecRequest = { what, path, stdin, signal };
+    const wasTried = bulk === true && !isSpdyRefused;
+    const spdy = wasTried ? await ifAccepted(execOverSpdy(upgrade, request), signal) : undefined;
+    const conversation = spdy && (await converse(spdy, options));
+    if (conversation?.answered) return resultOf(conversation, what);
+    const result = resultOf(await converse(await execOverWebSocket(upgrade, request), options), what);
+    if (wasTried) isSpdyRefused = true;
+    return result;
+  };
 }
 
-function converse(upgraded: Upgraded, what: string, { stdin, onStdout, signal }: ExecOptions): Promise<ExecResult> {
+async function ifAccepted(opening: Promise<OpenExec>, signal: AbortSignal): Promise<OpenExec | undefined> {
+  try {
+    return await opening;
+  } catch (error) {
+    if (signal.aborted || !mayBeTheCarrier(error, false)) throw error;
+    return undefined;
+  }
+}
+
+/** All that was said. */
+interface Conversation {
+  /** Where nobody answered, no command was begun, as far as is known. */
+  answered: boolean;
+  received: Record<number, Buffer[]>;
+  /** Why it ended, where not in good order. */
+  cause: Error | undefined;
+}
+
+function converse(open: OpenExec, { stdin, onStdout, signal }: ExecOptions): Promise<Conversation> {
   return new Promise((resolve, reject) => {
     const received: Record<number, Buffer[]> = { [STDOUT]: [], [STDERR]: [], [OUTCOME]: [] };
-    const textOf = (channel: number): Buffer => Buffer.concat(received[channel]!);
     const relief = createRelief();
-    let channel = -1;
+    let answered = false;
     let sent = 0;
     let holding = 0;
     let over = false;
@@ -82,45 +85,41 @@ function converse(upgraded: Upgraded, what: string, { stdin, onStdout, signal }:
       try {
         const done = onStdout!(chunk);
         if (!done) return;
-        if (holding++ === 0) pipe.pause();
-        done.then(() => --holding === 0 && pipe.resume(), giveUp);
+        if (holding++ === 0) channels.pause();
+        done.then(() => --holding === 0 && channels.resume(), giveUp);
       } catch (failure) {
         giveUp(failure);
       }
     };
-    const pipe = createWebSocketPipe(upgraded, {
-      payload(chunk, first) {
-        if (first) channel = chunk[0]!;
-        relief(chunk.length);
-        const bytes = first ? chunk.subarray(1) : chunk;
+    const channels = open({
+      answered() {
+        answered = true;
+      },
+      output(channel, bytes) {
+        relief(bytes.length);
         if (onStdout && channel === STDOUT) handOver(bytes);
-        // The chunk is the pipe's own memory.
+        // The bytes are the connection's own memory.
         else received[channel]?.push(Buffer.from(bytes));
       },
       flushed: () => sendInput(),
       closed(cause) {
         signal.removeEventListener("abort", onAbort);
-        try {
-          const exitCode = exitCodeOf(textOf(OUTCOME).toString("utf8"), what, cause);
-          resolve({ stdout: textOf(STDOUT), stderr: textOf(STDERR), exitCode });
-        } catch (failure) {
-          reject(failure);
-        }
+        resolve({ answered, received, cause });
       },
     });
     const sendInput = (): void => {
       if (!(stdin instanceof Uint8Array) || sent > stdin.length) return;
       for (; sent < stdin.length; sent += STDIN_CHUNK) {
-        if (pipe.backlog > STDIN_BACKLOG) return;
-        pipe.send([Buffer.from([STDIN]), Buffer.from(stdin.subarray(sent, sent + STDIN_CHUNK))]);
+        if (channels.backlog > STDIN_BACKLOG) return;
+        channels.input(stdin.subarray(sent, sent + STDIN_CHUNK));
       }
       sent = stdin.length + 1;
-      pipe.send([Buffer.from([END_OF, STDIN])]);
+      channels.endInput();
     };
     const giveUp = (failure: unknown): void => {
       over = true;
       reject(failure);
-      pipe.destroy();
+      channels.destroy();
     };
     const onAbort = (): void => giveUp(abortError(signal));
     if (signal.aborted) {
@@ -130,6 +129,12 @@ function converse(upgraded: Upgraded, what: string, { stdin, onStdout, signal }:
     signal.addEventListener("abort", onAbort, { once: true });
     sendInput();
   });
+}
+
+function resultOf({ received, cause }: Conversation, what: string): ExecResult {
+  const textOf = (channel: number): Buffer => Buffer.concat(received[channel]!);
+  const exitCode = exitCodeOf(textOf(OUTCOME).toString("utf8"), what, cause);
+  return { stdout: textOf(STDOUT), stderr: textOf(STDERR), exitCode };
 }
 
 /** The outcome is a `Status`: success, or a failure whose cause `ExitCode` carries the code. Anything else: it did not run. */

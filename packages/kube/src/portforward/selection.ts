@@ -109,7 +109,7 @@ const portForwardPath = (pod: PodRef): string =>
  * without an upgrade, or a wrong answer; a proxy that can't pass an upgrade on often gives a 5xx or hangs up, which counts only
  * while nothing has ever worked.
  */
-function mayBeTheCarrier(error: unknown, somethingWorked: boolean): boolean {
+export function mayBeTheCarrier(error: unknown, somethingWorked: boolean): boolean {
   if (isGone(error)) return false;
   if (hasCode(error, "PORTFORWARD_PROTOCOL", "KUBE_PROTOCOL")) return true;
   const status = statusOf(error);

@@ -70,11 +70,12 @@ export async function sendArchive(
     });
   const isAbsent = (error: unknown): boolean =>
     hasCode(error, "KUBE_EXEC_FAILED") && /executable file not found|no such file|no such program/i.test((error as Error).message);
-  const options = { signal, onStdout, ...(container !== undefined && { container }) };
 
   let result: ExecResult;
   try {
     const form = (compress ?? (await isWorthIt(cluster, request, distance))) ? "zip" : "plain";
+    // What is far is held up by the line, and what is near by the servers.
+    const options = { signal, onStdout, bulk: form === "plain", ...(container !== undefined && { container }) };
     result = await cluster.exec(pod, ["sh", "-c", SCRIPT, "sh", remotePath, form], { ...options, stdin: "open" }).catch((error) => {
       if (!isAbsent(error)) throw error;
       // An image may have tar and no shell.
