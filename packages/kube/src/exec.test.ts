@@ -201,6 +201,23 @@ describe("exec", () => {
     await expect(w.cluster.exec(pod, [])).rejects.toMatchObject({ code: "KUBE_OPTION_INVALID" });
   });
 
+  test("a container that doesn't run is told as such: the kubelet's 500 is none of the API server's", async () => {
+    await using w = await world((_request, response) => {
+      // As the kubelet of 1.36 answers to each upgrade, and the API server passes on.
+      response.writeHead(500, { "Content-Type": "text/plain; charset=utf-8" }).end('container not found ("ended")');
+    });
+    for (const bulk of [false, true]) {
+      await expect(w.cluster.exec(pod, ["tar"], { container: "ended", bulk })).rejects.toMatchObject({
+        code: "KUBE_EXEC_FAILED",
+        message: "exec of tar in pod shop/core-1: no such container runs",
+        hint: expect.stringContaining("does the container run"),
+        cause: { code: "KUBE_SERVER_ERROR", message: expect.stringContaining('container not found ("ended")') },
+      });
+    }
+    w.api.answer((_request, response) => void response.writeHead(500).end("etcdserver: request timed out"));
+    await expect(w.cluster.exec(pod, ["tar"])).rejects.toMatchObject({ code: "KUBE_SERVER_ERROR" });
+  });
+
   test("aborting and closing let go at once, and leave no connection", async () => {
     await using w = await execWorld(() => {});
     const abort = new AbortController();

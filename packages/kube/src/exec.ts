@@ -1,4 +1,4 @@
-import { abortError, type PodRef } from "@shipside/core";
+import { abortError, hasCode, type PodRef } from "@shipside/core";
 import type { ExecResult } from "./cluster.ts";
 import { kubeError } from "./errors.ts";
 import { type ExecRequest, type OpenExec, OUTCOME, STDERR, STDOUT } from "./exec-channels.ts";
@@ -6,6 +6,7 @@ import { execOverSpdy } from "./exec-spdy.ts";
 import { execOverWebSocket } from "./exec-websocket.ts";
 import { PODS } from "./objects.ts";
 import { resourcePath } from "./paths.ts";
+import { tellsOfNoPod } from "./portforward/failure.ts";
 import { createRelief } from "./portforward/relief.ts";
 import { mayBeTheCarrier } from "./portforward/selection.ts";
 import type { Status } from "./status-error.ts";
@@ -20,6 +21,7 @@ export interface ExecOptions {
   signal: AbortSignal;
 }
 
+const HINT = "does the container run, and has it this program?";
 const STDIN_CHUNK = 32 << 10;
 const STDIN_BACKLOG = 256 << 10;
 
@@ -45,10 +47,11 @@ export function createExec(
     const path = `${resourcePath(PODS, { ...pod, subresource: "exec" })}?${query}`;
     const request: ExecRequest = { what, path, stdin, signal };
     const wasTried = bulk === true && !isSpdyRefused;
-    const spdy = wasTried ? await ifAccepted(execOverSpdy(upgrade, request), signal) : undefined;
+    const spdy = wasTried ? await ifAccepted(execOverSpdy(upgrade, request), signal).catch(notRun(what)) : undefined;
     const conversation = spdy && (await converse(spdy, options));
     if (conversation?.answered) return resultOf(conversation, what);
-    const result = resultOf(await converse(await execOverWebSocket(upgrade, request), options), what);
+    const webSocket = await execOverWebSocket(upgrade, request).catch(notRun(what));
+    const result = resultOf(await converse(webSocket, options), what);
     if (wasTried) isSpdyRefused = true;
     return result;
   };
@@ -61,6 +64,14 @@ async function ifAccepted(opening: Promise<OpenExec>, signal: AbortSignal): Prom
     if (signal.aborted || !mayBeTheCarrier(error, false)) throw error;
     return undefined;
   }
+}
+
+/** Where nothing runs in a container the kubelet refuses the upgrade, by a 500 that the API server passes on. */
+function notRun(what: string): (cause: unknown) => never {
+  return (cause) => {
+    if (!hasCode(cause, "KUBE_SERVER_ERROR") || !tellsOfNoPod((cause as Error).message)) throw cause;
+    throw kubeError("KUBE_EXEC_FAILED", `${what}: no such container runs`, { cause, hint: HINT });
+  };
 }
 
 /** All that was said. */
@@ -152,7 +163,7 @@ function exitCodeOf(text: string, what: string, cause: Error | undefined): numbe
   const code = status.details?.causes?.find(({ reason }) => reason === "ExitCode")?.message;
   if (status.reason === "NonZeroExitCode" && code !== undefined && /^\d+$/.test(code)) return Number(code);
   throw kubeError("KUBE_EXEC_FAILED", `${what}: ${status.message ?? status.reason ?? "no reason given"}`, {
-    hint: "does the container run, and has it this program?",
+    hint: HINT,
     details: { ...(status.reason && { reason: status.reason }) },
   });
 }

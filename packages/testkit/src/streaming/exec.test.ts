@@ -147,13 +147,31 @@ test("a client that stops reading for longer than the process runs has all of it
   expect(await Promise.all(sizes.map(read))).toEqual(sizes);
 });
 
-test("what can't be run is a status on the error channel; a container that isn't there too", async () => {
+test("what can't be run is a status on the error channel", async () => {
   await using api = await serve();
   const none = await api.webSocket(`/web/exec?${query(["no-such-program"], OUT)}`, "v5.channel.k8s.io");
   expect(none.status).toMatchObject({ status: "Failure", reason: "InternalError", code: 500 });
   expect(none.status.message).toMatch(/^(Internal error occurred: ){2}error executing command in container: .*no-such-program/);
-  const other = await api.webSocket(`/web/exec?${query(["true"], { ...OUT, container: "other" })}`, "v5.channel.k8s.io");
-  expect(other.status.message).toBe('unable to upgrade connection: container not found ("other")');
+});
+
+// As Kubernetes 1.36 does it, which passes a WebSocket on to the kubelet. Before, the API server took the upgrade itself, and told it as a status.
+test.each([
+  ["a WebSocket", { Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "v5.channel.k8s.io" }],
+  ["SPDY", { Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io" }],
+])("where a container or a pod doesn't run the upgrade is refused, by %s too", async (_, headers) => {
+  await using api = await serve();
+  const key = { "Sec-WebSocket-Key": Buffer.alloc(16).toString("base64") };
+  for (const [path, said] of [
+    [`/web/exec?${query(["true"], { ...OUT, container: "other" })}`, 'container not found ("other")'],
+    [`/gone/exec?${query(["true"], OUT)}`, 'pod "gone_ns" not found'],
+  ] as const) {
+    const { status, socket } = await upgrade(api.port, path, { ...headers, ...key });
+    expect(status).toMatch(/^HTTP\/1.1 500 [\s\S]*Content-Type: text\/plain; charset=utf-8/);
+    const body = socket.setEncoding("utf8");
+    let text = "";
+    for await (const part of body) text += part;
+    expect(text).toBe(said);
+  }
 });
 
 test("over SPDY, as kubectl's fallback does it", async () => {

@@ -25,7 +25,7 @@ interface ExecChannels {
   stdout?: Channel | undefined;
   stderr?: Channel | undefined;
   error: Channel;
-  /** The API server stands between and reports the kubelet's error as its own, as it does for a WebSocket. */
+  /** A WebSocket's: who puts it in the place of SPDY reports the error as its own once more. */
   translated: boolean;
 }
 
@@ -161,11 +161,7 @@ async function runExec(request: ExecRequest, outcome: ExecOutcome, channels: Exe
   channels.stderr?.receive(discard);
   if ("error" in outcome) {
     channels.stdin?.receive(discard);
-    const { code, message } = outcome.error as { code?: string; message: string };
-    // Where the pod or the container isn't there, the kubelet refuses the upgrade.
-    if (code === "NotFound" || code === "NotRunning")
-      finish(channels, refused(channels, `unable to upgrade connection: ${message}`));
-    else finish(channels, failed(channels, message));
+    finish(channels, failed(channels, (outcome.error as Error).message));
     return;
   }
   const { process } = outcome;
@@ -187,10 +183,6 @@ async function runExec(request: ExecRequest, outcome: ExecOutcome, channels: Exe
 
 const failed = ({ translated }: ExecChannels, message: string): object =>
   internalError(`${translated ? "Internal error occurred: " : ""}error executing command in container: ${message}`);
-
-/** What the kubelet answers in place of an upgrade comes through a WebSocket as it is. */
-const refused = ({ translated }: ExecChannels, message: string): object =>
-  translated ? { ...internalError(message), message } : internalError(message);
 
 function finish(channels: ExecChannels, status: object): void {
   channels.error.write(Buffer.from(JSON.stringify(status)));

@@ -57,18 +57,15 @@ async function exec(upgrade: UpgradeRequest, node: NodeRuntime): Promise<void> {
     if (socket.destroyed && "process" in outcome) outcome.process.kill();
     return outcome;
   };
-  if (wantsWebSocket(request)) {
-    const protocol = webSocketProtocol(upgrade, [V5, V4]);
-    if (protocol === undefined) return;
-    const outcome = await start();
-    if (!socket.destroyed) serveExecChannels(parsed, outcome, accept(upgrade, protocol), protocol === V5);
-    return;
-  }
+  const isWebSocket = wantsWebSocket(request);
+  const protocol = isWebSocket ? webSocketProtocol(upgrade, [V5, V4]) : undefined;
+  if (isWebSocket && protocol === undefined) return;
   const outcome = await start();
   if (socket.destroyed) return;
   const code = "error" in outcome ? (outcome.error as { code?: string }).code : undefined;
-  if (code === "NotFound" || code === "NotRunning") return refuse(socket, 500, (outcome as { error: Error }).error.message);
-  if (answerSpdy(upgrade, [V4])) serveSpdyExec(upgrade, parsed, outcome);
+  if (code === "NotFound" || code === "NotRunning") refuse(socket, 500, (outcome as { error: Error }).error.message);
+  else if (protocol !== undefined) serveExecChannels(parsed, outcome, accept(upgrade, protocol), protocol === V5);
+  else if (answerSpdy(upgrade, [V4])) serveSpdyExec(upgrade, parsed, outcome);
   else if ("process" in outcome) outcome.process.kill();
 }
 
