@@ -2,7 +2,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { SERVICES } from "@shipside/kube";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { untilSaid } from "./cli.harness.ts";
 import { NAMESPACE, sampleUsers, serveHttp } from "./incoming.fixture.ts";
 
@@ -66,6 +66,24 @@ test("a workload's ports are reused, its labels never; what is somebody else's i
   expect([taken.code, taken.stderr]).toEqual([13, expect.stringContaining("shipside didn't make")]);
   const closed = await at.user.run(["session", "close", JSON.parse(opened.stdout).session.id]);
   expect(closed.code, closed.stderr).toBe(0);
+}, 60_000);
+
+test("the relay's process is killed three times: callers arrive again within 8 s each time", async () => {
+  await using web = await serveHttp();
+  const child = at.user.start(["expose", "mine", "--port", `80:${web.port}`, ...at.where()]);
+  try {
+    await untilSaid(child, /ready in/);
+    for (let round = 1; round <= 3; round++) {
+      const relay = await vi.waitUntil(() => at.sample.endpoints("mine")[0], { timeout: 10_000 });
+      await at.sample.embedded.faults.killPod(NAMESPACE, relay);
+      // From the second time on the kubelet would wait for 10 s, then for 20.
+      const arrives = async () => expect(await at.sample.ask({ url: `http://mine/${round}` })).toEqual([`local /${round}`]);
+      await vi.waitFor(arrives, { timeout: 8_000, interval: 200 });
+    }
+  } finally {
+    child.kill("SIGINT");
+    await once(child, "exit");
+  }
 }, 60_000);
 
 test("the process is killed: `clean` removes it all", async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Closable, createCloser, hasCode, silentLogger } from "@shipside/core";
 import { type Cluster, resolveWorkload, SERVICES, type Service, type ServicePort } from "@shipside/kube";
-import { deployRelay, findRelay, type MakeObject, RELAY_LABEL } from "@shipside/relay";
+import { createReplacements, deployRelay, findRelay, type MakeObject, RELAY_LABEL } from "@shipside/relay";
 import { proxyError } from "./errors.ts";
 import type { IncomingOptions } from "./incoming-options.ts";
 import { createLocalEnd, type LocalPortStats } from "./local-end.ts";
@@ -108,6 +108,7 @@ export async function openExpose(options: ExposeOptions): Promise<Exposed> {
         takeOver: false,
         onConnection: (connection) => local.take(connection),
         onChange: () => {},
+        replacements: createReplacements(cluster, relay, logger),
         logger,
         signal,
       }),

@@ -3,12 +3,14 @@ import { type Closable, createCloser, hasCode, type Logger, ShipsideError } from
 import { type Cluster, isLive, isReady, PODS, type Pod, type Watch } from "@shipside/kube";
 import {
   CONTROL_PATHS,
+  crashLoop,
   type DeployedRelay,
   type IncomingConnection,
   type Lease,
   openRelayLink,
   type RelayLink,
   type RelayStatus,
+  type Replacements,
   relayPodSelector,
 } from "@shipside/relay";
 import { proxyError } from "./errors.ts";
@@ -25,6 +27,8 @@ export interface RelayLinksOptions {
   onChange(state: LinksState): void;
   /** One of its pods was out of reach alone, and another one is made in its place. */
   onLost?(pod: string): void;
+  /** For a relay of one pod, which nothing stands in for while the kubelet waits before it starts it again. */
+  replacements?: Replacements;
   logger: Logger;
   signal: AbortSignal;
 }
@@ -61,6 +65,7 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
   const closer = createCloser();
   const links = new Map<string, { link: RelayLink; leased: boolean; wasLeased?: true; lastError?: Error | undefined }>();
   const ended = Promise.withResolvers<Error | undefined>();
+  const lifetime = new AbortController();
   let released = false;
   let firstTime = true;
   let watch: Watch<Pod>;
@@ -131,6 +136,11 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
     const readyNow = new Set(readyPods().map(({ metadata }) => metadata.name));
     for (const pod of readyNow) if (known.has(pod) && !readyBefore.has(pod)) links.get(pod)?.link.retry();
     readyBefore = readyNow;
+    for (const pod of watch.items.values()) {
+      const ends = isLive(pod) ? crashLoop(pod) : undefined;
+      // What comes of it is logged.
+      if (ends !== undefined) options.replacements?.replace(pod, ends, lifetime.signal).catch(() => {});
+    }
     const names = new Set([...watch.items.values()].map(({ metadata }) => metadata.name));
     for (const [pod, { link }] of links) if (!names.has(pod)) void link.close();
     tell();
@@ -153,6 +163,7 @@ export async function openRelayLinks(options: RelayLinksOptions): Promise<RelayL
   };
 
   closer.defer(() => ended.resolve(undefined));
+  closer.defer(() => lifetime.abort());
   closer.defer(() => Promise.all([...links.values()].map(({ link }) => link.close())));
   try {
     watch = closer.use(cluster.watch(PODS, { namespace, labelSelector: relayPodSelector(relay) }));

@@ -11,6 +11,8 @@ export { fileStamp, type Replacement, replaceIfSame } from "./program/files/repl
 export { type ServeFilesOptions, serveFiles } from "./program/files/serve.ts";
 export { programText } from "./program-text.ts";
 export * from "./protocol.ts";
+export { crashLoop } from "./readiness.ts";
 export { OWNER_ANNOTATION, RELAY_LABEL, relayFilesName, relayName, relayPodSelector } from "./relay-names.ts";
 export { DEFAULT_IMAGE, DEFAULT_RESOURCES, type RelayFiles, type RelaySpec, type RelayUser } from "./relay-spec.ts";
+export { createReplacements, type Replacements } from "./replacement.ts";
 export { type Selector, sameSelector, switchedSelector } from "./selector.ts";

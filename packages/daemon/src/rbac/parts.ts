@@ -60,7 +60,7 @@ export function portForwardRules(namespace: string): Rule[] {
   ];
 }
 
-/** A command in a container travels by WebSocket: see `portForwardRules`. */
+/** A command in a container travels by WebSocket, but for a copy from nearby where SPDY gets through: see `portForwardRules`. */
 export const execRules = (namespace: string, why: string): Rule[] => [
   { namespace, group: "", resource: "pods/exec", verbs: ["create", "get"], why },
 ];
