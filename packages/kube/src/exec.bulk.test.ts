@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { expect, test } from "vitest";
 import { sendStatus } from "./fixtures/fake-api.ts";
+import { holdingTaker } from "./fixtures/holding-taker.ts";
 import { type World, world } from "./fixtures/world.ts";
 import { frame, frameReader, headerInflater } from "./portforward/fixtures/kubelet.ts";
 
@@ -158,32 +159,11 @@ test("output as it comes: it waits where it is asked to, and what its taker thro
       socket.end(frame.data(ERROR, SUCCESS));
     },
   });
-  const got: Buffer[] = [];
-  let length = 0;
-  let held = false;
-  let most = 0;
-  const result = await w.cluster.exec(pod, ["x"], {
-    bulk: true,
-    onStdout(chunk) {
-      got.push(Buffer.from(chunk));
-      length += chunk.length;
-      if (held) {
-        most += chunk.length;
-        return;
-      }
-      if (length < 1_000_000 || most > 0) return;
-      held = true;
-      return new Promise((resolve) => {
-        setTimeout(() => {
-          held = false;
-          resolve();
-        }, 50);
-      });
-    },
-  });
+  const taker = holdingTaker();
+  const result = await w.cluster.exec(pod, ["x"], { onStdout: taker.onStdout, bulk: true });
   expect(result).toEqual({ stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), exitCode: 0 });
-  expect(Buffer.concat(got).equals(whole)).toBe(true);
-  expect(most).toBeLessThan(200_000);
+  expect(taker.taken().equals(whole)).toBe(true);
+  expect(taker.whileHeld).toBeLessThan(200_000);
   const onStdout = (): never => {
     throw new Error("no more");
   };

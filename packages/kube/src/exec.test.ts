@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { sendStatus } from "./fixtures/fake-api.ts";
+import { holdingTaker } from "./fixtures/holding-taker.ts";
 import { type World, world } from "./fixtures/world.ts";
 
 const pod = { namespace: "shop", name: "core-1" };
@@ -86,31 +87,11 @@ describe("exec", () => {
         socket.write(frame(2, Buffer.concat([Buffer.from([1]), whole.subarray(at, at + 10_000)])));
       socket.end(Buffer.concat([message(2, "warning"), outcome(SUCCESS), frame(8, Buffer.from([3, 232]))]));
     });
-    const got: Buffer[] = [];
-    let length = 0;
-    let held = false;
-    let most = 0;
-    const result = await w.cluster.exec(pod, ["x"], {
-      onStdout(chunk) {
-        got.push(Buffer.from(chunk));
-        length += chunk.length;
-        if (held) {
-          most += chunk.length;
-          return;
-        }
-        if (length < 1_000_000 || most > 0) return;
-        held = true;
-        return new Promise((resolve) => {
-          setTimeout(() => {
-            held = false;
-            resolve();
-          }, 50);
-        });
-      },
-    });
+    const taker = holdingTaker();
+    const result = await w.cluster.exec(pod, ["x"], { onStdout: taker.onStdout });
     expect(result).toEqual({ stdout: Buffer.alloc(0), stderr: Buffer.from("warning"), exitCode: 0 });
-    expect(Buffer.concat(got).equals(whole)).toBe(true);
-    expect(most).toBeLessThan(200_000);
+    expect(taker.taken().equals(whole)).toBe(true);
+    expect(taker.whileHeld).toBeLessThan(200_000);
     const onStdout = (): never => {
       throw new Error("no more");
     };
