@@ -12,7 +12,7 @@ const ANSWER_MS = 5_000;
 
 /**
  * A stream for each channel. The API server and the kubelet pass its bytes on as they are, where they translate a WebSocket's: on Kubernetes 1.36
- * the kubelet takes a third of the CPU. It begins a round trip later, since the command waits for its streams.
+ * the kubelet takes less than half the CPU. It begins a round trip later, since the command waits for its streams.
  */
 export async function execOverSpdy(upgrade: PodUpgrade, { what, path, stdin, signal }: ExecRequest): Promise<OpenExec> {
   const headers = { Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": V4 };
