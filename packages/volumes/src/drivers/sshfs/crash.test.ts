@@ -1,11 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
-import { recordOf } from "../fixtures/log-record.ts";
+import { kill, program, said, survivesKills } from "../fixtures/killed.ts";
 import { makePlace, type Place } from "../fixtures/place.ts";
 import { mountAt } from "../mount-table.ts";
 import { removeStaleMount } from "../unmount.ts";
@@ -13,21 +10,6 @@ import { missingForSshfs } from "./mount.ts";
 
 const missing = await missingForSshfs();
 const ROUNDS = process.env["SHIPSIDE_SOAK"] === "1" ? 100 : 10;
-
-const program = (name: string, ...args: string[]): ChildProcess => {
-  const file = fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url));
-  const child = spawn(process.execPath, ["--conditions=@shipside/source", file, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  child.stdout!.setEncoding("utf8");
-  return child;
-};
-
-/** Resolves with the first that it says. */
-async function said(child: ChildProcess): Promise<string> {
-  const ended = once(child, "exit").then(() => Promise.reject(new Error("the process ended")));
-  const [text] = await Promise.race([once(child.stdout!, "data"), ended]);
-  ended.catch(() => {});
-  return text as string;
-}
 
 async function startMounter({ port, local, remote }: Pick<Place, "port" | "local" | "remote">): Promise<ChildProcess> {
   const mounter = program("mounter", String(port), local, remote);
@@ -47,47 +29,15 @@ async function processesOf(mounter: ChildProcess): Promise<{ mounter: number; ss
   throw new Error("no bridge was found");
 }
 
-/** A process of ours that is known by its id; gone is fine. */
-const kill = (pid: number): void => {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {}
-};
-
 describe.skipIf(missing !== undefined)("processes of a mount that are killed", () => {
   it(
     `what was fsynced is on the volume, whichever is killed, at any moment (${ROUNDS} times)`,
-    async () => {
-      for (let round = 0; round < ROUNDS; round++) {
-        await using place = await makePlace();
-        const relay = program("file-server", place.remote);
-        const mounter = await startMounter({ ...place, port: Number(await said(relay)) });
+    () =>
+      survivesKills(ROUNDS, async (place, port) => {
+        const mounter = await startMounter({ ...place, port: Number(port) });
         const { socket, ...ours } = await processesOf(mounter);
-        const pids = { ...ours, relay: relay.pid! };
-        const writer = program("log-writer", join(place.local, "log"));
-        let synced = "";
-        writer.stdout!.on("data", (text: string) => {
-          synced += text;
-        });
-        try {
-          await once(writer.stdout!, "data");
-          await sleep(Math.random() * 500);
-          kill(Object.values(pids)[round % 4]!);
-          const ended = await Promise.race([once(writer, "close").then(() => true), sleep(15_000, false)]);
-          expect(ended, "the writer met an error").toBe(true);
-          const last = Number(synced.trim().split("\n").at(-1));
-          const text = await readFile(join(place.remote, "log"), "latin1");
-          const expected = Array.from({ length: last + 1 }, (_, number) => recordOf(number)).join("");
-          expect(text.startsWith(expected), `${last + 1} records are there`).toBe(true);
-        } finally {
-          for (const pid of [...Object.values(pids), writer.pid!]) kill(pid);
-          await removeStaleMount(place.local);
-          // With all of them gone at once there is nobody left to do it.
-          await rm(dirname(socket), { recursive: true, force: true });
-        }
-        expect(await mountAt(place.local)).toBeUndefined();
-      }
-    },
+        return { pids: Object.values(ours), cleanUp: () => rm(dirname(socket), { recursive: true, force: true }) };
+      }),
     ROUNDS * 25_000,
   );
 
